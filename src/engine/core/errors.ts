@@ -1,0 +1,82 @@
+/**
+ * The vocabulary of failures. Every error that a person may meet has a code (stable, for machines and docs), a
+ * sentence (what happened, with the particulars) and a next step (what to do about it). Nothing in the engine throws
+ * a bare Error for a condition that input, a guest or an operating system can bring about.
+ *
+ * Invariant: each code stands in `vocabulary` once; the docs and `--json` output are derived from it.
+ */
+
+/** Code → the next step that is offered when the thrower knows none better. */
+const vocabulary = {
+  // The way to the virtual machine (engine/link)
+  'link-bad-spec': 'Write the link as unix:/path, tcp:host:port, pipe:name, or the same with “-listen” after the kind.',
+  'link-not-found':
+    'Is the virtual machine powered on, and does its serial port use this very name? VMware creates the pipe at power-on only.',
+  'link-refused':
+    'Nothing listens there. Power the virtual machine on, or swap the “server” and “client” ends of its serial port.',
+  'link-denied': 'Run as the user who runs the virtual machine (on Windows: with the same elevation).',
+  'link-busy': 'Another debugger or terminal holds the pipe. Close it, then attach again.',
+  'link-in-use': 'Another program already listens under this name. End it, or choose another name.',
+  'link-timeout': 'The other end never connected. Power the virtual machine on, or give a longer time limit.',
+  'link-lost': 'The virtual machine was powered off, or the pipe was closed. Attach again when it is up.',
+  'link-failed': 'The operating system refused the link; its own words are in the message.',
+  // Who answers on it (engine/kd)
+  'target-silent':
+    'No byte came from the guest. Turn kernel debugging on in the guest (bcdedit /debug on; bcdedit /dbgsettings serial debugport:N) and reboot it.',
+  'target-garbage':
+    'Bytes came, but none that KD sends. Check the baud rate, and that this serial port is the one named in bcdedit /dbgsettings.',
+  'target-32bit-protocol': 'The guest speaks the KD protocol of Windows NT 4 or older. vmkd needs Windows XP or later.',
+  'target-second-debugger': 'Another debugger is attached to this guest. Detach it, then attach again.',
+  'target-not-acknowledging': 'The guest sends but does not hear us. Check that the serial port is not read-only or half-open.',
+  'target-no-reply': 'The guest acknowledged the request but never answered. Break in again, or reset the guest.',
+  'target-refused': 'The guest refused the request; its status says why.',
+  'target-running': 'Break in first: the target is running.',
+  'target-not-attached': 'Attach first: there is no connection to a target.',
+  'target-unsupported': 'This target does not have that feature.',
+  'request-unsure':
+    'The link failed in mid-request; whether the guest carried the request out is unknown. Look at the state before you repeat it.',
+  'protocol-violation': 'The peer broke the KD protocol. Record a packet trace (--trace FILE) and report it.',
+  // Values and files
+  'value-out-of-range': 'Give a value within the limits named in the message.',
+  'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
+  'file-unwritable': 'Choose a path that can be written.',
+  'file-unreadable': 'Check that the file exists and can be read.',
+  'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
+  'cancelled': 'Nothing to do: the request was cancelled.',
+  'usage': 'Run “vmkd help”.',
+  'internal': 'This is a defect in vmkd. Report it with a packet trace (--trace FILE).',
+} as const satisfies Record<string, string>;
+
+export type ErrorCode = keyof typeof vocabulary;
+
+export const errorCodes = Object.keys(vocabulary) as readonly ErrorCode[];
+
+export class VmkdError extends Error {
+  readonly code: ErrorCode;
+  /** What the user can do about it: one or two sentences. */
+  readonly nextStep: string;
+
+  /** @param message One sentence that says what happened, with the particulars. */
+  constructor(code: ErrorCode, message: string, options: { nextStep?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = 'VmkdError';
+    this.code = code;
+    this.nextStep = options.nextStep ?? vocabulary[code];
+  }
+
+  toJSON(): { code: ErrorCode; message: string; nextStep: string } {
+    return { code: this.code, message: this.message, nextStep: this.nextStep };
+  }
+}
+
+/** Any thrown thing as a VmkdError: what is not one already is a defect, and says so. */
+export function asVmkdError(thrown: unknown): VmkdError {
+  if (thrown instanceof VmkdError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new VmkdError('internal', message, { cause: thrown });
+}
+
+/** For the `default` of a switch over a union: a compile error when a case is missing. */
+export function assertNever(value: never, what: string): never {
+  throw new VmkdError('internal', `Unhandled ${what}: ${JSON.stringify(value)}`);
+}
