@@ -1,0 +1,21 @@
+// `npm run build`: makes the shipped bundles in dist/. A new bundle is a new row.
+
+import { chmodSync, existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
+import { root } from './process.mjs';
+
+const bundles = [{ entry: 'src/cli/main.ts', outfile: 'dist/vmkd.js', command: true }];
+
+await main(async () => {
+  await bootstrap();
+  const { bundleProduct } = await import('./bundle.mjs');
+  for (const bundle of bundles) {
+    if (!existsSync(path.join(root, bundle.entry))) throw new BootstrapError(`${bundle.entry} is missing.`);
+    const outfile = path.join(root, bundle.outfile);
+    await bundleProduct(bundle);
+    if (bundle.command) chmodSync(outfile, 0o755);
+    say(`${bundle.outfile} ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
+  }
+  return 0;
+});

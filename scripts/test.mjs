@@ -1,0 +1,132 @@
+// `npm test [-- pattern…]` and `npm run test:soak [-- pattern…]`: everything that tells whether vmkd is sound.
+//
+// Each test file runs in a process of its own, in its own process group: a file that hangs is ended with all
+// that it started, one that leaves a process behind fails. Steps and unit tests run side by side, files that
+// need the demo kernel one by one afterwards. With CI=true on Linux a skip fails too, unless its reason starts
+// with "not on Debian:".
+//
+// Node's own run() is not used: it can end a hung file, but not the QEMU which that file started.
+
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { bootstrap, ensureTools, ensureWindowsNode, main, say } from './bootstrap.mjs';
+import { root, run } from './process.mjs';
+import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
+import { describe, exitCode, fileResults, forbiddenSkips, summaryLine } from './testing/results.mjs';
+
+const kernelBuild = 'test/kernel/build.mjs';
+const kernelBuildLimitMs = 300_000;
+const reporter = pathToFileURL(path.join(root, 'scripts/testing/reporter.mjs')).href;
+const everythingMustRun = process.env.CI === 'true' && process.platform === 'linux';
+
+await main(async (args) => {
+  const started = performance.now();
+  const soak = args.includes('--soak');
+  const patterns = args.filter((arg) => !arg.startsWith('--'));
+  await bootstrap();
+  mkdirSync(path.join(root, 'build/cache'), { recursive: true });
+
+  const suites = planFiles(sourceFiles(), patterns, soak);
+  const wantedSteps = soak ? [] : steps.filter((step) => matches(step.name, patterns));
+  const { bundleForDevelopment } = await import('./bundle.mjs');
+  const bundles = await bundleForDevelopment(suites.flatMap((s) => s.files).filter((f) => f.endsWith('.ts')));
+  const bundleOf = new Map(bundles.map((bundle) => [bundle.entry, bundle]));
+  const env = { VMKD_SOAK: soak ? 'full' : '' };
+  const fileJobs = (suite, extraEnv) =>
+    suite.files.map(
+      (file) => () => runFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv }),
+    );
+
+  const results = [];
+  const finish = (some) => {
+    results.push(...some);
+    process.stdout.write(describe(some));
+  };
+  const parallel = suites.filter((suite) => !suite.serial);
+  const serial = suites.filter((suite) => suite.serial);
+  say(
+    `${wantedSteps.length} steps, ${suites.map((s) => `${s.files.length} ${s.name} files`).join(', ') || 'no test files'}`,
+  );
+  await inParallel(
+    [...wantedSteps.map((step) => () => runStep(step)), ...parallel.flatMap((suite) => fileJobs(suite, {}))],
+    finish,
+  );
+  for (const suite of serial) {
+    const ready = await prepare(suite);
+    if (ready.problem !== undefined) {
+      finish(suite.files.map((file) => ({ ...ready.problem, where: file, name: '(file)' })));
+      continue;
+    }
+    for (const job of fileJobs(suite, ready.env)) finish(await job());
+  }
+
+  if (results.length === 0) say(`nothing matches ${patterns.join(' ') || 'here'}, so nothing was tested`);
+  const code = exitCode(results, everythingMustRun);
+  if (everythingMustRun && forbiddenSkips(results).length > 0) {
+    say(`on CI these may not be skipped:\n${describe(forbiddenSkips(results))}`);
+  }
+  say(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+  process.stdout.write(`${summaryLine(results)}\n`);
+  return code;
+});
+
+/** Runs jobs, as many at once as there are processors; `done` gets each one's results as it ends. */
+async function inParallel(jobs, done) {
+  const queue = [...jobs];
+  const worker = async () => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) done(await job());
+  };
+  await Promise.all(Array.from({ length: Math.max(1, os.availableParallelism()) }, worker));
+}
+
+async function runStep({ name, commands }) {
+  const started = performance.now();
+  const complaints = [];
+  for (const [script, ...args] of commands) {
+    const result = await run(process.execPath, [path.join(root, 'node_modules', script), ...args], {
+      limitMs: stepLimitMs,
+    });
+    const why = result.timedOut ? `took over ${stepLimitMs / 1000} s\n` : '';
+    if (result.code !== 0) complaints.push(why + result.output.trim());
+  }
+  const millis = Math.round(performance.now() - started);
+  const status = complaints.length === 0 ? 'passed' : 'failed';
+  return [{ status, where: `npm run ${name}`, name, detail: complaints.join('\n'), millis }];
+}
+
+/** Runs one test file in a process of its own. `bundle` is undefined for a file that runs as it is. */
+async function runFile(file, bundle, limitMs, env) {
+  if (bundle?.error !== undefined) {
+    return [{ status: 'failed', where: file, name: '(bundle)', detail: bundle.error }];
+  }
+  const runnable = bundle?.bundle ?? file;
+  const report = path.join(root, 'build/cache', `${file.replaceAll('/', '-')}.${process.pid}.ndjson`);
+  const ended = await run(
+    process.execPath,
+    [
+      '--enable-source-maps',
+      `--test-reporter=${reporter}`,
+      `--test-reporter-destination=${report}`,
+      runnable,
+    ],
+    { limitMs, env },
+  );
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
+  rmSync(report, { force: true });
+  return fileResults(file, text, ended, limitMs);
+}
+
+/** What a suite needs, made ready: `{ env }`, or `{ problem }` with the status and detail for its files. */
+async function prepare(suite) {
+  const missing = await ensureTools(suite.tools);
+  if (missing !== undefined) return { problem: { status: 'skipped', detail: missing } };
+  if (suite.kernel) {
+    say('building the demo kernel');
+    const built = await run(process.execPath, [kernelBuild], { limitMs: kernelBuildLimitMs });
+    if (built.code !== 0)
+      return { problem: { status: 'failed', detail: `${kernelBuild} failed\n${built.output}` } };
+  }
+  return { env: suite.windowsNode ? { VMKD_WINDOWS_NODE: await ensureWindowsNode() } : {} };
+}
