@@ -1,0 +1,56 @@
+/**
+ * A packet channel: carries whole KD packets between debugger and target, in order, each exactly once as far as its
+ * carrier can tell. KDCOM over a byte link is one (link/kdcomChannel.ts); packets through guest memory will be another.
+ *
+ * The owner judges each packet before the channel acknowledges it, since only the owner knows what it awaits:
+ *   accept     it is new and makes sense: acknowledged, then delivered
+ *   stale      well formed, but not awaited (a late duplicate): acknowledged, not delivered
+ *   damaged    cannot be what its header says: the peer is asked to send it again
+ */
+
+import type { VmkdError } from '../core/errors';
+import type { KdPacket } from './packet';
+
+export type Verdict = 'accept' | 'stale' | 'damaged';
+
+export interface ChannelOwner {
+  /** Must not throw, nor keep `packet.payload`, which is only valid during the call. */
+  judge(packet: KdPacket): Verdict;
+  /** `packet.payload` is a copy that may be kept. */
+  onPacket(packet: KdPacket): void;
+  /** The peer has started anew, or asked to: whatever was in flight towards it is forgotten. */
+  onPeerReset(): void;
+  /** Debugger's wish to stop the target; only target-side owners see it. */
+  onBreakIn(): void;
+  /** Last call of all. Undefined when we closed the channel ourselves. */
+  onClosed(error: VmkdError | undefined): void;
+}
+
+/** What has come over the carrier so far; tells a silent peer from one that talks nonsense. */
+export interface ChannelStatistics {
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  readonly controlReceived: number;
+  readonly damaged: number;
+  readonly garbageBytes: number;
+  readonly retransmissions: number;
+  readonly duplicates: number;
+}
+
+export interface PacketChannel {
+  readonly name: string;
+  readonly statistics: ChannelStatistics;
+  /**
+   * Sends one packet; resolves when the peer has it. At most one packet is in flight: a second call waits for the first.
+   * @param options.attempts How often the packet is sent in all.
+   * @throws target-not-acknowledging after that many; link-lost.
+   */
+  send(packet: KdPacket, options?: { readonly attempts?: number }): Promise<void>;
+  /** Asks a running target to stop. Debugger side only. */
+  breakIn(): void;
+  /** Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying. */
+  requestReset(): void;
+  close(): void;
+}
