@@ -18,8 +18,11 @@ export interface ChannelOwner {
   judge(packet: KdPacket): Verdict;
   /** `packet.payload` is a copy that may be kept. */
   onPacket(packet: KdPacket): void;
-  /** The peer has started anew, or asked to: whatever was in flight towards it is forgotten. */
-  onPeerReset(): void;
+  /**
+   * Ids have started anew on both sides; the peer repeats what it was saying. Whatever was in flight is forgotten.
+   * @param restarted The peer itself did: it was rebooted, or had given us up. False for a RESET, ours or its.
+   */
+  onPeerReset(restarted: boolean): void;
   /** Debugger's wish to stop the target; only target-side owners see it. */
   onBreakIn(): void;
   /** Last call of all. Undefined when we closed the channel ourselves. */
@@ -39,15 +42,18 @@ export interface ChannelStatistics {
   readonly duplicates: number;
 }
 
+export type Delivery = 'acknowledged' | 'reset';
+
 export interface PacketChannel {
   readonly name: string;
   readonly statistics: ChannelStatistics;
   /**
-   * Sends one packet; resolves when the peer has it. At most one packet is in flight: a second call waits for the first.
+   * Sends one packet. At most one is in flight: a second call waits for the first.
+   * @returns 'acknowledged' when the peer has it; 'reset' if either side started anew meanwhile, so that nobody knows.
    * @param options.attempts How often the packet is sent in all.
    * @throws target-not-acknowledging after that many; link-lost.
    */
-  send(packet: KdPacket, options?: { readonly attempts?: number }): Promise<void>;
+  send(packet: KdPacket, options?: { readonly attempts?: number }): Promise<Delivery>;
   /** Asks a running target to stop. Debugger side only. */
   breakIn(): void;
   /** Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying. */

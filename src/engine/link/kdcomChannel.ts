@@ -1,0 +1,369 @@
+/**
+ * KDCOM over a byte link: the packet channel of serial ports, pipes and sockets. Stop and wait, ids that toggle bit 0,
+ * acknowledgements, resends, and the RESET handshake, for either side: we are the debugger of a guest, and the target
+ * of a WinDbg on the companion pipe.
+ *
+ * What the two sides do differently:
+ *                     debugger                                   target
+ *   new or repeated   repeated = id and bytes of the last one,   repeated = not the expected id
+ *                     since a target may restart its ids
+ *   SYNC in an id     the target started anew: so do we          stripped
+ *   RESET received    the answer to ours, else answered          ids start anew, answered once however many were
+ *                                                                queued, and what was in flight is sent again
+ *   'b'               noise                                      a wish to break in
+ *
+ * Invariants: one packet in flight; an acknowledgement and the next request leave in one write when they can; every
+ * wait runs on the clock; a header's damage and a packet cut short are answered by RESEND, at most once per chunk.
+ * Source: the behaviour of kdcom.dll and WinDbg on the wire.
+ */
+
+import { VmkdError } from '../core/errors';
+import type { Clock, Timer } from '../core/clock';
+import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel } from '../kd/channel';
+import {
+  PacketScanner,
+  PacketType,
+  breakInByte,
+  checksum,
+  encodeControlPacket,
+  encodeDataPacket,
+  initialPacketId,
+  syncPacketId,
+  type ControlType,
+  type DataType,
+  type ScannerSink,
+} from '../kd/framing';
+import type { KdPacket } from '../kd/packet';
+import type { ByteLink } from './link';
+
+export interface KdcomTiming {
+  /** Milliseconds until a packet that nobody acknowledged is sent again. */
+  readonly acknowledge: number;
+  /** Milliseconds of silence within a packet until it is given up. */
+  readonly withinPacket: number;
+  /** How often a packet is sent in all, unless the caller says otherwise. */
+  readonly attempts: number;
+}
+
+/** Generous enough for a real 115,200 baud line, where 4,000 bytes take 350 ms. */
+export const serialTiming: KdcomTiming = { acknowledge: 600, withinPacket: 500, attempts: 10 };
+
+export interface KdcomOptions {
+  readonly role: 'debugger' | 'target';
+  readonly clock: Clock;
+  readonly timing?: KdcomTiming;
+}
+
+interface InFlight {
+  readonly packet: KdPacket;
+  attemptsLeft: number;
+  timer: Timer | undefined;
+  readonly resolve: (delivery: Delivery) => void;
+  readonly reject: (error: VmkdError) => void;
+}
+
+/** How long an acknowledgement waits, in turns of the microtask queue, for a request to travel with it. */
+const turnsToWaitForCompany = 12;
+
+type Counters = { -readonly [K in keyof ChannelStatistics]: ChannelStatistics[K] };
+
+export class KdcomChannel implements PacketChannel {
+  readonly name: string;
+  readonly #link: ByteLink;
+  readonly #owner: ChannelOwner;
+  readonly #clock: Clock;
+  readonly #timing: KdcomTiming;
+  readonly #isTarget: boolean;
+  readonly #scanner: PacketScanner;
+  readonly #counters: Counters = {
+    bytesReceived: 0,
+    bytesSent: 0,
+    packetsReceived: 0,
+    packetsSent: 0,
+    controlReceived: 0,
+    damaged: 0,
+    garbageBytes: 0,
+    retransmissions: 0,
+    duplicates: 0,
+  };
+
+  #nextId: number;
+  /** Target role: the id that the debugger's next new packet bears. */
+  #expectedId = initialPacketId;
+  /** Debugger role: the last packet delivered, to know it when it comes again. */
+  #lastAccepted: { type: number; id: number; length: number; sum: number } | undefined;
+  #inFlight: InFlight | undefined;
+  readonly #waiting: InFlight[] = [];
+  /** RESETs of ours that have not been answered. */
+  #resetsUnanswered = 0;
+  #resetToAnswer = false;
+  #resendAsked = false;
+  #packetTimer: Timer | undefined;
+  #acknowledgements: Uint8Array[] = [];
+  #closed: { error: VmkdError | undefined } | undefined;
+
+  constructor(link: ByteLink, owner: ChannelOwner, options: KdcomOptions) {
+    this.name = link.name;
+    this.#link = link;
+    this.#owner = owner;
+    this.#clock = options.clock;
+    this.#timing = options.timing ?? serialTiming;
+    this.#isTarget = options.role === 'target';
+    this.#nextId = this.#isTarget ? initialPacketId | syncPacketId : initialPacketId;
+    this.#scanner = new PacketScanner(this.#sink());
+    link.attach({ onBytes: (chunk) => this.#onBytes(chunk), onClosed: (error) => this.#onClosed(error) });
+  }
+
+  get statistics(): ChannelStatistics {
+    return this.#counters;
+  }
+
+  send(packet: KdPacket, options: { readonly attempts?: number } = {}): Promise<Delivery> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
+        return;
+      }
+      const attemptsLeft = options.attempts ?? this.#timing.attempts;
+      const entry: InFlight = { packet, attemptsLeft, timer: undefined, resolve, reject };
+      if (this.#inFlight) this.#waiting.push(entry);
+      else this.#launch(entry);
+    });
+  }
+
+  breakIn(): void {
+    this.#write(Uint8Array.of(breakInByte));
+  }
+
+  requestReset(): void {
+    this.#resetsUnanswered++;
+    this.#scanner.clear();
+    this.#settleAll('reset');
+    this.#write(encodeControlPacket(PacketType.Reset, 0));
+  }
+
+  close(): void {
+    this.#link.close();
+  }
+
+  // --- sending
+
+  #launch(entry: InFlight): void {
+    this.#inFlight = entry;
+    this.#transmit(entry);
+  }
+
+  #transmit(entry: InFlight): void {
+    if (entry.attemptsLeft-- <= 0) {
+      const error = new VmkdError('target-not-acknowledging', `${this.name}: a packet was never acknowledged`);
+      this.#settle((failed) => failed.reject(error));
+      return;
+    }
+    entry.timer?.cancel();
+    entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
+    this.#counters.packetsSent++;
+    this.#write(encodeDataPacket(entry.packet.type, this.#nextId, entry.packet.payload));
+  }
+
+  #retransmit(): void {
+    if (!this.#inFlight) return;
+    this.#counters.retransmissions++;
+    this.#transmit(this.#inFlight);
+  }
+
+  /** Ends the packet in flight and launches the next that waits. */
+  #settle(finish: (entry: InFlight) => void): void {
+    const entry = this.#inFlight;
+    if (!entry) return;
+    entry.timer?.cancel();
+    this.#inFlight = undefined;
+    finish(entry);
+    const next = this.#waiting.shift();
+    if (next) this.#launch(next);
+  }
+
+  #settleAll(delivery: Delivery): void {
+    const entries = [this.#inFlight, ...this.#waiting.splice(0)];
+    this.#inFlight = undefined;
+    for (const entry of entries) {
+      entry?.timer?.cancel();
+      entry?.resolve(delivery);
+    }
+  }
+
+  #acknowledged(): void {
+    this.#nextId = (this.#nextId ^ 1) & ~syncPacketId;
+    this.#nextId >>>= 0;
+    this.#resetsUnanswered = 0;
+    this.#settle((entry) => entry.resolve('acknowledged'));
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    if (this.#acknowledgements.length > 0) bytes = concatenate([...this.#acknowledgements.splice(0), bytes]);
+    this.#counters.bytesSent += bytes.length;
+    this.#link.write(bytes);
+  }
+
+  #acknowledge(packetId: number): void {
+    this.#acknowledgements.push(encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0));
+    if (this.#acknowledgements.length === 1) this.#flushAfter(turnsToWaitForCompany);
+  }
+
+  #flushAfter(turns: number): void {
+    queueMicrotask(() => {
+      if (this.#acknowledgements.length === 0) return;
+      if (turns > 0) this.#flushAfter(turns - 1);
+      else this.#write(concatenate(this.#acknowledgements.splice(0)));
+    });
+  }
+
+  // --- receiving
+
+  #onBytes(chunk: Uint8Array): void {
+    this.#counters.bytesReceived += chunk.length;
+    this.#resendAsked = false;
+    this.#scanner.push(chunk);
+    this.#afterScan();
+  }
+
+  #afterScan(): void {
+    if (this.#resetToAnswer) {
+      // Only now: a debugger that waited long has queued a RESET a second, and each answer would provoke the next.
+      this.#resetToAnswer = false;
+      this.#answerReset();
+    }
+    this.#packetTimer?.cancel();
+    this.#packetTimer = undefined;
+    if (this.#scanner.midPacket && !this.#closed) {
+      this.#packetTimer = this.#clock.after(this.#timing.withinPacket, () => {
+        this.#resendAsked = false;
+        this.#scanner.expire();
+        this.#afterScan();
+      });
+    }
+  }
+
+  #sink(): ScannerSink {
+    return {
+      onData: (type, packetId, payload) => this.#onData(type, packetId, payload),
+      onControl: (type, packetId) => this.#onControl(type, packetId),
+      onBreakIn: () => {
+        if (this.#isTarget) this.#owner.onBreakIn();
+        else this.#counters.garbageBytes++;
+      },
+      onDamaged: () => {
+        this.#counters.damaged++;
+        this.#askToResend();
+      },
+      onGarbage: (count) => {
+        this.#counters.garbageBytes += count;
+      },
+    };
+  }
+
+  #askToResend(): void {
+    if (this.#resendAsked) return;
+    this.#resendAsked = true;
+    this.#write(encodeControlPacket(PacketType.Resend, 0));
+  }
+
+  #onControl(type: ControlType, packetId: number): void {
+    this.#counters.controlReceived++;
+    switch (type) {
+      case PacketType.Acknowledge:
+        if (this.#inFlight && packetId === (this.#nextId & ~syncPacketId) >>> 0) this.#acknowledged();
+        return;
+      case PacketType.Resend:
+        this.#retransmit();
+        return;
+      case PacketType.Reset:
+        this.#onReset();
+        return;
+    }
+  }
+
+  #onReset(): void {
+    this.#nextId = initialPacketId;
+    this.#expectedId = initialPacketId;
+    this.#lastAccepted = undefined;
+    if (this.#isTarget) {
+      this.#resetToAnswer = true;
+      return;
+    }
+    if (this.#resetsUnanswered > 0) {
+      this.#resetsUnanswered--;
+    } else {
+      this.#settleAll('reset');
+      this.#write(encodeControlPacket(PacketType.Reset, 0));
+    }
+    this.#owner.onPeerReset(false);
+  }
+
+  #answerReset(): void {
+    this.#write(encodeControlPacket(PacketType.Reset, 0));
+    if (this.#inFlight) this.#retransmit();
+    else this.#owner.onPeerReset(false);
+  }
+
+  #onData(type: DataType, packetId: number, payload: Uint8Array): void {
+    if (this.#resetToAnswer) return;
+    const sum = checksum(payload);
+    if (this.#isRepeated(type, packetId, payload.length, sum)) {
+      this.#counters.duplicates++;
+      this.#acknowledge(packetId);
+      return;
+    }
+    const verdict = this.#owner.judge({ type, payload });
+    if (verdict === 'damaged') {
+      this.#counters.damaged++;
+      this.#askToResend();
+      return;
+    }
+    const startsAnew = !this.#isTarget && (packetId & syncPacketId) !== 0;
+    if (startsAnew) {
+      this.#nextId = initialPacketId;
+      this.#settleAll('reset');
+    }
+    this.#acknowledge(packetId);
+    if (verdict === 'stale') return;
+    this.#lastAccepted = { type, id: packetId, length: payload.length, sum };
+    this.#expectedId = (this.#expectedId ^ 1) >>> 0;
+    this.#counters.packetsReceived++;
+    // Who says something new has got what we said before: its acknowledgement was lost.
+    if (this.#inFlight && (this.#isTarget || isAnswer(type))) this.#acknowledged();
+    if (startsAnew) this.#owner.onPeerReset(true);
+    this.#owner.onPacket({ type, payload: payload.slice() });
+  }
+
+  #isRepeated(type: DataType, packetId: number, length: number, sum: number): boolean {
+    if (this.#isTarget) return (packetId & ~syncPacketId) >>> 0 !== this.#expectedId;
+    const last = this.#lastAccepted;
+    return last !== undefined && last.id === packetId && last.type === type && last.length === length && last.sum === sum;
+  }
+
+  #onClosed(error: VmkdError | undefined): void {
+    this.#closed = { error };
+    this.#packetTimer?.cancel();
+    const reason = error ?? new VmkdError('link-lost', `${this.name} was closed`);
+    const entries = [this.#inFlight, ...this.#waiting.splice(0)];
+    this.#inFlight = undefined;
+    for (const entry of entries) {
+      entry?.timer?.cancel();
+      entry?.reject(reason);
+    }
+    this.#owner.onClosed(error);
+  }
+}
+
+const isAnswer = (type: DataType): boolean => type === PacketType.StateManipulate || type === PacketType.StateChange64;
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
