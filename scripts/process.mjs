@@ -101,7 +101,11 @@ async function endLeftovers(pid, timedOut) {
     await delay(25);
     left = members(pid);
   }
-  if (left.length > 0) signalGroup(pid, 'SIGKILL');
+  if (left.length > 0) {
+    signalGroup(pid, 'SIGKILL');
+    const gone = Date.now() + leftoverGraceMs;
+    while (members(pid).length > 0 && Date.now() < gone) await delay(5);
+  }
   return left;
 }
 

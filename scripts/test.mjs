@@ -7,18 +7,16 @@
 //
 // Node's own run() is not used: it can end a hung file, but not the QEMU which that file started.
 
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { bootstrap, ensureTools, ensureWindowsNode, main, say } from './bootstrap.mjs';
 import { root, run } from './process.mjs';
+import { buildKernel } from './testing/kernel.mjs';
 import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
-import { describe, exitCode, fileResults, forbiddenSkips, summaryLine } from './testing/results.mjs';
+import { describe, exitCode, forbiddenSkips, summaryLine } from './testing/results.mjs';
+import { limitOf, runFile } from './testing/run-file.mjs';
 
-const kernelBuild = 'test/kernel/build.mjs';
-const kernelBuildLimitMs = 300_000;
-const reporter = pathToFileURL(path.join(root, 'scripts/testing/reporter.mjs')).href;
 const everythingMustRun = process.env.CI === 'true' && process.platform === 'linux';
 
 await main(async (args) => {
@@ -36,7 +34,7 @@ await main(async (args) => {
   const env = { VMKD_SOAK: soak ? 'full' : '' };
   const fileJobs = (suite, extraEnv) =>
     suite.files.map(
-      (file) => () => runFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv }),
+      (file) => () => runTestFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv }),
     );
 
   const results = [];
@@ -96,26 +94,13 @@ async function runStep({ name, commands }) {
   return [{ status, where: `npm run ${name}`, name, detail: complaints.join('\n'), millis }];
 }
 
-/** Runs one test file in a process of its own. `bundle` is undefined for a file that runs as it is. */
-async function runFile(file, bundle, limitMs, env) {
+/** `bundle` is undefined for a file that runs as it is. */
+async function runTestFile(file, bundle, suiteLimitMs, env) {
   if (bundle?.error !== undefined) {
     return [{ status: 'failed', where: file, name: '(bundle)', detail: bundle.error }];
   }
-  const runnable = bundle?.bundle ?? file;
-  const report = path.join(root, 'build/cache', `${file.replaceAll('/', '-')}.${process.pid}.ndjson`);
-  const ended = await run(
-    process.execPath,
-    [
-      '--enable-source-maps',
-      `--test-reporter=${reporter}`,
-      `--test-reporter-destination=${report}`,
-      runnable,
-    ],
-    { limitMs, env },
-  );
-  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
-  rmSync(report, { force: true });
-  return fileResults(file, text, ended, limitMs);
+  const limitMs = limitOf(readFileSync(path.join(root, file), 'utf8'), suiteLimitMs);
+  return runFile(file, bundle?.bundle ?? file, limitMs, env);
 }
 
 /** What a suite needs, made ready: `{ env }`, or `{ problem }` with the status and detail for its files. */
@@ -124,9 +109,8 @@ async function prepare(suite) {
   if (missing !== undefined) return { problem: { status: 'skipped', detail: missing } };
   if (suite.kernel) {
     say('building the demo kernel');
-    const built = await run(process.execPath, [kernelBuild], { limitMs: kernelBuildLimitMs });
-    if (built.code !== 0)
-      return { problem: { status: 'failed', detail: `${kernelBuild} failed\n${built.output}` } };
+    const problem = await buildKernel();
+    if (problem !== undefined) return { problem: { status: 'failed', detail: problem } };
   }
   return { env: suite.windowsNode ? { VMKD_WINDOWS_NODE: await ensureWindowsNode() } : {} };
 }

@@ -33,7 +33,9 @@ export function fileResults(where, reporterText, ended, limitMs) {
   } else if (ended.timedOut) {
     const names = [...underWay].filter(([, count]) => count > 0).map(([name]) => name);
     const doing =
-      names.length > 0 ? `under way: ${names.join(', ')}` : 'all tests over, but something keeps it alive';
+      names.length > 0
+        ? `under way: ${names.join(', ')}`
+        : 'no test reported to be under way: something keeps the process alive, or a test never yields';
     failed('(file)', `hung: ended after its limit of ${limitMs / 1000} s; ${doing}${output}`);
   } else {
     if (ended.code !== 0 && !results.some((r) => r.status === 'failed')) {

@@ -1,0 +1,53 @@
+// Runs one test file in a process of its own and says what came of it.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { run } from '../process.mjs';
+import { fileResults } from './results.mjs';
+
+const reporter = new URL('./reporter.mjs', import.meta.url).href;
+
+/** Each test file may give itself another limit by a comment: `// test-limit: 600 s`. */
+const ownLimit = /^\/\/ test-limit: (\d+) s$/m;
+
+/**
+ * @param file the test file as people know it
+ * @param runnable what Node runs: the file itself or its bundle
+ * @returns its results, see results.mjs
+ */
+export async function runFile(file, runnable, limitMs, env) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-test-'));
+  const report = path.join(folder, 'report.ndjson');
+  try {
+    const ended = await run(
+      process.execPath,
+      [
+        '--enable-source-maps',
+        `--test-reporter=${reporter}`,
+        `--test-reporter-destination=${report}`,
+        runnable,
+      ],
+      { limitMs, env },
+    );
+    return fileResults(file, readIfThere(report), ended, limitMs);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The limit that the source asks for, in ms, or the one given. */
+export function limitOf(source, otherwiseMs) {
+  const match = ownLimit.exec(source);
+  return match === null ? otherwiseMs : Number(match[1]) * 1_000;
+}
+
+/** A process that could not even start leaves no report. */
+function readIfThere(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  }
+}

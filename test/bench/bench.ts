@@ -1,0 +1,26 @@
+// What a bench is. `npm run -s bench -- NAME` bundles test/bench/NAME.bench.ts, whose default export is a
+// Bench, and prints its figures: one JSON object on stdout, a table on stderr.
+//
+// Invariant: a bench measures the real thing or throws; it never returns a figure that it did not measure.
+
+/** What a figure should be. It is a goal, not a test: a bench that misses one still ends well. */
+export type Goal = { readonly atLeast: number } | { readonly atMost: number };
+
+/** One measured number. */
+export interface Figure {
+  /** Stable name, bench name first, unit last: `kd.uart.read_kb_per_s`. */
+  readonly id: string;
+  /** In `unit`; finite. */
+  readonly value: number;
+  /** For people: `KB/s`, `us`, `%`. */
+  readonly unit: string;
+  readonly goal?: Goal;
+}
+
+/** The default export of test/bench/NAME.bench.ts. */
+export interface Bench {
+  /** Whether it boots the demo kernel: then it is built, and QEMU is there, before `figures` is called. */
+  readonly needsKernel: boolean;
+  /** Measures. Cleans up after itself also when it throws. Progress goes to stderr, nothing to stdout. */
+  figures(): Promise<readonly Figure[]>;
+}
