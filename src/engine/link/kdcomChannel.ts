@@ -155,7 +155,10 @@ export class KdcomChannel implements PacketChannel {
 
   #transmit(entry: InFlight): void {
     if (entry.attemptsLeft-- <= 0) {
-      const error = new VmkdError('target-not-acknowledging', `${this.name}: a packet was never acknowledged`);
+      const error = new VmkdError(
+        'target-not-acknowledging',
+        `${this.name}: a packet was never acknowledged`,
+      );
       this.#settle((failed) => failed.reject(error));
       return;
     }
@@ -206,7 +209,9 @@ export class KdcomChannel implements PacketChannel {
   }
 
   #acknowledge(packetId: number): void {
-    this.#acknowledgements.push(encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0));
+    this.#acknowledgements.push(
+      encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0),
+    );
     if (this.#acknowledgements.length === 1) this.#flushAfter(turnsToWaitForCompany);
   }
 
@@ -339,7 +344,13 @@ export class KdcomChannel implements PacketChannel {
   #isRepeated(type: DataType, packetId: number, length: number, sum: number): boolean {
     if (this.#isTarget) return (packetId & ~syncPacketId) >>> 0 !== this.#expectedId;
     const last = this.#lastAccepted;
-    return last !== undefined && last.id === packetId && last.type === type && last.length === length && last.sum === sum;
+    return (
+      last !== undefined &&
+      last.id === packetId &&
+      last.type === type &&
+      last.length === length &&
+      last.sum === sum
+    );
   }
 
   #onClosed(error: VmkdError | undefined): void {
@@ -356,7 +367,8 @@ export class KdcomChannel implements PacketChannel {
   }
 }
 
-const isAnswer = (type: DataType): boolean => type === PacketType.StateManipulate || type === PacketType.StateChange64;
+const isAnswer = (type: DataType): boolean =>
+  type === PacketType.StateManipulate || type === PacketType.StateChange64;
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

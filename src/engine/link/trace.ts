@@ -1,0 +1,193 @@
+/**
+ * The packet trace: every byte that passed a link, with its time and direction, in a file that can be mailed with a bug
+ * report, read by people, and replayed.
+ *
+ * One JSON value a line. The first says what the file is; each other is one chunk of bytes:
+ *   {"vmkdTrace":1,"link":"unix:/tmp/kd","started":"2026-01-31T12:00:00.000Z"}
+ *   [12.345,">","626969…"]     milliseconds since the start, > to the target or < from it, bytes in hexadecimal
+ *
+ * Invariants: the file is opened before the session begins, so a place that cannot be written is an error then; every
+ * chunk is in the file before its bytes are acted upon; bytes are recorded below the framing, damage and noise included.
+ */
+
+import { closeSync, openSync, writeSync, readFileSync } from 'node:fs';
+import { VmkdError } from '../core/errors';
+import type { Clock } from '../core/clock';
+import { PacketScanner, packetTypes, type ControlType } from '../kd/framing';
+import { describePacket, type Sender } from '../kd/describe';
+import type { KdPacket } from '../kd/packet';
+import type { ByteLink } from './link';
+
+const formatVersion = 1;
+
+export class TraceWriter {
+  #file: number | undefined;
+  readonly #started: number;
+
+  /** @throws file-unwritable */
+  constructor(
+    readonly path: string,
+    link: string,
+    private readonly clock: Clock,
+    /** Told once if the disk fills up in mid-session; the session goes on, untraced. */
+    private readonly onFailure: (error: VmkdError) => void,
+  ) {
+    this.#started = clock.now();
+    try {
+      this.#file = openSync(path, 'w', 0o600);
+      writeSync(
+        this.#file,
+        `${JSON.stringify({ vmkdTrace: formatVersion, link, started: new Date().toISOString() })}\n`,
+      );
+    } catch (cause) {
+      throw unwritable(path, cause);
+    }
+  }
+
+  record(direction: '>' | '<', chunk: Uint8Array): void {
+    if (this.#file === undefined) return;
+    const time = Math.round((this.clock.now() - this.#started) * 1000) / 1000;
+    try {
+      writeSync(this.#file, `[${time},"${direction}","${Buffer.from(chunk).toString('hex')}"]\n`);
+    } catch (cause) {
+      this.close();
+      this.onFailure(unwritable(this.path, cause));
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
+
+const unwritable = (path: string, cause: unknown): VmkdError =>
+  new VmkdError('file-unwritable', `The trace ${path} cannot be written: ${(cause as Error).message}`, {
+    cause,
+  });
+
+/** The same link, with every byte recorded on its way. */
+export function traced(link: ByteLink, writer: TraceWriter): ByteLink {
+  return {
+    name: link.name,
+    get queuedBytes() {
+      return link.queuedBytes;
+    },
+    attach: (handlers) =>
+      link.attach({
+        onBytes(chunk) {
+          writer.record('<', chunk);
+          handlers.onBytes(chunk);
+        },
+        onClosed: (error) => handlers.onClosed(error),
+      }),
+    write(bytes) {
+      writer.record('>', bytes);
+      link.write(bytes);
+    },
+    close: () => link.close(),
+  };
+}
+
+/** One thing that passed the link, framed again from the bytes. */
+export interface TraceEvent {
+  /** Since the start of the recording. */
+  readonly milliseconds: number;
+  readonly sender: Sender;
+  readonly what:
+    | { readonly kind: 'packet'; readonly packetId: number; readonly packet: KdPacket }
+    | { readonly kind: 'control'; readonly packetId: number; readonly type: ControlType }
+    | { readonly kind: 'breakIn' }
+    | { readonly kind: 'damaged'; readonly reason: string };
+}
+
+export interface TraceChunk {
+  readonly milliseconds: number;
+  readonly sender: Sender;
+  readonly bytes: Uint8Array;
+}
+
+/** @throws file-unreadable; trace-damaged, which names the line. */
+export function readTraceChunks(path: string): TraceChunk[] {
+  let lines: string[];
+  try {
+    lines = readFileSync(path, 'utf8').split('\n');
+  } catch (cause) {
+    throw new VmkdError('file-unreadable', `The trace ${path} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const head = parseJson(lines[0] ?? '');
+  if (!isRecord(head) || head['vmkdTrace'] !== formatVersion) {
+    throw new VmkdError(
+      'trace-damaged',
+      `${path} does not begin as a vmkd trace of version ${formatVersion}`,
+    );
+  }
+  return lines.slice(1).flatMap((line, i) => (line === '' ? [] : [parseChunk(line, `${path}:${i + 2}`)]));
+}
+
+/** Frames the recorded bytes, each direction by itself. */
+export function* traceEvents(chunks: Iterable<TraceChunk>): Generator<TraceEvent> {
+  const found: TraceEvent[] = [];
+  let milliseconds = 0;
+  const scannerFor = (sender: Sender): PacketScanner => {
+    const note = (what: TraceEvent['what']): void => void found.push({ milliseconds, sender, what });
+    return new PacketScanner({
+      onData: (type, packetId, payload) =>
+        note({ kind: 'packet', packetId, packet: { type, payload: payload.slice() } }),
+      onControl: (type, packetId) => note({ kind: 'control', packetId, type }),
+      onBreakIn: () => note({ kind: 'breakIn' }),
+      onDamaged: (reason) => note({ kind: 'damaged', reason }),
+      onGarbage: () => undefined,
+    });
+  };
+  const scanners = { debugger: scannerFor('debugger'), target: scannerFor('target') };
+  for (const chunk of chunks) {
+    milliseconds = chunk.milliseconds;
+    scanners[chunk.sender].push(chunk.bytes);
+    yield* found.splice(0);
+  }
+}
+
+/** `  12.345 → Reset`: one line for people. */
+export function formatTraceEvent({ milliseconds, sender, what }: TraceEvent): string {
+  const head = `${milliseconds.toFixed(3).padStart(12)} ${sender === 'debugger' ? '→' : '←'}`;
+  switch (what.kind) {
+    case 'packet':
+      return `${head} ${what.packetId.toString(16)} ${describePacket(what.packet, sender)}`;
+    case 'control':
+      return `${head} ${what.packetId.toString(16).padStart(8, '0')} ${packetTypes[what.type]}`;
+    case 'breakIn':
+      return `${head} break-in`;
+    case 'damaged':
+      return `${head} damaged packet (${what.reason})`;
+  }
+}
+
+function parseChunk(line: string, where: string): TraceChunk {
+  const value = parseJson(line);
+  if (Array.isArray(value)) {
+    const [milliseconds, direction, digits] = value as unknown[];
+    const isHex = typeof digits === 'string' && /^(?:[0-9a-f]{2})*$/.test(digits);
+    if (typeof milliseconds === 'number' && (direction === '>' || direction === '<') && isHex) {
+      return {
+        milliseconds,
+        sender: direction === '>' ? 'debugger' : 'target',
+        bytes: Buffer.from(digits, 'hex'),
+      };
+    }
+  }
+  throw new VmkdError('trace-damaged', `${where} is no chunk of a trace`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
