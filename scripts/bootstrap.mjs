@@ -25,7 +25,7 @@ export const toolSets = {
     { commands: ['lld-link'], debian: 'lld', brew: 'lld' },
   ],
   test: [{ commands: ['llvm-pdbutil'], debian: 'llvm', brew: 'llvm' }],
-  wine: [{ commands: ['wine64', 'wine', '/usr/lib/wine/wine64'], debian: 'wine64' }],
+  wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
 
 /** Says on stderr what happens; stdout belongs to the task. */
