@@ -85,7 +85,7 @@ async function runStep({ name, commands }) {
   for (const [script, ...args] of commands) {
     const result = await run(process.execPath, [path.join(root, 'node_modules', script), ...args], {
       limitMs: stepLimitMs,
-      env: { FORCE_COLOR: '0' },
+      env: { NO_COLOR: '1', FORCE_COLOR: undefined },
     });
     const why = result.timedOut ? `took over ${stepLimitMs / 1000} s\n` : '';
     if (result.code !== 0) complaints.push(why + result.output.trim());
