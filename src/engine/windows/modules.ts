@@ -1,0 +1,105 @@
+/**
+ * The kernel's list of loaded modules: PsLoadedModuleList, a circular list of KLDR_DATA_TABLE_ENTRY.
+ *
+ *   x64:  0 InLoadOrderLinks   30 DllBase  38 EntryPoint  40 u32 SizeOfImage  48 FullDllName  58 BaseDllName
+ *         68 u32 Flags         78 CheckSum in older builds
+ *   x86:  0 InLoadOrderLinks   18 DllBase  1c EntryPoint  20 u32 SizeOfImage  24 FullDllName  2c BaseDllName
+ *   UNICODE_STRING: 0 u16 Length (bytes)  2 u16 MaximumLength  8 (x86: 4) Buffer
+ *
+ * The list is hostile: its walk is bounded, and ends at the first entry seen before.
+ * Source: layouts stable from Windows XP to 11, as KD itself publishes them through public symbols.
+ */
+
+import type { VirtualAddress } from '../core/addresses';
+import { VmkdError } from '../core/errors';
+import { layout, u16, u32, va, type FieldType } from '../core/layout';
+import { signExtend32 } from '../core/addresses';
+import { decodeUtf16z } from '../core/text';
+import { readMemory, readPointer, type VirtualMemory } from '../memory/virtualMemory';
+
+export interface LoadedModule {
+  /** File name as the loader knows it, e.g. `ntoskrnl.exe`. Hostile text. */
+  readonly name: string;
+  readonly path: string;
+  readonly base: VirtualAddress;
+  /** Bytes in memory. */
+  readonly size: number;
+  readonly entryPoint: VirtualAddress;
+  /** KLDR_DATA_TABLE_ENTRY. */
+  readonly entry: VirtualAddress;
+}
+
+const mostModules = 4096;
+const longestPath = 1024;
+
+/** A pointer of a 32-bit target. */
+const va32: FieldType<VirtualAddress> = {
+  size: 4,
+  notation: 'address',
+  read: (view, at) => signExtend32(view.getUint32(at, true)),
+  write: (view, at, value) => view.setUint32(at, Number(BigInt.asUintN(32, value)), true),
+};
+
+const entries = {
+  8: layout(0x68, {
+    flink: [0x00, va],
+    dllBase: [0x30, va],
+    entryPoint: [0x38, va],
+    sizeOfImage: [0x40, u32],
+    fullLength: [0x48, u16],
+    fullBuffer: [0x50, va],
+    baseLength: [0x58, u16],
+    baseBuffer: [0x60, va],
+  }),
+  4: layout(0x34, {
+    flink: [0x00, va32],
+    dllBase: [0x18, va32],
+    entryPoint: [0x1c, va32],
+    sizeOfImage: [0x20, u32],
+    fullLength: [0x24, u16],
+    fullBuffer: [0x28, va32],
+    baseLength: [0x2c, u16],
+    baseBuffer: [0x30, va32],
+  }),
+} as const;
+
+/**
+ * @param list Address of PsLoadedModuleList. @param pointerSize 8 for x64, 4 for x86.
+ * @returns In load order; the first is the kernel.
+ * @throws memory-unreadable if the list itself cannot be read; an entry that cannot ends the walk with an error too.
+ */
+export async function readLoadedModules(
+  memory: VirtualMemory,
+  list: VirtualAddress,
+  pointerSize: 4 | 8,
+): Promise<LoadedModule[]> {
+  const modules: LoadedModule[] = [];
+  const seen = new Set<bigint>([list]);
+  let at = await readPointer(memory, list, pointerSize);
+  while (!seen.has(at)) {
+    if (modules.length === mostModules) {
+      throw new VmkdError('protocol-violation', `The module list has more than ${mostModules} entries`);
+    }
+    seen.add(at);
+    const structure = entries[pointerSize];
+    const entry = structure.read(await readMemory(memory, at, structure.size));
+    modules.push({
+      name: await readString(memory, entry.baseBuffer, entry.baseLength),
+      path: await readString(memory, entry.fullBuffer, entry.fullLength),
+      base: entry.dllBase,
+      size: entry.sizeOfImage,
+      entryPoint: entry.entryPoint,
+      entry: at,
+    });
+    at = entry.flink;
+  }
+  return modules;
+}
+
+/** A name that is paged out is shown as such, not as a failure of the list. */
+async function readString(memory: VirtualMemory, buffer: VirtualAddress, length: number): Promise<string> {
+  const wanted = Math.min(length, longestPath);
+  if (wanted === 0) return '';
+  const bytes = await memory.readPartial(buffer, wanted);
+  return bytes.length === wanted ? decodeUtf16z(bytes) : '<paged out>';
+}
