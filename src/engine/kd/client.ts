@@ -12,7 +12,7 @@
  */
 
 import { VmkdError, asVmkdError } from '../core/errors';
-import type { Clock, Timer } from '../core/clock';
+import type { Clock } from '../core/clock';
 import type { Fields, ValuesOf } from '../core/layout';
 import { Mutex } from '../core/mutex';
 import type { ChannelOwner, ChannelStatistics, PacketChannel, Verdict } from './channel';
@@ -180,26 +180,11 @@ export class KdClient {
     this.#setState({ kind: 'idle' });
   }
 
-  /**
-   * Stops a running target.
-   * @param milliseconds Limit for the whole.
-   * @throws target-silent if it did not stop; link-lost; cancelled.
-   */
-  async breakIn(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
-    if (this.#state.kind === 'stopped') return this.#state.change;
+  /** Asks a running target to stop. It may take a clock tick of the guest, or never happen: see `waitForStop`. */
+  callBreakIn(): void {
     const channel = this.#mustHaveChannel();
-    const stop = this.waitForStop(milliseconds, signal);
-    const call = (): void => {
-      this.#unspentBreakIns++;
-      channel.breakIn();
-    };
-    const repeat = this.#every(this.#timing.call, call);
-    call();
-    try {
-      return await stop;
-    } finally {
-      repeat.cancel();
-    }
+    this.#unspentBreakIns++;
+    channel.breakIn();
   }
 
   /** The current stop, or the next. @throws target-silent after the limit; link-*; cancelled. */
@@ -387,12 +372,8 @@ export class KdClient {
 
   /** A running target sees the 'b', a stopped one the RESET; each ignores the other. */
   #callTarget(breakIn: boolean): void {
-    const channel = this.#mustHaveChannel();
-    if (breakIn) {
-      this.#unspentBreakIns++;
-      channel.breakIn();
-    }
-    channel.requestReset();
+    if (breakIn) this.callBreakIn();
+    this.#mustHaveChannel().requestReset();
   }
 
   #attachEvent(milliseconds: number, signal: AbortSignal | undefined, reached: () => boolean): Promise<void> {
@@ -615,17 +596,5 @@ export class KdClient {
   #setState(state: ClientState): void {
     this.#state = state;
     this.#observer.onState?.(state);
-  }
-
-  #every(milliseconds: number, action: () => void): Timer {
-    let timer: Timer;
-    const arm = (): void => {
-      timer = this.#options.clock.after(milliseconds, () => {
-        action();
-        arm();
-      });
-    };
-    arm();
-    return { cancel: () => timer.cancel() };
   }
 }

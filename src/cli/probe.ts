@@ -1,0 +1,167 @@
+/** `vmkd probe LINK`: who answers on a link, or where the connection failed. The guest runs on afterwards. */
+
+import { formatAddress, type VirtualAddress } from '../engine/core/addresses';
+import { systemClock } from '../engine/core/clock';
+import { VmkdError, asVmkdError } from '../engine/core/errors';
+import { hex, hexBytes } from '../engine/core/hex';
+import type { ContextX64, SpecialRegistersX64 } from '../engine/cpu/contextX64';
+import type { TargetVersion } from '../engine/kd/manipulate/version';
+import { describeStateChange } from '../engine/kd/stateChange';
+import { createEndpoint } from '../engine/link/endpoint';
+import { TraceWriter } from '../engine/link/trace';
+import { LiveTarget } from '../engine/target/liveTarget';
+import { parseCommandLine, parseSeconds, type Command } from './command';
+import { printable, type Terminal } from './terminal';
+
+const headerBytes = 64;
+
+interface ProbeReport {
+  readonly link: string;
+  readonly stop: string;
+  readonly version: TargetVersion;
+  readonly processors: readonly { readonly context: ContextX64; readonly special: SpecialRegistersX64 }[];
+  readonly modules: readonly { name: string; path: string; base: VirtualAddress; size: number }[];
+  readonly kernelHeader: Uint8Array;
+}
+
+export const probe: Command = {
+  name: 'probe',
+  usage: 'probe LINK [--json] [--trace FILE] [--timeout SECONDS] [--wait SECONDS] [--leave-stopped]',
+  summary: 'Breaks into a kernel, says who it is, and lets it run on.',
+  details: `  LINK               unix:/path, tcp:host:port, pipe:name; with -listen after the kind, vmkd waits to be connected
+  --json             the same as one JSON object
+  --trace FILE       records every packet; “vmkd trace FILE” prints them
+  --timeout SECONDS  how long the guest may take to answer (10)
+  --wait SECONDS     how long the link may take to appear (0)
+  --leave-stopped    does not let the guest run on
+`,
+  async run(args, terminal) {
+    const { values, positionals } = parseCommandLine(args, {
+      json: { type: 'boolean', default: false },
+      trace: { type: 'string' },
+      timeout: { type: 'string', default: '10' },
+      wait: { type: 'string' },
+      'leave-stopped': { type: 'boolean', default: false },
+    });
+    const [link] = positionals;
+    if (link === undefined || positionals.length > 1) throw new VmkdError('usage', 'vmkd probe wants one link');
+    const milliseconds = parseSeconds(values.timeout, 'timeout');
+    const linkMilliseconds = values.wait === undefined ? 0 : parseSeconds(values.wait, 'wait');
+    const report = await withTrace(values.trace, link, terminal, (trace) =>
+      probeLink(link, { milliseconds, linkMilliseconds, leaveStopped: values['leave-stopped'] }, trace),
+    );
+    terminal.out(values.json ? `${JSON.stringify(report, jsonValue, 2)}\n` : formatReport(report));
+  },
+};
+
+/** The trace is opened first: a place that cannot be written must not cost a session. */
+async function withTrace<T>(
+  path: string | undefined,
+  link: string,
+  terminal: Terminal,
+  action: (trace: TraceWriter | undefined) => Promise<T>,
+): Promise<T> {
+  if (path === undefined) return action(undefined);
+  const trace = new TraceWriter(path, link, systemClock, (error) =>
+    terminal.error(`vmkd: ${error.message} [${error.code}]\n`),
+  );
+  try {
+    return await action(trace);
+  } finally {
+    trace.close();
+  }
+}
+
+async function probeLink(
+  link: string,
+  options: { milliseconds: number; linkMilliseconds: number; leaveStopped: boolean },
+  trace: TraceWriter | undefined,
+): Promise<ProbeReport> {
+  const endpoint = createEndpoint(link);
+  const target = new LiveTarget({
+    endpoint,
+    linkMilliseconds: options.linkMilliseconds,
+    ...(trace ? { trace } : {}),
+  });
+  try {
+    await target.attach({ breakIn: true, milliseconds: options.milliseconds });
+    const report = await examine(target, link);
+    if (!options.leaveStopped) await target.release();
+    return report;
+  } catch (thrown) {
+    // What we stopped must not stay stopped because a later step failed; the first failure is the one to tell.
+    if (!options.leaveStopped) await target.release().catch(() => undefined);
+    throw asVmkdError(thrown);
+  } finally {
+    target.client.detach();
+    await endpoint.dispose();
+  }
+}
+
+async function examine(target: LiveTarget, link: string): Promise<ProbeReport> {
+  const { change, version } = target.stopped;
+  if (version.machine !== 'x64') {
+    throw new VmkdError('target-unsupported', 'An x86 kernel answers; its registers cannot be shown yet', {
+      nextStep: 'The protocol works; registers and modules of x86 guests come with a later version.',
+    });
+  }
+  const processors = [];
+  for (let processor = 0; processor < change.numberProcessors; processor++) {
+    const context = await target.registers.context(processor);
+    processors.push({ context, special: await target.registers.special(processor) });
+  }
+  const modules = (await target.modules()).map(({ name, path, base, size }) => ({ name, path, base, size }));
+  const kernelHeader = await target.memory.readPartial(version.kernelBase, headerBytes);
+  return { link, stop: describeStateChange(change), version, processors, modules, kernelHeader };
+}
+
+function formatReport(report: ProbeReport): string {
+  const { version } = report;
+  const kind = version.checkedBuild ? 'checked' : 'free';
+  return printable(
+    [
+      `${report.link}: a Windows kernel answers`,
+      `  build ${version.build} ${version.machine} ${kind}, KD protocol ${version.protocolVersion}, flags ${hex(version.flags)}`,
+      `  kernel base ${formatAddress(version.kernelBase)}   module list ${formatAddress(version.loadedModuleList)}`,
+      `  stopped by ${report.stop}`,
+      ...report.processors.flatMap(formatProcessor),
+      `  ${report.modules.length} modules`,
+      ...report.modules.map(
+        ({ name, base, size, path }) => `    ${formatAddress(base)} ${hex(size, 6).padStart(10)}  ${name.padEnd(16)} ${path}`,
+      ),
+      '  memory at the kernel base',
+      ...formatDump(version.kernelBase, report.kernelHeader),
+      '',
+    ].join('\n'),
+  );
+}
+
+const shownRegisters = [
+  ['rip', 'rsp', 'rbp', 'eflags'],
+  ['rax', 'rbx', 'rcx', 'rdx'],
+  ['rsi', 'rdi', 'r8', 'r9'],
+  ['r10', 'r11', 'r12', 'r13'],
+  ['r14', 'r15'],
+] as const;
+
+function formatProcessor({ context, special }: ProbeReport['processors'][number], processor: number): string[] {
+  const row = (names: readonly (keyof ContextX64)[]): string =>
+    `    ${names.map((name) => `${name.padEnd(6)} ${(context[name] as bigint | number).toString(16).padStart(16, '0')}`).join('  ')}`;
+  const control = [`cr0 ${hex(special.cr0)}`, `cr2 ${hex(special.cr2)}`, `cr3 ${hex(special.cr3)}`, `cr4 ${hex(special.cr4)}`];
+  return [`  processor ${processor}`, ...shownRegisters.map(row), `    ${control.join('  ')}`];
+}
+
+function formatDump(base: VirtualAddress, bytes: Uint8Array): string[] {
+  const rows = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    rows.push(`    ${formatAddress(base + BigInt(at))}  ${hexBytes(bytes.subarray(at, at + 16))}`);
+  }
+  return rows.length > 0 ? rows : ['    (not readable)'];
+}
+
+/** JSON has neither bigints nor bytes: both become hexadecimal strings. */
+function jsonValue(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return hex(value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  return value;
+}
