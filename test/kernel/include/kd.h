@@ -13,8 +13,12 @@
 
 #include "nt.h"
 
-#define KD_AT(type, field, offset) \
-    _Static_assert(__builtin_offsetof(type, field) == (offset), #type "." #field " is not at " #offset)
+#ifndef STATUS_NO_SUCH_DEVICE
+#define STATUS_NO_SUCH_DEVICE ((NTSTATUS)0xC000000E)
+#endif
+
+#define KD_AT(type, field, offset)                                                                           \
+  _Static_assert(__builtin_offsetof(type, field) == (offset), #type "." #field " is not at " #offset)
 #define KD_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " is not " #size " bytes")
 
 /* ---------------------------------------------------------------------------------------------
@@ -27,11 +31,11 @@
  *   Control packets ("iiii") end after the header; data packets ("0000") end with 0xAA.
  */
 typedef struct _KD_PACKET {
-    ULONG PacketLeader;
-    USHORT PacketType;
-    USHORT ByteCount;
-    ULONG PacketId;
-    ULONG Checksum;
+  ULONG PacketLeader;
+  USHORT PacketType;
+  USHORT ByteCount;
+  ULONG PacketId;
+  ULONG Checksum;
 } KD_PACKET, *PKD_PACKET;
 KD_AT(KD_PACKET, PacketType, 4);
 KD_AT(KD_PACKET, ByteCount, 6);
@@ -84,9 +88,18 @@ KD_SIZE(KD_PACKET, 16);
 #define REPORT_INCLUDES_SEGS 1
 #define REPORT_STANDARD_CS 2
 
+typedef struct _EXCEPTION_RECORD64 {
+  NTSTATUS ExceptionCode;
+  ULONG ExceptionFlags;
+  ULONG64 ExceptionRecord;
+  ULONG64 ExceptionAddress;
+  ULONG NumberParameters;
+  ULONG UnusedAlignment;
+  ULONG64 ExceptionInformation[EXCEPTION_MAXIMUM_PARAMETERS];
+} EXCEPTION_RECORD64, *PEXCEPTION_RECORD64;
 typedef struct _DBGKM_EXCEPTION64 {
-    EXCEPTION_RECORD64 ExceptionRecord;
-    ULONG FirstChance;
+  EXCEPTION_RECORD64 ExceptionRecord;
+  ULONG FirstChance;
 } DBGKM_EXCEPTION64;
 KD_SIZE(EXCEPTION_RECORD64, 152);
 KD_AT(EXCEPTION_RECORD64, ExceptionAddress, 16);
@@ -96,12 +109,12 @@ KD_AT(DBGKM_EXCEPTION64, FirstChance, 152);
 KD_SIZE(DBGKM_EXCEPTION64, 160);
 
 typedef struct _DBGKD_LOAD_SYMBOLS64 {
-    ULONG PathNameLength;
-    ULONG64 BaseOfDll;
-    ULONG64 ProcessId;
-    ULONG CheckSum;
-    ULONG SizeOfImage;
-    BOOLEAN UnloadSymbols;
+  ULONG PathNameLength;
+  ULONG64 BaseOfDll;
+  ULONG64 ProcessId;
+  ULONG CheckSum;
+  ULONG SizeOfImage;
+  BOOLEAN UnloadSymbols;
 } DBGKD_LOAD_SYMBOLS64;
 KD_AT(DBGKD_LOAD_SYMBOLS64, BaseOfDll, 8);
 KD_AT(DBGKD_LOAD_SYMBOLS64, ProcessId, 16);
@@ -110,23 +123,23 @@ KD_AT(DBGKD_LOAD_SYMBOLS64, SizeOfImage, 28);
 KD_AT(DBGKD_LOAD_SYMBOLS64, UnloadSymbols, 32);
 
 typedef struct _DBGKD_COMMAND_STRING {
-    ULONG Flags;
-    ULONG Reserved1;
-    ULONG64 Reserved2[7];
+  ULONG Flags;
+  ULONG Reserved1;
+  ULONG64 Reserved2[7];
 } DBGKD_COMMAND_STRING;
 KD_AT(DBGKD_COMMAND_STRING, Reserved2, 8);
 
 typedef struct _AMD64_DBGKD_CONTROL_REPORT {
-    ULONG64 Dr6;
-    ULONG64 Dr7;
-    ULONG EFlags;
-    USHORT InstructionCount;
-    USHORT ReportFlags;
-    UCHAR InstructionStream[DBGKD_MAXSTREAM];
-    USHORT SegCs;
-    USHORT SegDs;
-    USHORT SegEs;
-    USHORT SegFs;
+  ULONG64 Dr6;
+  ULONG64 Dr7;
+  ULONG EFlags;
+  USHORT InstructionCount;
+  USHORT ReportFlags;
+  UCHAR InstructionStream[DBGKD_MAXSTREAM];
+  USHORT SegCs;
+  USHORT SegDs;
+  USHORT SegEs;
+  USHORT SegFs;
 } AMD64_DBGKD_CONTROL_REPORT, DBGKD_CONTROL_REPORT, *PDBGKD_CONTROL_REPORT;
 KD_AT(DBGKD_CONTROL_REPORT, EFlags, 16);
 KD_AT(DBGKD_CONTROL_REPORT, InstructionCount, 20);
@@ -137,18 +150,18 @@ KD_AT(DBGKD_CONTROL_REPORT, SegFs, 46);
 KD_SIZE(DBGKD_CONTROL_REPORT, 48);
 
 typedef struct _DBGKD_ANY_WAIT_STATE_CHANGE {
-    ULONG NewState;
-    USHORT ProcessorLevel;
-    USHORT Processor;
-    ULONG NumberProcessors;
-    ULONG64 Thread;
-    ULONG64 ProgramCounter;
-    union {
-        DBGKM_EXCEPTION64 Exception;
-        DBGKD_LOAD_SYMBOLS64 LoadSymbols;
-        DBGKD_COMMAND_STRING CommandString;
-    } u;
-    DBGKD_CONTROL_REPORT ControlReport;
+  ULONG NewState;
+  USHORT ProcessorLevel;
+  USHORT Processor;
+  ULONG NumberProcessors;
+  ULONG64 Thread;
+  ULONG64 ProgramCounter;
+  union {
+    DBGKM_EXCEPTION64 Exception;
+    DBGKD_LOAD_SYMBOLS64 LoadSymbols;
+    DBGKD_COMMAND_STRING CommandString;
+  } u;
+  DBGKD_CONTROL_REPORT ControlReport;
 } DBGKD_ANY_WAIT_STATE_CHANGE, *PDBGKD_ANY_WAIT_STATE_CHANGE;
 KD_AT(DBGKD_ANY_WAIT_STATE_CHANGE, ProcessorLevel, 4);
 KD_AT(DBGKD_ANY_WAIT_STATE_CHANGE, Processor, 6);
@@ -214,14 +227,14 @@ KD_SIZE(DBGKD_ANY_WAIT_STATE_CHANGE, 240);
 #define DbgKdMaximumManipulate 0x3161
 
 typedef struct _DBGKD_READ_MEMORY64 {
-    ULONG64 TargetBaseAddress;
-    ULONG TransferCount;
-    ULONG ActualBytesRead; /* physical reads and writes: the cache flags arrive here */
+  ULONG64 TargetBaseAddress;
+  ULONG TransferCount;
+  ULONG ActualBytesRead; /* physical reads and writes: the cache flags arrive here */
 } DBGKD_READ_MEMORY64;
 typedef struct _DBGKD_WRITE_MEMORY64 {
-    ULONG64 TargetBaseAddress;
-    ULONG TransferCount;
-    ULONG ActualBytesWritten;
+  ULONG64 TargetBaseAddress;
+  ULONG TransferCount;
+  ULONG ActualBytesWritten;
 } DBGKD_WRITE_MEMORY64;
 #define DBGKD_CACHING_UNKNOWN 0
 #define DBGKD_CACHING_CACHED 1
@@ -229,48 +242,48 @@ typedef struct _DBGKD_WRITE_MEMORY64 {
 #define DBGKD_CACHING_WRITE_COMBINED 3
 
 typedef struct _DBGKD_GET_CONTEXT {
-    ULONG Unused;
+  ULONG Unused;
 } DBGKD_GET_CONTEXT;
 typedef struct _DBGKD_SET_CONTEXT {
-    ULONG ContextFlags; /* junk on the wire; the flags inside the CONTEXT decide */
+  ULONG ContextFlags; /* junk on the wire; the flags inside the CONTEXT decide */
 } DBGKD_SET_CONTEXT;
 typedef struct _DBGKD_CONTEXT_EX {
-    ULONG Offset;
-    ULONG ByteCount;
-    ULONG BytesCopied; /* SetContextEx: the size of the whole context */
+  ULONG Offset;
+  ULONG ByteCount;
+  ULONG BytesCopied; /* SetContextEx: the size of the whole context */
 } DBGKD_CONTEXT_EX;
 typedef struct _DBGKD_WRITE_BREAKPOINT64 {
-    ULONG64 BreakPointAddress;
-    ULONG BreakPointHandle;
+  ULONG64 BreakPointAddress;
+  ULONG BreakPointHandle;
 } DBGKD_WRITE_BREAKPOINT64;
 typedef struct _DBGKD_RESTORE_BREAKPOINT {
-    ULONG BreakPointHandle;
+  ULONG BreakPointHandle;
 } DBGKD_RESTORE_BREAKPOINT;
 typedef struct _DBGKD_BREAKPOINTEX {
-    ULONG BreakPointCount;
-    NTSTATUS ContinueStatus;
+  ULONG BreakPointCount;
+  NTSTATUS ContinueStatus;
 } DBGKD_BREAKPOINTEX;
 typedef struct _DBGKD_WRITE_CUSTOM_BREAKPOINT {
-    ULONG64 BreakPointAddress;
-    ULONG64 BreakPointInstruction;
-    ULONG BreakPointHandle;
-    UCHAR BreakPointInstructionSize;
-    UCHAR BreakPointInstructionAlignment;
+  ULONG64 BreakPointAddress;
+  ULONG64 BreakPointInstruction;
+  ULONG BreakPointHandle;
+  UCHAR BreakPointInstructionSize;
+  UCHAR BreakPointInstructionAlignment;
 } DBGKD_WRITE_CUSTOM_BREAKPOINT;
 typedef struct _DBGKD_CONTINUE {
-    NTSTATUS ContinueStatus;
+  NTSTATUS ContinueStatus;
 } DBGKD_CONTINUE;
 
 #pragma pack(push, 4)
 typedef struct _AMD64_DBGKD_CONTROL_SET {
-    ULONG TraceFlag;
-    ULONG64 Dr7;
-    ULONG64 CurrentSymbolStart;
-    ULONG64 CurrentSymbolEnd;
+  ULONG TraceFlag;
+  ULONG64 Dr7;
+  ULONG64 CurrentSymbolStart;
+  ULONG64 CurrentSymbolEnd;
 } AMD64_DBGKD_CONTROL_SET, DBGKD_CONTROL_SET;
 typedef struct _DBGKD_CONTINUE2 {
-    NTSTATUS ContinueStatus;
-    AMD64_DBGKD_CONTROL_SET ControlSet;
+  NTSTATUS ContinueStatus;
+  AMD64_DBGKD_CONTROL_SET ControlSet;
 } DBGKD_CONTINUE2;
 #pragma pack(pop)
 KD_AT(DBGKD_CONTINUE2, ControlSet.TraceFlag, 4);
@@ -280,70 +293,70 @@ KD_AT(DBGKD_CONTINUE2, ControlSet.CurrentSymbolEnd, 24);
 KD_SIZE(DBGKD_CONTINUE2, 32);
 
 typedef struct _DBGKD_READ_WRITE_IO64 {
-    ULONG64 IoAddress;
-    ULONG DataSize;
-    ULONG DataValue;
+  ULONG64 IoAddress;
+  ULONG DataSize;
+  ULONG DataValue;
 } DBGKD_READ_WRITE_IO64;
 typedef struct _DBGKD_READ_WRITE_IO_EXTENDED64 {
-    ULONG DataSize;
-    ULONG InterfaceType;
-    ULONG BusNumber;
-    ULONG AddressSpace;
-    ULONG64 IoAddress;
-    ULONG DataValue;
+  ULONG DataSize;
+  ULONG InterfaceType;
+  ULONG BusNumber;
+  ULONG AddressSpace;
+  ULONG64 IoAddress;
+  ULONG DataValue;
 } DBGKD_READ_WRITE_IO_EXTENDED64;
 typedef struct _DBGKD_READ_WRITE_MSR {
-    ULONG Msr;
-    ULONG DataValueLow;
-    ULONG DataValueHigh;
+  ULONG Msr;
+  ULONG DataValueLow;
+  ULONG DataValueHigh;
 } DBGKD_READ_WRITE_MSR;
 typedef struct _DBGKD_QUERY_SPECIAL_CALLS {
-    ULONG NumberOfSpecialCalls;
+  ULONG NumberOfSpecialCalls;
 } DBGKD_QUERY_SPECIAL_CALLS;
 typedef struct _DBGKD_SET_SPECIAL_CALL64 {
-    ULONG64 SpecialCall;
+  ULONG64 SpecialCall;
 } DBGKD_SET_SPECIAL_CALL64;
 typedef struct _DBGKD_SET_INTERNAL_BREAKPOINT64 {
-    ULONG64 BreakpointAddress;
-    ULONG Flags;
+  ULONG64 BreakpointAddress;
+  ULONG Flags;
 } DBGKD_SET_INTERNAL_BREAKPOINT64;
 typedef struct _DBGKD_GET_INTERNAL_BREAKPOINT64 {
-    ULONG64 BreakpointAddress;
-    ULONG Flags;
-    ULONG Calls;
-    ULONG MaxCallsPerPeriod;
-    ULONG MinInstructions;
-    ULONG MaxInstructions;
-    ULONG TotalInstructions;
+  ULONG64 BreakpointAddress;
+  ULONG Flags;
+  ULONG Calls;
+  ULONG MaxCallsPerPeriod;
+  ULONG MinInstructions;
+  ULONG MaxInstructions;
+  ULONG TotalInstructions;
 } DBGKD_GET_INTERNAL_BREAKPOINT64;
 typedef struct _DBGKD_SEARCH_MEMORY {
-    union {
-        ULONG64 SearchAddress;
-        ULONG64 FoundAddress;
-    };
-    ULONG64 SearchLength;
-    ULONG PatternLength;
+  union {
+    ULONG64 SearchAddress;
+    ULONG64 FoundAddress;
+  };
+  ULONG64 SearchLength;
+  ULONG PatternLength;
 } DBGKD_SEARCH_MEMORY;
 typedef struct _DBGKD_GET_SET_BUS_DATA {
-    ULONG BusDataType;
-    ULONG BusNumber;
-    ULONG SlotNumber;
-    ULONG Offset;
-    ULONG Length;
+  ULONG BusDataType;
+  ULONG BusNumber;
+  ULONG SlotNumber;
+  ULONG Offset;
+  ULONG Length;
 } DBGKD_GET_SET_BUS_DATA;
 typedef struct _DBGKD_FILL_MEMORY {
-    ULONG64 Address;
-    ULONG Length;
-    USHORT Flags;
-    USHORT PatternLength;
+  ULONG64 Address;
+  ULONG Length;
+  USHORT Flags;
+  USHORT PatternLength;
 } DBGKD_FILL_MEMORY;
 #define DBGKD_FILL_MEMORY_VIRTUAL 1
 #define DBGKD_FILL_MEMORY_PHYSICAL 2
 typedef struct _DBGKD_QUERY_MEMORY {
-    ULONG64 Address;
-    ULONG64 Reserved;
-    ULONG AddressSpace;
-    ULONG Flags;
+  ULONG64 Address;
+  ULONG64 Reserved;
+  ULONG AddressSpace;
+  ULONG Flags;
 } DBGKD_QUERY_MEMORY;
 #define DBGKD_QUERY_MEMORY_VIRTUAL 0
 #define DBGKD_QUERY_MEMORY_PROCESS 0
@@ -354,24 +367,24 @@ typedef struct _DBGKD_QUERY_MEMORY {
 #define DBGKD_QUERY_MEMORY_EXECUTE 4
 #define DBGKD_QUERY_MEMORY_FIXED 8
 typedef struct _DBGKD_SWITCH_PARTITION {
-    ULONG Partition;
+  ULONG Partition;
 } DBGKD_SWITCH_PARTITION;
 
 typedef struct _DBGKD_GET_VERSION64 {
-    USHORT MajorVersion; /* high byte: kind of target (0 NT); low byte: 0xF free, 0xC checked */
-    USHORT MinorVersion; /* build number */
-    UCHAR ProtocolVersion;
-    UCHAR KdSecondaryVersion;
-    USHORT Flags;
-    USHORT MachineType;
-    UCHAR MaxPacketType;
-    UCHAR MaxStateChange;
-    UCHAR MaxManipulate;
-    UCHAR Simulation;
-    USHORT Unused[1];
-    ULONG64 KernBase;
-    ULONG64 PsLoadedModuleList;
-    ULONG64 DebuggerDataList;
+  USHORT MajorVersion; /* high byte: kind of target (0 NT); low byte: 0xF free, 0xC checked */
+  USHORT MinorVersion; /* build number */
+  UCHAR ProtocolVersion;
+  UCHAR KdSecondaryVersion;
+  USHORT Flags;
+  USHORT MachineType;
+  UCHAR MaxPacketType;
+  UCHAR MaxStateChange;
+  UCHAR MaxManipulate;
+  UCHAR Simulation;
+  USHORT Unused[1];
+  ULONG64 KernBase;
+  ULONG64 PsLoadedModuleList;
+  ULONG64 DebuggerDataList;
 } DBGKD_GET_VERSION64, *PDBGKD_GET_VERSION64;
 KD_AT(DBGKD_GET_VERSION64, Flags, 6);
 KD_AT(DBGKD_GET_VERSION64, MachineType, 8);
@@ -392,37 +405,37 @@ KD_SIZE(DBGKD_GET_VERSION64, 40);
 #define DBGKD_SIMULATION_NONE 0
 
 typedef struct _DBGKD_MANIPULATE_STATE64 {
-    ULONG ApiNumber;
-    USHORT ProcessorLevel;
-    USHORT Processor;
-    NTSTATUS ReturnStatus;
-    union {
-        DBGKD_READ_MEMORY64 ReadMemory;
-        DBGKD_WRITE_MEMORY64 WriteMemory;
-        DBGKD_GET_CONTEXT GetContext;
-        DBGKD_SET_CONTEXT SetContext;
-        DBGKD_WRITE_BREAKPOINT64 WriteBreakPoint;
-        DBGKD_RESTORE_BREAKPOINT RestoreBreakPoint;
-        DBGKD_CONTINUE Continue;
-        DBGKD_CONTINUE2 Continue2;
-        DBGKD_READ_WRITE_IO64 ReadWriteIo;
-        DBGKD_READ_WRITE_IO_EXTENDED64 ReadWriteIoExtended;
-        DBGKD_QUERY_SPECIAL_CALLS QuerySpecialCalls;
-        DBGKD_SET_SPECIAL_CALL64 SetSpecialCall;
-        DBGKD_SET_INTERNAL_BREAKPOINT64 SetInternalBreakpoint;
-        DBGKD_GET_INTERNAL_BREAKPOINT64 GetInternalBreakpoint;
-        DBGKD_GET_VERSION64 GetVersion64;
-        DBGKD_BREAKPOINTEX BreakPointEx;
-        DBGKD_READ_WRITE_MSR ReadWriteMsr;
-        DBGKD_SEARCH_MEMORY SearchMemory;
-        DBGKD_GET_SET_BUS_DATA GetSetBusData;
-        DBGKD_FILL_MEMORY FillMemory;
-        DBGKD_QUERY_MEMORY QueryMemory;
-        DBGKD_SWITCH_PARTITION SwitchPartition;
-        DBGKD_WRITE_CUSTOM_BREAKPOINT WriteCustomBreakpoint;
-        DBGKD_CONTEXT_EX ContextEx;
-        ULONG64 Raw[5];
-    } u;
+  ULONG ApiNumber;
+  USHORT ProcessorLevel;
+  USHORT Processor;
+  NTSTATUS ReturnStatus;
+  union {
+    DBGKD_READ_MEMORY64 ReadMemory;
+    DBGKD_WRITE_MEMORY64 WriteMemory;
+    DBGKD_GET_CONTEXT GetContext;
+    DBGKD_SET_CONTEXT SetContext;
+    DBGKD_WRITE_BREAKPOINT64 WriteBreakPoint;
+    DBGKD_RESTORE_BREAKPOINT RestoreBreakPoint;
+    DBGKD_CONTINUE Continue;
+    DBGKD_CONTINUE2 Continue2;
+    DBGKD_READ_WRITE_IO64 ReadWriteIo;
+    DBGKD_READ_WRITE_IO_EXTENDED64 ReadWriteIoExtended;
+    DBGKD_QUERY_SPECIAL_CALLS QuerySpecialCalls;
+    DBGKD_SET_SPECIAL_CALL64 SetSpecialCall;
+    DBGKD_SET_INTERNAL_BREAKPOINT64 SetInternalBreakpoint;
+    DBGKD_GET_INTERNAL_BREAKPOINT64 GetInternalBreakpoint;
+    DBGKD_GET_VERSION64 GetVersion64;
+    DBGKD_BREAKPOINTEX BreakPointEx;
+    DBGKD_READ_WRITE_MSR ReadWriteMsr;
+    DBGKD_SEARCH_MEMORY SearchMemory;
+    DBGKD_GET_SET_BUS_DATA GetSetBusData;
+    DBGKD_FILL_MEMORY FillMemory;
+    DBGKD_QUERY_MEMORY QueryMemory;
+    DBGKD_SWITCH_PARTITION SwitchPartition;
+    DBGKD_WRITE_CUSTOM_BREAKPOINT WriteCustomBreakpoint;
+    DBGKD_CONTEXT_EX ContextEx;
+    ULONG64 Raw[5];
+  } u;
 } DBGKD_MANIPULATE_STATE64, *PDBGKD_MANIPULATE_STATE64;
 KD_AT(DBGKD_MANIPULATE_STATE64, ProcessorLevel, 4);
 KD_AT(DBGKD_MANIPULATE_STATE64, Processor, 6);
@@ -463,18 +476,18 @@ KD_SIZE(DBGKD_MANIPULATE_STATE64, 56);
 #define DbgKdPrintStringApi 0x3230
 #define DbgKdGetStringApi 0x3231
 typedef struct _DBGKD_DEBUG_IO {
-    ULONG ApiNumber;
-    USHORT ProcessorLevel;
-    USHORT Processor;
-    union {
-        struct {
-            ULONG LengthOfString;
-        } PrintString;
-        struct {
-            ULONG LengthOfPromptString;
-            ULONG LengthOfStringRead;
-        } GetString;
-    } u;
+  ULONG ApiNumber;
+  USHORT ProcessorLevel;
+  USHORT Processor;
+  union {
+    struct {
+      ULONG LengthOfString;
+    } PrintString;
+    struct {
+      ULONG LengthOfPromptString;
+      ULONG LengthOfStringRead;
+    } GetString;
+  } u;
 } DBGKD_DEBUG_IO;
 KD_AT(DBGKD_DEBUG_IO, u.PrintString.LengthOfString, 8);
 KD_AT(DBGKD_DEBUG_IO, u.GetString.LengthOfStringRead, 12);
@@ -488,15 +501,15 @@ KD_SIZE(DBGKD_DEBUG_IO, 16);
  */
 #define DbgKdPrintTraceApi 0x3330
 typedef struct _DBGKD_TRACE_IO {
-    ULONG ApiNumber;
-    USHORT ProcessorLevel;
-    USHORT Processor;
-    union {
-        ULONG64 ReserveSpace[7];
-        struct {
-            ULONG LengthOfData;
-        } PrintTrace;
-    } u;
+  ULONG ApiNumber;
+  USHORT ProcessorLevel;
+  USHORT Processor;
+  union {
+    ULONG64 ReserveSpace[7];
+    struct {
+      ULONG LengthOfData;
+    } PrintTrace;
+  } u;
 } DBGKD_TRACE_IO;
 KD_AT(DBGKD_TRACE_IO, u.PrintTrace.LengthOfData, 8);
 KD_SIZE(DBGKD_TRACE_IO, 64);
@@ -504,17 +517,17 @@ KD_SIZE(DBGKD_TRACE_IO, 64);
 #define DbgKdRequestHardwareBp 0x4300
 #define DbgKdReleaseHardwareBp 0x4301
 typedef struct _DBGKD_CONTROL_REQUEST {
-    ULONG ApiNumber;
-    union {
-        struct {
-            ULONG HardwareBreakPointNumber;
-            ULONG Available;
-        } RequestBreakpoint;
-        struct {
-            ULONG HardwareBreakPointNumber;
-            ULONG Released;
-        } ReleaseBreakpoint;
-    } u;
+  ULONG ApiNumber;
+  union {
+    struct {
+      ULONG HardwareBreakPointNumber;
+      ULONG Available;
+    } RequestBreakpoint;
+    struct {
+      ULONG HardwareBreakPointNumber;
+      ULONG Released;
+    } ReleaseBreakpoint;
+  } u;
 } DBGKD_CONTROL_REQUEST;
 KD_AT(DBGKD_CONTROL_REQUEST, u.RequestBreakpoint.Available, 8);
 KD_SIZE(DBGKD_CONTROL_REQUEST, 12);
@@ -532,28 +545,28 @@ KD_SIZE(DBGKD_CONTROL_REQUEST, 12);
 #define DbgKdWriteFileApi 0x3432
 #define DbgKdCloseFileApi 0x3433
 typedef struct _DBGKD_FILE_IO {
-    ULONG ApiNumber;
-    NTSTATUS Status;
-    union {
-        ULONG64 ReserveSpace[7];
-        struct {
-            ULONG DesiredAccess;
-            ULONG FileAttributes;
-            ULONG ShareAccess;
-            ULONG CreateDisposition;
-            ULONG CreateOptions;
-            ULONG64 Handle;
-            ULONG64 Length;
-        } CreateFile;
-        struct {
-            ULONG64 Handle;
-            ULONG64 Offset;
-            ULONG Length;
-        } ReadFile, WriteFile;
-        struct {
-            ULONG64 Handle;
-        } CloseFile;
-    } u;
+  ULONG ApiNumber;
+  NTSTATUS Status;
+  union {
+    ULONG64 ReserveSpace[7];
+    struct {
+      ULONG DesiredAccess;
+      ULONG FileAttributes;
+      ULONG ShareAccess;
+      ULONG CreateDisposition;
+      ULONG CreateOptions;
+      ULONG64 Handle;
+      ULONG64 Length;
+    } CreateFile;
+    struct {
+      ULONG64 Handle;
+      ULONG64 Offset;
+      ULONG Length;
+    } ReadFile, WriteFile;
+    struct {
+      ULONG64 Handle;
+    } CloseFile;
+  } u;
 } DBGKD_FILE_IO;
 KD_AT(DBGKD_FILE_IO, u.CreateFile.ShareAccess, 16);
 KD_AT(DBGKD_FILE_IO, u.CreateFile.CreateOptions, 24);
@@ -567,14 +580,14 @@ KD_SIZE(DBGKD_FILE_IO, 64);
  * kdcom.dll: the transport behind the kernel's import table
  */
 typedef enum _KDSTATUS {
-    KDP_PACKET_RECEIVED = 0,
-    KDP_PACKET_TIMEOUT = 1,
-    KDP_PACKET_RESEND = 2,
+  KDP_PACKET_RECEIVED = 0,
+  KDP_PACKET_TIMEOUT = 1,
+  KDP_PACKET_RESEND = 2,
 } KDSTATUS;
 
 typedef struct _KD_CONTEXT {
-    ULONG KdpDefaultRetries;
-    BOOLEAN KdpControlCPending;
+  ULONG KdpDefaultRetries;
+  BOOLEAN KdpControlCPending;
 } KD_CONTEXT, *PKD_CONTEXT;
 
 #ifdef _KDCOM_
@@ -592,9 +605,10 @@ KDTRANSPORT NTSTATUS KdSave(BOOLEAN KdSleepTransition);
 KDTRANSPORT NTSTATUS KdRestore(BOOLEAN KdSleepTransition);
 KDTRANSPORT NTSTATUS KdPower(ULONG PowerRequest, PVOID Context);
 KDTRANSPORT NTSTATUS KdSetHiberRange(PVOID MemoryMap);
-KDTRANSPORT VOID KdSendPacket(ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData, PKD_CONTEXT KdContext);
-KDTRANSPORT KDSTATUS KdReceivePacket(
-    ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData, PULONG DataLength, PKD_CONTEXT KdContext);
+KDTRANSPORT VOID KdSendPacket(ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData,
+                              PKD_CONTEXT KdContext);
+KDTRANSPORT KDSTATUS KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData,
+                                     PULONG DataLength, PKD_CONTEXT KdContext);
 
 #include "kddata.h"
 
