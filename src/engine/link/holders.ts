@@ -19,12 +19,13 @@ import { readFile } from 'node:fs/promises';
 
 /** What the queue of a Unix listener held. */
 export interface UnixQueue {
+  readonly listening: boolean;
   /** Inodes of accepted connections. */
   readonly accepted: ReadonlySet<string>;
   readonly waiting: number;
 }
 
-const emptyQueue: UnixQueue = { accepted: new Set(), waiting: 0 };
+const emptyQueue: UnixQueue = { listening: false, accepted: new Set(), waiting: 0 };
 
 /** Other systems, and a /proc that is not there, show nothing: an empty queue. */
 export async function readUnixQueue(path: string): Promise<UnixQueue> {
@@ -35,15 +36,17 @@ export async function readUnixQueue(path: string): Promise<UnixQueue> {
 /** @param table The text of /proc/net/unix. */
 export function parseUnixQueue(table: string, path: string): UnixQueue {
   const accepted = new Set<string>();
+  let listening = false;
   let waiting = 0;
   for (const row of table.split('\n')) {
     if (!row.endsWith(` ${path}`)) continue;
     const [, state, inode, rowPath] = /^\S+ +\S+ +\S+ +\S+ +\S+ +(\S+) +(\d+) (.*)$/.exec(row) ?? [];
     if (rowPath !== path || inode === undefined) continue;
+    if (state === '01') listening = true;
     if (state === '02' && inode === '0') waiting++;
     if (state === '03' && inode !== '0') accepted.add(inode);
   }
-  return { accepted, waiting };
+  return { listening, accepted, waiting };
 }
 
 /**

@@ -10,9 +10,11 @@
 import { chmodSync, type Stats } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { systemClock, type Clock } from '../core/clock';
 import { VmkdError } from '../core/errors';
+import { readUnixQueue } from './holders';
 import type { ByteLink, LinkEndpoint, OpenOptions } from './link';
 import { cancelledError, errnoOf, linkError } from './osErrors';
 import { SocketLink } from './socketLink';
@@ -122,7 +124,7 @@ export class ListeningEndpoint implements LinkEndpoint {
       return server;
     } catch (error) {
       if (!this.#isDisposed()) this.#phase = { kind: 'idle' };
-      throw this.#failed(error);
+      throw (await this.#missingFolder(error)) ?? this.#failed(error);
     }
   }
 
@@ -139,6 +141,16 @@ export class ListeningEndpoint implements LinkEndpoint {
       await removeStaleSocket(this.#target.path, this.spec);
       return await this.#bind();
     }
+  }
+
+  /** libuv says EACCES for a folder that is not there, as Windows would. */
+  async #missingFolder(error: unknown): Promise<VmkdError | undefined> {
+    if (this.#target.kind !== 'unix-listen' || errnoOf(error) !== 'EACCES') return undefined;
+    const folder = dirname(this.#target.path);
+    const errno = await lstat(folder).then(() => undefined, errnoOf);
+    if (errno !== 'ENOENT') return undefined;
+    const nextStep = `Make the folder ${folder}, or give another name.`;
+    return new VmkdError('link-failed', `The folder for ${this.spec} does not exist.`, { nextStep });
   }
 
   #failed(error: unknown): VmkdError {
@@ -215,7 +227,8 @@ async function removeStaleSocket(path: string, name: string): Promise<void> {
     const nextStep = 'Give another name: vmkd replaces no file but a socket that nobody uses.';
     throw new VmkdError('link-in-use', `${name} is taken: there is a file that is no socket.`, { nextStep });
   }
-  const errno = await probe(path);
+  // Where the system shows listeners, look first: to one that is alive, a probe would be a client that comes and goes.
+  const errno = (await readUnixQueue(path)).listening ? undefined : await probe(path);
   if (errno === 'ENOENT') return;
   if (errno === 'EACCES' || errno === 'EPERM') throw linkError(name, 'listen', { code: errno });
   if (errno !== 'ECONNREFUSED') throw linkError(name, 'listen', { code: 'EADDRINUSE' });

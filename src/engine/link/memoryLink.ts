@@ -55,7 +55,8 @@ class MemoryLink implements ByteLink {
 
   write(bytes: Uint8Array): void {
     if (this.#state !== 'open' || bytes.length === 0) return;
-    this.peer.#inbox.push(bytes.slice());
+    // Not bytes.slice(): a Buffer's slice is a view.
+    this.peer.#inbox.push(new Uint8Array(bytes));
     this.peer.#inboxBytes += bytes.length;
     this.peer.#schedule();
   }

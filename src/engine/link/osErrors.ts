@@ -35,9 +35,7 @@ function describe(name: string, activity: LinkActivity, errno: string): [ErrorCo
   }
   switch (errno) {
     case 'ENOENT':
-      return activity === 'connect'
-        ? ['link-not-found', `${name} does not exist`]
-        : ['link-failed', `The folder for ${name} does not exist`];
+      return ['link-not-found', `${name} does not exist`];
     case 'ENOTFOUND':
       return ['link-not-found', `The host of ${name} is not known`];
     case 'ECONNREFUSED':
