@@ -17,7 +17,10 @@ export interface Command {
 }
 
 /** node:util's parser, with our kind of error. */
-export function parseCommandLine<const O extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], options: O) {
+export function parseCommandLine<const O extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: O,
+) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (cause) {
@@ -28,6 +31,7 @@ export function parseCommandLine<const O extends NonNullable<ParseArgsConfig['op
 /** Seconds as the user wrote them, in milliseconds. @throws usage */
 export function parseSeconds(text: string, option: string): number {
   const seconds = Number(text);
-  if (!(seconds > 0 && seconds <= 86400)) throw new VmkdError('usage', `--${option} wants seconds, not “${text}”`);
+  if (!(seconds > 0 && seconds <= 86400))
+    throw new VmkdError('usage', `--${option} wants seconds, not “${text}”`);
   return seconds * 1000;
 }

@@ -44,7 +44,8 @@ export const probe: Command = {
       'leave-stopped': { type: 'boolean', default: false },
     });
     const [link] = positionals;
-    if (link === undefined || positionals.length > 1) throw new VmkdError('usage', 'vmkd probe wants one link');
+    if (link === undefined || positionals.length > 1)
+      throw new VmkdError('usage', 'vmkd probe wants one link');
     const milliseconds = parseSeconds(values.timeout, 'timeout');
     const linkMilliseconds = values.wait === undefined ? 0 : parseSeconds(values.wait, 'wait');
     const report = await withTrace(values.trace, link, terminal, (trace) =>
@@ -127,7 +128,8 @@ function formatReport(report: ProbeReport): string {
       ...report.processors.flatMap(formatProcessor),
       `  ${report.modules.length} modules`,
       ...report.modules.map(
-        ({ name, base, size, path }) => `    ${formatAddress(base)} ${hex(size, 6).padStart(10)}  ${name.padEnd(16)} ${path}`,
+        ({ name, base, size, path }) =>
+          `    ${formatAddress(base)} ${hex(size, 6).padStart(10)}  ${name.padEnd(16)} ${path}`,
       ),
       '  memory at the kernel base',
       ...formatDump(version.kernelBase, report.kernelHeader),
@@ -144,10 +146,18 @@ const shownRegisters = [
   ['r14', 'r15'],
 ] as const;
 
-function formatProcessor({ context, special }: ProbeReport['processors'][number], processor: number): string[] {
+function formatProcessor(
+  { context, special }: ProbeReport['processors'][number],
+  processor: number,
+): string[] {
   const row = (names: readonly (keyof ContextX64)[]): string =>
     `    ${names.map((name) => `${name.padEnd(6)} ${(context[name] as bigint | number).toString(16).padStart(16, '0')}`).join('  ')}`;
-  const control = [`cr0 ${hex(special.cr0)}`, `cr2 ${hex(special.cr2)}`, `cr3 ${hex(special.cr3)}`, `cr4 ${hex(special.cr4)}`];
+  const control = [
+    `cr0 ${hex(special.cr0)}`,
+    `cr2 ${hex(special.cr2)}`,
+    `cr3 ${hex(special.cr3)}`,
+    `cr4 ${hex(special.cr4)}`,
+  ];
   return [`  processor ${processor}`, ...shownRegisters.map(row), `    ${control.join('  ')}`];
 }
 

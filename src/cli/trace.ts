@@ -13,8 +13,10 @@ export const trace: Command = {
   run(args, terminal) {
     const { positionals } = parseCommandLine(args, {});
     const [file] = positionals;
-    if (file === undefined || positionals.length > 1) throw new VmkdError('usage', 'vmkd trace wants one file');
-    for (const event of traceEvents(readTraceChunks(file))) terminal.out(`${printable(formatTraceEvent(event))}\n`);
+    if (file === undefined || positionals.length > 1)
+      throw new VmkdError('usage', 'vmkd trace wants one file');
+    for (const event of traceEvents(readTraceChunks(file)))
+      terminal.out(`${printable(formatTraceEvent(event))}\n`);
     return Promise.resolve();
   },
 };

@@ -16,7 +16,8 @@ const mask64 = 0xffff_ffff_ffff_ffffn;
 /** Wraps modulo 2^64. */
 export const virtualAddress = (value: bigint): VirtualAddress => BigInt.asUintN(64, value) as VirtualAddress;
 /** Wraps modulo 2^64. */
-export const physicalAddress = (value: bigint): PhysicalAddress => BigInt.asUintN(64, value) as PhysicalAddress;
+export const physicalAddress = (value: bigint): PhysicalAddress =>
+  BigInt.asUintN(64, value) as PhysicalAddress;
 
 /** `address + bytes`, modulo 2^64. Either sort of address keeps its sort. */
 export function plus<A extends VirtualAddress | PhysicalAddress>(address: A, bytes: number | bigint): A {

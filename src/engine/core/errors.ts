@@ -9,7 +9,8 @@
 /** Code → the next step that is offered when the thrower knows none better. */
 const vocabulary = {
   // The way to the virtual machine (engine/link)
-  'link-bad-spec': 'Write the link as unix:/path, tcp:host:port, pipe:name, or the same with “-listen” after the kind.',
+  'link-bad-spec':
+    'Write the link as unix:/path, tcp:host:port, pipe:name, or the same with “-listen” after the kind.',
   'link-not-found':
     'Is the virtual machine powered on, and does its serial port use this very name? VMware creates the pipe at power-on only.',
   'link-refused':
@@ -25,10 +26,13 @@ const vocabulary = {
     'No byte came from the guest. Turn kernel debugging on in the guest (bcdedit /debug on; bcdedit /dbgsettings serial debugport:N) and reboot it.',
   'target-garbage':
     'Bytes came, but none that KD sends. Check the baud rate, and that this serial port is the one named in bcdedit /dbgsettings.',
-  'target-32bit-protocol': 'The guest speaks the KD protocol of Windows NT 4 or older. vmkd needs Windows XP or later.',
+  'target-32bit-protocol':
+    'The guest speaks the KD protocol of Windows NT 4 or older. vmkd needs Windows XP or later.',
   'target-second-debugger': 'Another debugger is attached to this guest. Detach it, then attach again.',
-  'target-not-acknowledging': 'The guest sends but does not hear us. Check that the serial port is not read-only or half-open.',
-  'target-no-reply': 'The guest acknowledged the request but never answered. Break in again, or reset the guest.',
+  'target-not-acknowledging':
+    'The guest sends but does not hear us. Check that the serial port is not read-only or half-open.',
+  'target-no-reply':
+    'The guest acknowledged the request but never answered. Break in again, or reset the guest.',
   'target-refused': 'The guest refused the request; its status says why.',
   'target-running': 'Break in first: the target is running.',
   'target-not-attached': 'Attach first: there is no connection to a target.',
@@ -42,9 +46,9 @@ const vocabulary = {
   'file-unwritable': 'Choose a path that can be written.',
   'file-unreadable': 'Check that the file exists and can be read.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
-  'cancelled': 'Nothing to do: the request was cancelled.',
-  'usage': 'Run “vmkd help”.',
-  'internal': 'This is a defect in vmkd. Report it with a packet trace (--trace FILE).',
+  cancelled: 'Nothing to do: the request was cancelled.',
+  usage: 'Run “vmkd help”.',
+  internal: 'This is a defect in vmkd. Report it with a packet trace (--trace FILE).',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof vocabulary;

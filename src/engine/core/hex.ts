@@ -5,4 +5,5 @@ export const hexBytes = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 
 /** `0x8086`, at least `digits` digits. */
-export const hex = (value: number | bigint, digits = 1): string => `0x${value.toString(16).padStart(digits, '0')}`;
+export const hex = (value: number | bigint, digits = 1): string =>
+  `0x${value.toString(16).padStart(digits, '0')}`;

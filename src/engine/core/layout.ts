@@ -144,7 +144,10 @@ export class Layout<F extends Fields> {
 
   #mustFit(data: Uint8Array, at: number): void {
     if (at < 0 || at + this.size > data.length) {
-      throw new VmkdError('protocol-violation', `A structure of ${this.size} bytes at ${at} exceeds ${data.length} bytes`);
+      throw new VmkdError(
+        'protocol-violation',
+        `A structure of ${this.size} bytes at ${at} exceeds ${data.length} bytes`,
+      );
     }
   }
 }

@@ -20,7 +20,10 @@ const lengths: Record<number, bigint> = { 1: 0n, 2: 1n, 4: 3n, 8: 2n };
 export function withSlot(dr7: bigint, slot: number, kind: WatchKind, size: number): bigint {
   const length = lengths[size];
   if (slot < 0 || slot > 3 || length === undefined || (kind === 'execute' && size !== 1)) {
-    throw new VmkdError('value-out-of-range', `No hardware breakpoint of kind ${kind} and ${size} bytes in slot ${slot}`);
+    throw new VmkdError(
+      'value-out-of-range',
+      `No hardware breakpoint of kind ${kind} and ${size} bytes in slot ${slot}`,
+    );
   }
   const field = (conditions[kind] | (length << 2n)) << BigInt(16 + 4 * slot);
   return withoutSlot(dr7, slot) | field | (1n << BigInt(2 * slot)) | 0x400n;
@@ -32,4 +35,5 @@ export function withoutSlot(dr7: bigint, slot: number): bigint {
 }
 
 /** The slots whose breakpoints Dr6 reports as hit. */
-export const slotsHit = (dr6: bigint): number[] => [0, 1, 2, 3].filter((slot) => (dr6 & (1n << BigInt(slot))) !== 0n);
+export const slotsHit = (dr6: bigint): number[] =>
+  [0, 1, 2, 3].filter((slot) => (dr6 & (1n << BigInt(slot))) !== 0n);

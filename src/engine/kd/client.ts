@@ -23,7 +23,12 @@ import { Exchange, type ExchangeResult } from './exchange';
 import { encodeFileAnswer, noSuchFile, type FileAnswer, type FileRequest } from './fileIo';
 import { PacketType } from './framing';
 import { continue2X64, continue2X86, continueApi } from './manipulate/execution';
-import { encodeManipulate, manipulateData, readManipulateHead, type ManipulateApi } from './manipulate/message';
+import {
+  encodeManipulate,
+  manipulateData,
+  readManipulateHead,
+  type ManipulateApi,
+} from './manipulate/message';
 import { getVersion, interpretVersion, type TargetVersion } from './manipulate/version';
 import { NtStatus, formatStatus, isError } from './ntstatus';
 import { decodeTargetPacket, type KdPacket, type TargetMessage } from './packet';
@@ -203,10 +208,13 @@ export class KdClient {
         resolve: (change) => end(() => resolve(change)),
         reject: (error) => end(() => reject(error)),
       };
-      const onAbort = (): void => waiter.reject(new VmkdError('cancelled', 'The wait for a stop was cancelled'));
+      const onAbort = (): void =>
+        waiter.reject(new VmkdError('cancelled', 'The wait for a stop was cancelled'));
       const timer = Number.isFinite(milliseconds)
         ? this.#options.clock.after(milliseconds, () =>
-            waiter.reject(new VmkdError('target-silent', `The target did not stop within ${milliseconds} ms`)),
+            waiter.reject(
+              new VmkdError('target-silent', `The target did not stop within ${milliseconds} ms`),
+            ),
           )
         : undefined;
       this.#waiters.push(waiter);
@@ -225,9 +233,14 @@ export class KdClient {
     options: RequestOptions = {},
   ): Promise<Reply<Rep>> {
     const result = await this.#turn.run(() => this.#ask(api, fields, options));
-    if (result.kind !== 'reply') throw new VmkdError('internal', `${api.name} has no reply; use continue() or switchTo()`);
+    if (result.kind !== 'reply')
+      throw new VmkdError('internal', `${api.name} has no reply; use continue() or switchTo()`);
     const { returnStatus } = readManipulateHead(result.payload);
-    return { status: returnStatus, fields: api.reply.read(result.payload), data: manipulateData(result.payload) };
+    return {
+      status: returnStatus,
+      fields: api.reply.read(result.payload),
+      data: manipulateData(result.payload),
+    };
   }
 
   /** As `request`, but an error status is thrown as `target-refused`. */
@@ -279,11 +292,15 @@ export class KdClient {
     return this.#turn.run(async () => {
       const { change } = this.#mustBeStopped();
       if (processor >= change.numberProcessors) {
-        throw new VmkdError('value-out-of-range', `There is no processor ${processor}; there are ${change.numberProcessors}`);
+        throw new VmkdError(
+          'value-out-of-range',
+          `There is no processor ${processor}; there are ${change.numberProcessors}`,
+        );
       }
       if (processor === change.processor) return change;
       const result = await this.#ask(api, {}, { processor });
-      if (result.kind !== 'stateChange') throw new VmkdError('internal', `${api.name} ended with ${result.kind}`);
+      if (result.kind !== 'stateChange')
+        throw new VmkdError('internal', `${api.name} ended with ${result.kind}`);
       return this.#mustBeStopped().change;
     });
   }
@@ -343,7 +360,9 @@ export class KdClient {
 
   #mustHaveChannel(): PacketChannel {
     if (!this.#channel) {
-      throw this.#state.kind === 'lost' ? this.#state.error : new VmkdError('target-not-attached', 'There is no connection');
+      throw this.#state.kind === 'lost'
+        ? this.#state.error
+        : new VmkdError('target-not-attached', 'There is no connection');
     }
     return this.#channel;
   }
@@ -405,18 +424,31 @@ export class KdClient {
   async #whyNoAnswer(milliseconds: number): Promise<VmkdError> {
     const known = await this.#options.diagnoseSilence?.();
     if (known) return known;
-    const { bytesReceived, packetsReceived, controlReceived, garbageBytes } = this.#mustHaveChannel().statistics;
+    const { bytesReceived, packetsReceived, controlReceived, garbageBytes } =
+      this.#mustHaveChannel().statistics;
     const name = this.#mustHaveChannel().name;
     if (bytesReceived === 0) {
-      return new VmkdError('target-silent', `${name} is open, but the guest sent nothing for ${milliseconds} ms`);
+      return new VmkdError(
+        'target-silent',
+        `${name} is open, but the guest sent nothing for ${milliseconds} ms`,
+      );
     }
     if (this.#foreignReplies > 0) {
-      return new VmkdError('target-second-debugger', `${name} carries answers to requests that we did not make`);
+      return new VmkdError(
+        'target-second-debugger',
+        `${name} carries answers to requests that we did not make`,
+      );
     }
     if (packetsReceived === 0 && controlReceived === 0) {
-      return new VmkdError('target-garbage', `${name}: ${bytesReceived} bytes came, ${garbageBytes} of them no part of any packet`);
+      return new VmkdError(
+        'target-garbage',
+        `${name}: ${bytesReceived} bytes came, ${garbageBytes} of them no part of any packet`,
+      );
     }
-    return new VmkdError('target-not-acknowledging', `${name}: the guest sends packets, but does not answer ours`);
+    return new VmkdError(
+      'target-not-acknowledging',
+      `${name}: the guest sends packets, but does not answer ours`,
+    );
   }
 
   // --- what the channel says
@@ -502,7 +534,8 @@ export class KdClient {
       this.#onAttachEvent?.();
       return;
     }
-    if (taken && this.#state.kind === 'stopped' && this.#exchange?.setting.api.answer !== 'stateChange') return;
+    if (taken && this.#state.kind === 'stopped' && this.#exchange?.setting.api.answer !== 'stateChange')
+      return;
     this.#lastStop = payload;
     if (this.#version) {
       this.#announce(change, this.#version);
@@ -533,12 +566,18 @@ export class KdClient {
 
   async #answerPrompt(prompt: PromptMessage): Promise<void> {
     const answer = (await this.#observer.onPrompt?.(prompt)) ?? '';
-    await this.#mustHaveChannel().send({ type: PacketType.DebugIo, payload: encodePromptAnswer(prompt, answer) });
+    await this.#mustHaveChannel().send({
+      type: PacketType.DebugIo,
+      payload: encodePromptAnswer(prompt, answer),
+    });
   }
 
   async #answerFile({ request, payload }: TargetMessage & { family: 'fileIo' }): Promise<void> {
     const answer = (await this.#observer.onFile?.(request)) ?? noSuchFile;
-    await this.#mustHaveChannel().send({ type: PacketType.FileIo, payload: encodeFileAnswer(payload, answer) });
+    await this.#mustHaveChannel().send({
+      type: PacketType.FileIo,
+      payload: encodeFileAnswer(payload, answer),
+    });
   }
 
   async #answerControl(request: ControlRequest): Promise<void> {

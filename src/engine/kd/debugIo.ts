@@ -96,7 +96,10 @@ export function encodePromptAnswer(prompt: PromptMessage, answer: string): Uint8
 export function decodePromptAnswer(payload: Uint8Array): string {
   const { api, answerLength } = head.read(payload);
   if (api !== DebugIoApi.Prompt || answerLength > payload.length - headSize) {
-    throw new VmkdError('protocol-violation', `Not an answer to a prompt (api 0x${api.toString(16)}, ${answerLength} bytes)`);
+    throw new VmkdError(
+      'protocol-violation',
+      `Not an answer to a prompt (api 0x${api.toString(16)}, ${answerLength} bytes)`,
+    );
   }
   return decodeAnsi(payload.subarray(headSize, headSize + answerLength));
 }

@@ -108,7 +108,8 @@ export class Exchange {
     const options = api.answer === 'acknowledgement' ? { attempts: 1 } : {};
     channel.send({ type: PacketType.StateManipulate, payload }, options).then(
       (delivery) => {
-        if (delivery === 'acknowledged' && api.answer === 'acknowledgement') this.#end({ kind: 'acknowledged' });
+        if (delivery === 'acknowledged' && api.answer === 'acknowledgement')
+          this.#end({ kind: 'acknowledged' });
       },
       (thrown: unknown) => this.#onSendFailed(thrown as VmkdError),
     );

@@ -102,7 +102,10 @@ export function decodeFileRequest(payload: Uint8Array): FileRequest {
     case FileIoApi.Write: {
       const { handle, offset, length } = transfer.read(payload);
       if (length > data.length) {
-        throw new VmkdError('protocol-violation', `A file write of ${length} bytes in a packet of ${payload.length}`);
+        throw new VmkdError(
+          'protocol-violation',
+          `A file write of ${length} bytes in a packet of ${payload.length}`,
+        );
       }
       return { kind: 'write', handle, offset, data: data.slice(0, length) };
     }
@@ -172,7 +175,10 @@ export function decodeFileAnswer(payload: Uint8Array): FileAnswer {
     }
     case FileIoApi.Read: {
       const { length } = transfer.read(payload);
-      return { status, data: payload.slice(headSize, headSize + Math.min(length, payload.length - headSize)) };
+      return {
+        status,
+        data: payload.slice(headSize, headSize + Math.min(length, payload.length - headSize)),
+      };
     }
     case FileIoApi.Write:
       return { status, written: transfer.read(payload).length };

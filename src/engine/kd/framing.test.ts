@@ -16,7 +16,8 @@ type Found = string;
 function scan(chunks: Iterable<Uint8Array>): { found: Found[]; scanner: PacketScanner } {
   const found: Found[] = [];
   const scanner = new PacketScanner({
-    onData: (type, id, payload) => found.push(`data ${type} ${id.toString(16)} ${Buffer.from(payload).toString('hex')}`),
+    onData: (type, id, payload) =>
+      found.push(`data ${type} ${id.toString(16)} ${Buffer.from(payload).toString('hex')}`),
     onControl: (type, id) => found.push(`control ${type} ${id.toString(16)}`),
     onBreakIn: () => found.push('break-in'),
     onDamaged: (reason) => found.push(`damaged ${reason}`),
@@ -34,7 +35,9 @@ const join = (...parts: Uint8Array[]): Uint8Array => Buffer.concat(parts);
 void describe('KDCOM framing', () => {
   void it('lays a data packet out as kdcom does', () => {
     assert.equal(
-      Buffer.from(encodeDataPacket(PacketType.StateManipulate, 0x80800001, Uint8Array.of(0xff, 0x02))).toString('hex'),
+      Buffer.from(
+        encodeDataPacket(PacketType.StateManipulate, 0x80800001, Uint8Array.of(0xff, 0x02)),
+      ).toString('hex'),
       '30303030' + '0200' + '0200' + '01008080' + '01010000' + 'ff02' + 'aa',
     );
   });
@@ -60,7 +63,11 @@ void describe('KDCOM framing', () => {
   });
 
   void it('tells a break-in from packet bytes', () => {
-    assert.deepEqual(scan([join(Uint8Array.of(0x62), packet, Uint8Array.of(0x62))]).found, ['break-in', packetFound, 'break-in']);
+    assert.deepEqual(scan([join(Uint8Array.of(0x62), packet, Uint8Array.of(0x62))]).found, [
+      'break-in',
+      packetFound,
+      'break-in',
+    ]);
     const inside = encodeDataPacket(PacketType.DebugIo, initialPacketId, Uint8Array.of(0x62, 0x62));
     assert.deepEqual(scan([inside]).found, ['data 3 80800000 6262']);
   });
@@ -109,7 +116,9 @@ void describe('KDCOM framing', () => {
     const seed = seedFromEnvironment();
     const random = randomFrom(seed);
     for (let round = 0; round < 300; round++) {
-      const noise = Uint8Array.from({ length: random.below(3000) }, () => random.below(4) === 0 ? 0x30 : random.below(256));
+      const noise = Uint8Array.from({ length: random.below(3000) }, () =>
+        random.below(4) === 0 ? 0x30 : random.below(256),
+      );
       const { found, scanner } = scan([noise]);
       // The noise may end in what looks like a packet begun.
       for (let i = 0; i < noise.length && scanner.midPacket; i++) scanner.expire();

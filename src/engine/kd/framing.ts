@@ -181,7 +181,8 @@ export class PacketScanner {
 
   #countLeader(lead: number): number {
     let count = 1;
-    while (count < 4 && this.#start + count < this.#end && this.#window[this.#start + count] === lead) count++;
+    while (count < 4 && this.#start + count < this.#end && this.#window[this.#start + count] === lead)
+      count++;
     return count;
   }
 

@@ -55,8 +55,10 @@ export class KdServer {
   onClosed: (error: VmkdError | undefined) => void = () => undefined;
 
   readonly #handlers = new Map<number, { handler: Handler; reply: ManipulateApi['reply'] }>();
-  #pendingStop: { payload: Uint8Array; release: (order: Order) => void; fail: (error: unknown) => void } | undefined;
-  #awaited: { type: DataType; take: (payload: Uint8Array) => void; fail: (error: unknown) => void } | undefined;
+  #pendingStop:
+    { payload: Uint8Array; release: (order: Order) => void; fail: (error: unknown) => void } | undefined;
+  #awaited:
+    { type: DataType; take: (payload: Uint8Array) => void; fail: (error: unknown) => void } | undefined;
 
   constructor(open: (owner: ChannelOwner) => PacketChannel) {
     this.channel = open({
@@ -105,7 +107,10 @@ export class KdServer {
   /** @param attempts How often it is sent before the debugger is taken for absent. */
   async print(text: string, processor = 0, attempts?: number): Promise<void> {
     const payload = encodeDebugIo({ kind: 'print', processorLevel: 6, processor, text });
-    await this.channel.send({ type: PacketType.DebugIo, payload }, attempts === undefined ? {} : { attempts });
+    await this.channel.send(
+      { type: PacketType.DebugIo, payload },
+      attempts === undefined ? {} : { attempts },
+    );
   }
 
   async prompt(prompt: string, maxAnswer: number): Promise<string> {
@@ -119,7 +124,8 @@ export class KdServer {
 
   /** @returns The debug registers that the debugger lent or took back, as a bit mask. */
   async control(request: ControlRequest): Promise<number> {
-    return decodeControlAnswer(await this.#call(PacketType.ControlRequest, encodeControlRequest(request))).granted;
+    return decodeControlAnswer(await this.#call(PacketType.ControlRequest, encodeControlRequest(request)))
+      .granted;
   }
 
   async trace(data: Uint8Array): Promise<void> {
@@ -173,7 +179,9 @@ export class KdServer {
     const { status = NtStatus.Success, fields = {}, data } = outcome;
     const structure = entry?.reply ?? (emptyStructure as unknown as ManipulateApi['reply']);
     const payload = encodeManipulate(structure, { ...head, returnStatus: status }, fields, data, request);
-    this.channel.send({ type: PacketType.StateManipulate, payload }).catch((error: unknown) => this.#pendingStop?.fail(error));
+    this.channel
+      .send({ type: PacketType.StateManipulate, payload })
+      .catch((error: unknown) => this.#pendingStop?.fail(error));
   }
 
   #onClosed(error: VmkdError | undefined): void {

@@ -17,11 +17,24 @@ import {
 const windows81 = Buffer.from(
   '303000000600000001000000000000000' +
     '05af66b02f8ffff902bd76b02f8ffff' +
-    '0300008000000000' + '0000000000000000' + '902bd76b02f8ffff' + '0100000000000000' +
-    '000000000000000000000000000000000000000000000000' + '70d96e6d02f8ffff' + '00'.repeat(88) +
+    '0300008000000000' +
+    '0000000000000000' +
+    '902bd76b02f8ffff' +
+    '0100000000000000' +
+    '000000000000000000000000000000000000000000000000' +
+    '70d96e6d02f8ffff' +
+    '00'.repeat(88) +
     '0100000001f8ffff' +
-    'f00fffff00000000' + '0004000000000000' + '02020000' + '1000' + '0300' +
-    'ccc3cccccccccccc0f1f840000000000' + '1000' + '2b00' + '2b00' + '5300',
+    'f00fffff00000000' +
+    '0004000000000000' +
+    '02020000' +
+    '1000' +
+    '0300' +
+    'ccc3cccccccccccc0f1f840000000000' +
+    '1000' +
+    '2b00' +
+    '2b00' +
+    '5300',
   'hex',
 );
 
@@ -103,7 +116,10 @@ void describe('state change', () => {
 
   void it('refuses what is too short, of no kind, or claims a path longer than itself', () => {
     const refused = (bytes: Uint8Array): void =>
-      assert.throws(() => decodeStateChange(bytes), (error) => error instanceof VmkdError && error.code === 'protocol-violation');
+      assert.throws(
+        () => decodeStateChange(bytes),
+        (error) => error instanceof VmkdError && error.code === 'protocol-violation',
+      );
     refused(windows81.subarray(0, 239));
     const noKind = Buffer.from(windows81);
     noKind.writeUInt32LE(0x3039, 0);

@@ -147,7 +147,10 @@ export type StateChange = ExceptionChange | LoadSymbolsChange | TargetGoneChange
 /** @throws protocol-violation if the packet is too short, or of no known kind. */
 export function decodeStateChange(payload: Uint8Array): StateChange {
   if (payload.length < stateChangeSize) {
-    throw new VmkdError('protocol-violation', `A state change of ${payload.length} bytes; ${stateChangeSize} are the least`);
+    throw new VmkdError(
+      'protocol-violation',
+      `A state change of ${payload.length} bytes; ${stateChangeSize} are the least`,
+    );
   }
   const { newState, ...rest } = common.read(payload);
   const shared: Common = { ...rest, report: payload.slice(reportOffset, reportOffset + reportSize) };
@@ -157,7 +160,8 @@ export function decodeStateChange(payload: Uint8Array): StateChange {
     case NewState.LoadSymbols:
       return loadSymbolsChange(shared, payload);
     case NewState.CommandString: {
-      const [name = '', command = ''] = payload.length > stateChangeSize ? splitStrings(payload.subarray(stateChangeSize)) : [];
+      const [name = '', command = ''] =
+        payload.length > stateChangeSize ? splitStrings(payload.subarray(stateChangeSize)) : [];
       return { ...shared, kind: 'commandString', name, command };
     }
     default:
@@ -177,14 +181,28 @@ function exceptionChange(shared: Common, payload: Uint8Array): ExceptionChange {
 }
 
 function loadSymbolsChange(shared: Common, payload: Uint8Array): LoadSymbolsChange | TargetGoneChange {
-  const { pathNameLength, baseOfDll, unloadSymbols, processId, checkSum, sizeOfImage } = loadSymbolsUnion.read(payload, 32);
-  if (pathNameLength === 0 && baseOfDll === noBase && unloadSymbols !== 0) return { ...shared, kind: 'targetGone' };
+  const { pathNameLength, baseOfDll, unloadSymbols, processId, checkSum, sizeOfImage } =
+    loadSymbolsUnion.read(payload, 32);
+  if (pathNameLength === 0 && baseOfDll === noBase && unloadSymbols !== 0)
+    return { ...shared, kind: 'targetGone' };
   if (pathNameLength > payload.length - stateChangeSize) {
-    throw new VmkdError('protocol-violation', `A module path of ${pathNameLength} bytes in a packet of ${payload.length}`);
+    throw new VmkdError(
+      'protocol-violation',
+      `A module path of ${pathNameLength} bytes in a packet of ${payload.length}`,
+    );
   }
   // Counted from the end: targets of protocol version 5 put a whole CONTEXT in front of the path.
   const path = decodeAnsiz(payload.subarray(payload.length - pathNameLength));
-  return { ...shared, kind: 'loadSymbols', path, base: baseOfDll, processId, checkSum, sizeOfImage, unload: unloadSymbols !== 0 };
+  return {
+    ...shared,
+    kind: 'loadSymbols',
+    path,
+    base: baseOfDll,
+    processId,
+    checkSum,
+    sizeOfImage,
+    unload: unloadSymbols !== 0,
+  };
 }
 
 function splitStrings(data: Uint8Array): string[] {
@@ -211,7 +229,15 @@ export function encodeStateChange(change: StateChange): Uint8Array {
       const { code, flags, record, address, information, firstChance } = change;
       exceptionUnion.write(
         payload,
-        { code, flags, record, address, information, numberParameters: information.length, firstChance: Number(firstChance) },
+        {
+          code,
+          flags,
+          record,
+          address,
+          information,
+          numberParameters: information.length,
+          firstChance: Number(firstChance),
+        },
         32,
       );
       break;
@@ -220,7 +246,14 @@ export function encodeStateChange(change: StateChange): Uint8Array {
       const { base, processId, checkSum, sizeOfImage, unload } = change;
       loadSymbolsUnion.write(
         payload,
-        { pathNameLength: tail.length, baseOfDll: base, processId, checkSum, sizeOfImage, unloadSymbols: Number(unload) },
+        {
+          pathNameLength: tail.length,
+          baseOfDll: base,
+          processId,
+          checkSum,
+          sizeOfImage,
+          unloadSymbols: Number(unload),
+        },
         32,
       );
       break;
@@ -236,7 +269,8 @@ export function encodeStateChange(change: StateChange): Uint8Array {
 }
 
 function trailingBytes(change: StateChange): Uint8Array {
-  if (change.kind === 'loadSymbols') return change.path === '' ? new Uint8Array() : encodeAnsi(`${change.path}\0`);
+  if (change.kind === 'loadSymbols')
+    return change.path === '' ? new Uint8Array() : encodeAnsi(`${change.path}\0`);
   if (change.kind === 'commandString') return encodeAnsi(`${change.name}\0${change.command}\0`);
   return new Uint8Array();
 }
@@ -250,7 +284,10 @@ const pickCommon = ({ processorLevel, processor, numberProcessors, thread, progr
 });
 
 /** Reads the control report of a state change. */
-export function readControlReport(change: { readonly report: Uint8Array }, machine: MachineType): ControlReport {
+export function readControlReport(
+  change: { readonly report: Uint8Array },
+  machine: MachineType,
+): ControlReport {
   if (machine === 'x64') return reportX64.read(change.report);
   const { dr6, dr7, ...rest } = reportX86.read(change.report);
   return { ...rest, dr6: BigInt(dr6), dr7: BigInt(dr7) };

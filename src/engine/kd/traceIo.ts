@@ -8,7 +8,12 @@ import { VmkdError } from '../core/errors';
 import { hex32, layout, u16, u32 } from '../core/layout';
 
 const headSize = 64;
-const head = layout(headSize, { api: [0, hex32], processorLevel: [4, u16], processor: [6, u16], length: [8, u32] });
+const head = layout(headSize, {
+  api: [0, hex32],
+  processorLevel: [4, u16],
+  processor: [6, u16],
+  length: [8, u32],
+});
 
 export const traceIoApi = 0x3330;
 
@@ -22,7 +27,10 @@ export interface TraceMessage {
 export function decodeTraceIo(payload: Uint8Array): TraceMessage {
   const { api, processorLevel, processor, length } = head.read(payload);
   if (api !== traceIoApi || length > payload.length - headSize) {
-    throw new VmkdError('protocol-violation', `Not a TRACE_IO packet (api 0x${api.toString(16)}, ${length} bytes)`);
+    throw new VmkdError(
+      'protocol-violation',
+      `Not a TRACE_IO packet (api 0x${api.toString(16)}, ${length} bytes)`,
+    );
   }
   return { processorLevel, processor, data: payload.slice(headSize, headSize + length) };
 }

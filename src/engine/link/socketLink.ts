@@ -52,7 +52,10 @@ export class SocketLink implements ByteLink {
       return;
     }
     this.#socket.on('data', (chunk: Buffer) => {
-      if (this.#state === 'open') handlers.onBytes(chunk);
+      // A plain array: the slice of a Buffer is no copy, which its readers may well take it for.
+      if (this.#state === 'open') {
+        handlers.onBytes(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      }
     });
     this.#socket.resume();
   }

@@ -15,14 +15,22 @@ export interface VirtualMemory {
 }
 
 /** Exactly `length` bytes. @throws memory-unreadable, naming the first byte that is absent. */
-export async function readMemory(memory: VirtualMemory, address: VirtualAddress, length: number): Promise<Uint8Array> {
+export async function readMemory(
+  memory: VirtualMemory,
+  address: VirtualAddress,
+  length: number,
+): Promise<Uint8Array> {
   const bytes = await memory.readPartial(address, length);
   if (bytes.length === length) return bytes;
   throw new VmkdError('memory-unreadable', `No memory at ${formatAddress(plus(address, bytes.length))}`);
 }
 
 /** @param size 4 or 8 bytes; a 4-byte pointer comes sign-extended, as KD does. */
-export async function readPointer(memory: VirtualMemory, address: VirtualAddress, size: 4 | 8): Promise<VirtualAddress> {
+export async function readPointer(
+  memory: VirtualMemory,
+  address: VirtualAddress,
+  size: 4 | 8,
+): Promise<VirtualAddress> {
   const bytes = await readMemory(memory, address, size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, size);
   const value = size === 8 ? view.getBigUint64(0, true) : BigInt(view.getInt32(0, true));

@@ -57,9 +57,11 @@ export async function readPeImage(read: ImageReader): Promise<PeImage> {
   const nt = ntHeaders.read(await read(dos.newHeader, ntHeaders.size));
   if (nt.signature !== 0x4550) throw notAnImage('it has no PE header');
   const directories = { 0x20b: 0x18 + 0x70, 0x10b: 0x18 + 0x60 }[nt.magic];
-  if (directories === undefined) throw notAnImage(`its optional header is of kind 0x${nt.magic.toString(16)}`);
+  if (directories === undefined)
+    throw notAnImage(`its optional header is of kind 0x${nt.magic.toString(16)}`);
   const found = directory.read(await read(dos.newHeader + directories, directory.size));
-  const inside = found.rva > 0 && found.size >= exportDirectory.size && found.rva + found.size <= nt.sizeOfImage;
+  const inside =
+    found.rva > 0 && found.size >= exportDirectory.size && found.rva + found.size <= nt.sizeOfImage;
   const { machine, timeDateStamp, sizeOfImage, checkSum } = nt;
   return { machine, timeDateStamp, sizeOfImage, checkSum, exports: inside ? found : undefined };
 }

@@ -32,9 +32,13 @@ export class KdBreakpoints {
   async set(address: VirtualAddress): Promise<BreakpointHandle> {
     const { status, fields } = await this.client.request(writeBreakPoint, { address });
     if (isError(status)) {
-      throw new VmkdError('target-refused', `No breakpoint at ${formatAddress(address)}: ${formatStatus(status)}`, {
-        nextStep: `Is there one already, or are all ${breakpointSlots} in use? Remove some, or use a hardware breakpoint.`,
-      });
+      throw new VmkdError(
+        'target-refused',
+        `No breakpoint at ${formatAddress(address)}: ${formatStatus(status)}`,
+        {
+          nextStep: `Is there one already, or are all ${breakpointSlots} in use? Remove some, or use a hardware breakpoint.`,
+        },
+      );
     }
     return fields.handle as BreakpointHandle;
   }
@@ -57,7 +61,13 @@ export class KdBreakpoints {
    * Sets a debug register on every processor; it takes effect when the target runs on.
    * @param slot 0 to 3. @param size Bytes watched: 1, 2, 4, 8. @throws value-out-of-range
    */
-  async watch(slot: number, address: VirtualAddress, kind: WatchKind, size: number, processors: number): Promise<void> {
+  async watch(
+    slot: number,
+    address: VirtualAddress,
+    kind: WatchKind,
+    size: number,
+    processors: number,
+  ): Promise<void> {
     if (address % BigInt(size) !== 0n) {
       throw new VmkdError('value-out-of-range', `${formatAddress(address)} is not aligned to ${size} bytes`);
     }
@@ -75,7 +85,8 @@ export class KdBreakpoints {
   }
 
   async #writeAll(processors: number, changes: Record<string, bigint> & { dr7: bigint }): Promise<void> {
-    for (let processor = 0; processor < processors; processor++) await this.registers.setSpecial(changes, processor);
+    for (let processor = 0; processor < processors; processor++)
+      await this.registers.setSpecial(changes, processor);
     this.#dr7 = changes.dr7;
   }
 }

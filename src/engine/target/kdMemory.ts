@@ -16,7 +16,9 @@ import { maxManipulateData } from '../kd/manipulate/message';
 import { formatStatus, isError } from '../kd/ntstatus';
 import type { VirtualMemory } from '../memory/virtualMemory';
 
-type ReadReply = Reply<(typeof readPhysicalMemory)['reply']['fields']> | Reply<(typeof readVirtualMemory)['reply']['fields']>;
+type ReadReply =
+  | Reply<(typeof readPhysicalMemory)['reply']['fields']>
+  | Reply<(typeof readVirtualMemory)['reply']['fields']>;
 
 export class KdMemory implements VirtualMemory {
   constructor(private readonly client: KdClient) {}
@@ -43,7 +45,11 @@ export class KdMemory implements VirtualMemory {
 
   async writePhysical(address: PhysicalAddress, data: Uint8Array): Promise<void> {
     await writeInPieces(data, address, (at, part) =>
-      this.client.request(writePhysicalMemory, { address: at, count: part.length, cacheFlag: 0 }, { data: part }),
+      this.client.request(
+        writePhysicalMemory,
+        { address: at, count: part.length, cacheFlag: 0 },
+        { data: part },
+      ),
     );
   }
 }
@@ -69,9 +75,12 @@ async function readInPieces(
 async function writeInPieces<A extends VirtualAddress | PhysicalAddress>(
   data: Uint8Array,
   address: A,
-  write: (at: A, part: Uint8Array) => Promise<Reply<{ actual: (typeof writeVirtualMemory)['reply']['fields']['actual'] }>>,
+  write: (
+    at: A,
+    part: Uint8Array,
+  ) => Promise<Reply<{ actual: (typeof writeVirtualMemory)['reply']['fields']['actual'] }>>,
 ): Promise<void> {
-  for (let done = 0; done < data.length; ) {
+  for (let done = 0; done < data.length;) {
     const part = data.subarray(done, done + maxManipulateData);
     const { status, fields } = await write(plus(address, done), part);
     done += Math.min(fields.actual, part.length);

@@ -4,7 +4,13 @@
  */
 
 import { VmkdError } from '../core/errors';
-import { contextSizeX64, contextX64, specialRegistersX64, type ContextX64, type SpecialRegistersX64 } from '../cpu/contextX64';
+import {
+  contextSizeX64,
+  contextX64,
+  specialRegistersX64,
+  type ContextX64,
+  type SpecialRegistersX64,
+} from '../cpu/contextX64';
 import type { KdClient } from '../kd/client';
 import {
   ControlSpace,
@@ -49,7 +55,10 @@ export class KdRegisters {
   async #contextBytes(processor: number | undefined): Promise<Uint8Array> {
     const { data } = await this.client.demand(getContext, {}, onProcessor(processor));
     if (data.length < contextSizeX64) {
-      throw new VmkdError('protocol-violation', `A CONTEXT of ${data.length} bytes; x64's has ${contextSizeX64}`);
+      throw new VmkdError(
+        'protocol-violation',
+        `A CONTEXT of ${data.length} bytes; x64's has ${contextSizeX64}`,
+      );
     }
     return data.slice(0, contextSizeX64);
   }

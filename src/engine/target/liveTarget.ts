@@ -15,7 +15,12 @@ import { KdClient, type AttachOptions, type ClientObserver, type ClientTiming } 
 import type { ClientState, StoppedState } from '../kd/clientState';
 import { switchProcessor } from '../kd/manipulate/execution';
 import { NtStatus } from '../kd/ntstatus';
-import { readControlReport, type ControlReport, type LoadSymbolsChange, type StateChange } from '../kd/stateChange';
+import {
+  readControlReport,
+  type ControlReport,
+  type LoadSymbolsChange,
+  type StateChange,
+} from '../kd/stateChange';
 import { KdcomChannel, type KdcomTiming } from '../link/kdcomChannel';
 import type { LinkEndpoint, ByteLink } from '../link/link';
 import { traced, type TraceWriter } from '../link/trace';
@@ -78,7 +83,10 @@ export class LiveTarget {
       observer: { ...passedOn, onState: (state) => this.#onState(state) },
       open: async (owner, signal) => {
         const { endpoint, trace, linkMilliseconds, kdcomTiming } = options;
-        const link = await endpoint.open({ waitMilliseconds: linkMilliseconds, ...(signal ? { signal } : {}) });
+        const link = await endpoint.open({
+          waitMilliseconds: linkMilliseconds,
+          ...(signal ? { signal } : {}),
+        });
         this.#link = link;
         return new KdcomChannel(trace ? traced(link, trace) : link, owner, {
           role: 'debugger',
@@ -185,7 +193,8 @@ export class LiveTarget {
   /** Lets the target run for good and closes the link: no break-in of ours is left to stop it again. */
   async release(): Promise<void> {
     if (this.client.state.kind === 'stopped') await this.resume();
-    if (this.client.unspentBreakIns > 0) await this.nextStop(strayBreakInWindow).then(() => this.resume(), ignoreSilence);
+    if (this.client.unspentBreakIns > 0)
+      await this.nextStop(strayBreakInWindow).then(() => this.resume(), ignoreSilence);
     this.client.detach();
   }
 
@@ -241,7 +250,12 @@ export class LiveTarget {
 
   #isStrayBreakIn({ change }: StoppedState): boolean {
     const isRecent = this.#clock.now() - this.#resumedAt < strayBreakInWindow;
-    return this.client.unspentBreakIns > 0 && isRecent && isBreakpoint(change) && this.report.instructionStream[0] === int3;
+    return (
+      this.client.unspentBreakIns > 0 &&
+      isRecent &&
+      isBreakpoint(change) &&
+      this.report.instructionStream[0] === int3
+    );
   }
 
   #reject(error: VmkdError): void {
@@ -249,7 +263,8 @@ export class LiveTarget {
   }
 }
 
-const isBreakpoint = (change: StateChange): boolean => change.kind === 'exception' && change.code === NtStatus.Breakpoint;
+const isBreakpoint = (change: StateChange): boolean =>
+  change.kind === 'exception' && change.code === NtStatus.Breakpoint;
 
 function ignoreSilence(thrown: unknown): void {
   if (!(thrown instanceof VmkdError) || thrown.code !== 'target-silent') throw thrown;

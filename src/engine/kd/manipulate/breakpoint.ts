@@ -45,7 +45,12 @@ export const writeBreakPointEx = defineApi({
   reply: many,
   repeatable: false,
 });
-export const restoreBreakPointEx = defineApi({ number: 0x3148, name: 'RestoreBreakPointEx', request: many, reply: many });
+export const restoreBreakPointEx = defineApi({
+  number: 0x3148,
+  name: 'RestoreBreakPointEx',
+  request: many,
+  reply: many,
+});
 
 export const clearAllInternalBreakpoints = defineApi({
   number: 0x315a,
@@ -79,8 +84,16 @@ export const querySpecialCalls = defineApi({
   name: 'QuerySpecialCalls',
   reply: { count: [16, u32] },
 });
-export const setSpecialCall = defineApi({ number: 0x3140, name: 'SetSpecialCall', request: { call: [16, va] } });
-export const clearSpecialCalls = defineApi({ number: 0x3141, name: 'ClearSpecialCalls', answer: 'acknowledgement' });
+export const setSpecialCall = defineApi({
+  number: 0x3140,
+  name: 'SetSpecialCall',
+  request: { call: [16, va] },
+});
+export const clearSpecialCalls = defineApi({
+  number: 0x3141,
+  name: 'ClearSpecialCalls',
+  answer: 'acknowledgement',
+});
 
 export const writeCustomBreakpoint = defineApi({
   number: 0x315e,

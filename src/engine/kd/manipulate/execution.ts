@@ -37,12 +37,23 @@ export const continue2X64 = defineApi({
 export const continue2X86 = defineApi({
   number: 0x313c,
   name: 'Continue2',
-  request: { ...status, traceFlag: [20, u32], dr7: [24, hex32], symbolStart: [28, hex32], symbolEnd: [32, hex32] },
+  request: {
+    ...status,
+    traceFlag: [20, u32],
+    dr7: [24, hex32],
+    symbolStart: [28, hex32],
+    symbolEnd: [32, hex32],
+  },
   answer: 'acknowledgement',
   repeatable: false,
 });
 
-export const reboot = defineApi({ number: 0x313b, name: 'Reboot', answer: 'acknowledgement', repeatable: false });
+export const reboot = defineApi({
+  number: 0x313b,
+  name: 'Reboot',
+  answer: 'acknowledgement',
+  repeatable: false,
+});
 
 export const causeBugCheck = defineApi({
   number: 0x3149,

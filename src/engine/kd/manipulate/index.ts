@@ -31,8 +31,10 @@ export const manipulateApis = (machine: MachineType): readonly ManipulateApi[] =
   [...byNumber[machine].values()].sort((a, b) => a.number - b.number);
 
 /** Undefined for a number that we do not know: its packets are passed on, not refused. */
-export const manipulateApi = (number: number, machine: MachineType): ManipulateApi<Fields, Fields> | undefined =>
-  byNumber[machine].get(number);
+export const manipulateApi = (
+  number: number,
+  machine: MachineType,
+): ManipulateApi<Fields, Fields> | undefined => byNumber[machine].get(number);
 
 export const firstApiNumber = 0x3130;
 /** One past the last number known; newer targets may have more. */

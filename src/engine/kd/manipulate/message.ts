@@ -72,7 +72,10 @@ export interface ManipulateHead {
 /** The common head of any manipulate packet. @throws protocol-violation if it is shorter than 56 bytes. */
 export function readManipulateHead(payload: Uint8Array): ManipulateHead {
   if (payload.length < manipulateSize) {
-    throw new VmkdError('protocol-violation', `A manipulate packet of ${payload.length} bytes; ${manipulateSize} are the least`);
+    throw new VmkdError(
+      'protocol-violation',
+      `A manipulate packet of ${payload.length} bytes; ${manipulateSize} are the least`,
+    );
   }
   return manipulateHeader.read(payload);
 }
@@ -91,7 +94,10 @@ export function encodeManipulate<F extends Fields>(
   base: Uint8Array = none,
 ): Uint8Array {
   if (data.length > maxManipulateData) {
-    throw new VmkdError('value-out-of-range', `${data.length} bytes do not fit one packet; ${maxManipulateData} do`);
+    throw new VmkdError(
+      'value-out-of-range',
+      `${data.length} bytes do not fit one packet; ${maxManipulateData} do`,
+    );
   }
   const payload = new Uint8Array(manipulateSize + data.length);
   payload.set(base.subarray(0, manipulateSize));

@@ -52,7 +52,10 @@ const oldestProtocol = 5;
 export function interpretVersion(reply: VersionReply): TargetVersion {
   const { machineType, ...rest } = reply;
   if (reply.protocolVersion < oldestProtocol) {
-    throw new VmkdError('target-32bit-protocol', `The guest speaks KD protocol version ${reply.protocolVersion}`);
+    throw new VmkdError(
+      'target-32bit-protocol',
+      `The guest speaks KD protocol version ${reply.protocolVersion}`,
+    );
   }
   const machine = machineTypeOf(machineType);
   if (machine === undefined) {
