@@ -117,6 +117,8 @@ export class KdClient {
   readonly #turn = new Mutex();
   #state: ClientState = { kind: 'idle' };
   #channel: PacketChannel | undefined;
+  /** Counts attachments: the callbacks of an earlier one mean nothing. */
+  #attachment = 0;
   #exchange: Exchange | undefined;
   #sequence: number;
   /** Whether the target hands request padding back; learnt from its first reply. */
@@ -453,13 +455,22 @@ export class KdClient {
 
   // --- what the channel says
 
+  /** What a channel says after it was dropped is about another attachment, and is not heard. */
   #owner(): ChannelOwner {
+    const attachment = ++this.#attachment;
+    const isCurrent = (): boolean => attachment === this.#attachment;
     return {
-      judge: (packet) => this.#judge(packet),
-      onPacket: (packet) => this.#onPacket(packet),
-      onPeerReset: (restarted) => this.#onPeerReset(restarted),
+      judge: (packet) => (isCurrent() ? this.#judge(packet) : 'stale'),
+      onPacket: (packet) => {
+        if (isCurrent()) this.#onPacket(packet);
+      },
+      onPeerReset: (restarted) => {
+        if (isCurrent()) this.#onPeerReset(restarted);
+      },
       onBreakIn: () => undefined,
-      onClosed: (error) => this.#onClosed(error),
+      onClosed: (error) => {
+        if (isCurrent()) this.#onClosed(error);
+      },
     };
   }
 
@@ -616,6 +627,7 @@ export class KdClient {
   #drop(): void {
     const channel = this.#channel;
     this.#channel = undefined;
+    this.#attachment++;
     const error = new VmkdError('target-not-attached', 'The connection was closed');
     this.#exchange?.fail(error);
     for (const waiter of [...this.#waiters]) waiter.reject(error);
