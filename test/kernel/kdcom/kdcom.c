@@ -106,10 +106,3 @@ NTSTATUS KdSetHiberRange(PVOID MemoryMap)
   UNREFERENCED_PARAMETER(MemoryMap);
   return STATUS_SUCCESS;
 }
-
-/* The loader calls no entry point of a boot DLL for its effect; lld wants one to exist. */
-NTSTATUS DllInitialize(PVOID RegistryPath)
-{
-  UNREFERENCED_PARAMETER(RegistryPath);
-  return STATUS_SUCCESS;
-}

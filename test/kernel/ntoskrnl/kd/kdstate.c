@@ -1,13 +1,15 @@
 /*
  * kdstate.c - telling the debugger that the machine stopped, and doing what it asks until it says go.
  *
- *   report ──> wait for a request ──> handler ──> reply ──> wait ...
- *     ^            │ RESET, RESEND or a lone 'b'      │
- *     └────────────┴──────────────────────────────────┘ KdpReportAgain
- *                                                       KdpLeave: the machine runs
+ *   build ──> send ──> wait for a request ──> handler ──> reply ──> wait ...
+ *     ^         ^              │                     │
+ *     │         └──────────────┘ RESET, RESEND,      │
+ *     │                          or a lone 'b'       │
+ *     └──────────────────────────────────────────────┤ KdpReportAgain: the debugger came back to us
+ *                                                    └ KdpLeave: the machine runs
  *
- * Every report deletes the breakpoints in the 16 bytes it shows, and shows them as they were before.
- * Source of truth: NT's kd64 as described by the KD reference of this project.
+ * Every report that is built deletes the breakpoints in the 16 bytes it shows, and shows them as they were
+ * before. Source of truth: NT's kd64 as described by the KD reference of this project.
  */
 #include "kdp.h"
 
@@ -160,7 +162,7 @@ Report:
     case KdpLeaveFailed:
       return ContinueError;
     case KdpReportAgain:
-      goto Report;
+      return ContinueProcessorReselected;
     case KdpOtherHasLeft:
       return ContinueNextProcessor;
     }
@@ -177,18 +179,6 @@ KCONTINUE_STATUS KdpReportExceptionStateChange(PEXCEPTION_RECORD ExceptionRecord
   PEXCEPTION_RECORD64 Record = &Change.u.Exception.ExceptionRecord;
   KCONTINUE_STATUS Status;
 
-  KdpSetCommonState(DbgKdExceptionStateChange, Context, &Change);
-  Record->ExceptionCode = ExceptionRecord->ExceptionCode;
-  Record->ExceptionFlags = ExceptionRecord->ExceptionFlags;
-  Record->ExceptionRecord = (ULONG64)ExceptionRecord->ExceptionRecord;
-  Record->ExceptionAddress = (ULONG64)ExceptionRecord->ExceptionAddress;
-  Record->NumberParameters = ExceptionRecord->NumberParameters;
-  for (Index = 0; Index < EXCEPTION_MAXIMUM_PARAMETERS; Index++) {
-    Record->ExceptionInformation[Index] = ExceptionRecord->ExceptionInformation[Index];
-  }
-  Change.u.Exception.FirstChance = !SecondChance;
-  KdpSetContextState(&Change, Context);
-
   Header.Buffer = (PCHAR)&Change;
   Header.Length = Header.MaximumLength = sizeof(Change);
   /* Kernels that can trace calls append what they traced; 0 entries are one zero count. */
@@ -196,6 +186,17 @@ KCONTINUE_STATUS KdpReportExceptionStateChange(PEXCEPTION_RECORD ExceptionRecord
   Data.Length = Data.MaximumLength = KdpAppendTraceData ? sizeof(TraceData) : 0;
 
   do {
+    KdpSetCommonState(DbgKdExceptionStateChange, Context, &Change);
+    Record->ExceptionCode = ExceptionRecord->ExceptionCode;
+    Record->ExceptionFlags = ExceptionRecord->ExceptionFlags;
+    Record->ExceptionRecord = (ULONG64)ExceptionRecord->ExceptionRecord;
+    Record->ExceptionAddress = (ULONG64)ExceptionRecord->ExceptionAddress;
+    Record->NumberParameters = ExceptionRecord->NumberParameters;
+    for (Index = 0; Index < EXCEPTION_MAXIMUM_PARAMETERS; Index++) {
+      Record->ExceptionInformation[Index] = ExceptionRecord->ExceptionInformation[Index];
+    }
+    Change.u.Exception.FirstChance = !SecondChance;
+    KdpSetContextState(&Change, Context);
     Status = KdpSendWaitContinue(PACKET_TYPE_KD_STATE_CHANGE64, &Header, Data.Length ? &Data : NULL, Context);
   } while (Status == ContinueProcessorReselected);
   return Status;

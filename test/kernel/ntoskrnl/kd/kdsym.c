@@ -25,15 +25,20 @@ static ULONG KdpCaptureString(ULONG64 String, PCHAR To, KPROCESSOR_MODE Previous
   return Length + 1;
 }
 
-static VOID KdpReport(PDBGKD_ANY_WAIT_STATE_CHANGE Change, PSTRING Data, PCONTEXT Context)
+/* Change->u is filled in; the rest is built here, and again when the debugger has been elsewhere. */
+static VOID KdpReportUnion(ULONG NewState, PDBGKD_ANY_WAIT_STATE_CHANGE Change, PSTRING Data,
+                           PCONTEXT Context)
 {
+  DBGKD_ANY_WAIT_STATE_CHANGE Built;
   KCONTINUE_STATUS Status;
   STRING Header;
 
-  KdpSetContextState(Change, Context);
-  Header.Buffer = (PCHAR)Change;
-  Header.Length = Header.MaximumLength = sizeof(*Change);
+  Header.Buffer = (PCHAR)&Built;
+  Header.Length = Header.MaximumLength = sizeof(Built);
   do {
+    KdpSetCommonState(NewState, Context, &Built);
+    KdpSetContextState(&Built, Context);
+    Built.u = Change->u;
     Status = KdpSendWaitContinue(PACKET_TYPE_KD_STATE_CHANGE64, &Header, Data->Length ? Data : NULL, Context);
   } while (Status == ContinueProcessorReselected);
 }
@@ -69,7 +74,7 @@ VOID KdpSymbol(ULONG64 Path, ULONG64 SymbolInfo, BOOLEAN Unload, KPROCESSOR_MODE
   Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
   if (KdpCaptureBytes(SymbolInfo, &Info, sizeof(Info), sizeof(Info), PreviousMode) == sizeof(Info)) {
     KdpSaveState(Context);
-    KdpSetCommonState(DbgKdLoadSymbolsStateChange, Saved, &Change);
+    KdpZeroMemory(&Change, sizeof(Change));
     Data.Buffer = KdpPathBuffer;
     Data.Length = (USHORT)KdpCaptureString(Path, KdpPathBuffer, PreviousMode);
     Data.MaximumLength = sizeof(KdpPathBuffer);
@@ -79,7 +84,7 @@ VOID KdpSymbol(ULONG64 Path, ULONG64 SymbolInfo, BOOLEAN Unload, KPROCESSOR_MODE
     Change.u.LoadSymbols.CheckSum = Info.CheckSum;
     Change.u.LoadSymbols.SizeOfImage = Info.SizeOfImage;
     Change.u.LoadSymbols.UnloadSymbols = Unload;
-    KdpReport(&Change, &Data, Saved);
+    KdpReportUnion(DbgKdLoadSymbolsStateChange, &Change, &Data, Saved);
     if (Unload && Info.SizeOfImage && (ULONG64)Info.BaseOfDll + Info.SizeOfImage > (ULONG64)Info.BaseOfDll) {
       /* The pages go away now; an int3 that stayed would be owed to whatever is mapped there next. */
       KdpDeleteBreakpointRange((ULONG64)Info.BaseOfDll, (ULONG64)Info.BaseOfDll + Info.SizeOfImage - 1);
@@ -103,12 +108,12 @@ VOID KdpCommandString(ULONG64 Name, ULONG64 Command, KPROCESSOR_MODE PreviousMod
   }
   Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
   KdpSaveState(Context);
-  KdpSetCommonState(DbgKdCommandStringStateChange, Saved, &Change);
+  KdpZeroMemory(&Change, sizeof(Change));
   NameLength = KdpCaptureString(Name, KdpPathBuffer, PreviousMode);
   Data.Buffer = KdpPathBuffer;
   Data.Length = (USHORT)(NameLength + KdpCaptureString(Command, KdpPathBuffer + NameLength, PreviousMode));
   Data.MaximumLength = sizeof(KdpPathBuffer);
-  KdpReport(&Change, &Data, Saved);
+  KdpReportUnion(DbgKdCommandStringStateChange, &Change, &Data, Saved);
   KdpRestoreState(Context);
   KdExitDebugger(Enable);
 }
