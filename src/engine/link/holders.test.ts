@@ -12,33 +12,42 @@ const unixRows = `Num       RefCount Protocol Flags    Type St Inode Path
 00000000cccccccc: 00000003 00000000 00000000 0001 03 11302
 `;
 
-const nothing = { listening: false, accepted: new Set(), waiting: 0 };
+const nothing = { listening: false, known: new Set(), accepted: new Set(), waiting: 0 };
 
 test('reads the queue of one path only', () => {
   assert.deepEqual(parseUnixQueue(unixRows, '/tmp/vm/com1'), {
     listening: true,
-    accepted: new Set(['11204']),
+    known: new Set(['00000000063ed339', '00000000c0fcb834']),
+    accepted: new Set(['00000000c0fcb834']),
     waiting: 1,
   });
   assert.deepEqual(parseUnixQueue(unixRows, '/tmp/vm/com2'), nothing);
-  assert.deepEqual(parseUnixQueue('nonsense', '/tmp/vm/com1'), nothing);
+  assert.deepEqual(parseUnixQueue('nonsense\n: /tmp/vm/com1', '/tmp/vm/com1'), nothing);
+  assert.deepEqual(parseUnixQueue('', '/tmp/vm/com1'), nothing);
 });
 
-const queue = (accepted: string[], waiting: number) => ({
-  listening: true,
-  accepted: new Set(accepted),
-  waiting,
+test('where the kernel hides its addresses, inodes tell rows apart', () => {
+  const hidden = unixRows.replaceAll(/^0[0-9a-f]{15}/gm, '0'.repeat(16));
+  const { known, accepted, waiting } = parseUnixQueue(hidden, '/tmp/vm/com1');
+  assert.deepEqual([known, accepted, waiting], [new Set(['11204']), new Set(['11204']), 1]);
 });
 
-test('held by another: somebody who was there before us is let in, and somebody waits', () => {
-  const was = queue(['1'], 0);
-  assert.ok(isHeldByAnother(was, queue(['1'], 1)));
-  assert.ok(isHeldByAnother(queue([], 1), queue(['1'], 1)), 'who waited before us has been let in');
-  assert.ok(!isHeldByAnother(queue([], 0), queue(['2'], 0)), 'we are let in');
-  assert.ok(!isHeldByAnother(queue([], 0), queue(['2'], 1)), 'we are let in, another waits behind us');
-  assert.ok(!isHeldByAnother(was, queue(['2'], 0)), 'the other one went, we are let in');
-  assert.ok(!isHeldByAnother(was, queue(['2'], 1)), 'the other one went, and a third waits behind us');
-  assert.ok(!isHeldByAnother(was, queue([], 1)), 'a listener that accepts nobody is hung, not held');
+/** `a` to `c` accepted, `A` to `C` waiting. */
+const queue = (rows: string) => {
+  const accepted = new Set(rows.replaceAll(/[A-Z]/g, ''));
+  const known = new Set(rows.toLowerCase());
+  return { listening: true, known, accepted, waiting: known.size - accepted.size };
+};
+
+test('held by another: one who was there before us is let in, and somebody waits', () => {
+  assert.ok(isHeldByAnother(queue('a'), queue('aB')));
+  assert.ok(isHeldByAnother(queue('A'), queue('aB')), 'who waited before us has been let in');
+  assert.ok(!isHeldByAnother(queue(''), queue('b')), 'we are let in');
+  assert.ok(!isHeldByAnother(queue(''), queue('bC')), 'we are let in, another waits behind us');
+  assert.ok(!isHeldByAnother(queue('a'), queue('b')), 'the other one went, we are let in');
+  assert.ok(!isHeldByAnother(queue('A'), queue('bC')), 'the other one went, and a third waits behind us');
+  assert.ok(!isHeldByAnother(queue('a'), queue('ab')), 'a listener that lets in all');
+  assert.ok(!isHeldByAnother(queue('A'), queue('AB')), 'a listener that lets in nobody is hung, not held');
 });
 
 const tcpRows = (

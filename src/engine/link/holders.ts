@@ -9,53 +9,55 @@
  *   /proc/net/tcp    sl local_address rem_address st … uid timeout inode   addresses in hex, each 32-bit word as the
  *       st 0A listening, 01 established, 08 peer closed; inode 0: waiting  processor stores it; port in plain hex
  *
- * A row of /proc/net/unix does not tell whose it is. So a look is taken before we connect: who was there then and is
- * there still has the port, if any connection waits. Rows of TCP name both ends, and ours is known by its port.
+ * A row of /proc/net/unix does not tell whose it is. So a look is taken before we connect: if one that was there then is
+ * accepted now, and any still waits, we wait. Num is a row's identity from the first, unless the kernel hides it (zeros,
+ * kernel.kptr_restrict); then Inode has to do, from acceptance on. Rows of TCP name both ends; ours is known by its port.
  *
  * Source: proc_net(5), proc(5); seen with QEMU, which leaves a second client waiting until the first one goes.
  */
 
 import { readFile } from 'node:fs/promises';
 
-/** What the queue of a Unix listener held. */
+/** A look at a Unix listener and its connections. */
 export interface UnixQueue {
   readonly listening: boolean;
-  /** Inodes of accepted connections. */
+  /** Every connection that can be known again, waiting or accepted. */
+  readonly known: ReadonlySet<string>;
   readonly accepted: ReadonlySet<string>;
   readonly waiting: number;
 }
 
-const emptyQueue: UnixQueue = { listening: false, accepted: new Set(), waiting: 0 };
-
 /** Other systems, and a /proc that is not there, show nothing: an empty queue. */
 export async function readUnixQueue(path: string): Promise<UnixQueue> {
-  const table = await readTable('/proc/net/unix');
-  return table === '' ? emptyQueue : parseUnixQueue(table, path);
+  return parseUnixQueue(await readTable('/proc/net/unix'), path);
 }
 
 /** @param table The text of /proc/net/unix. */
 export function parseUnixQueue(table: string, path: string): UnixQueue {
+  const known = new Set<string>();
   const accepted = new Set<string>();
   let listening = false;
   let waiting = 0;
   for (const row of table.split('\n')) {
     if (!row.endsWith(` ${path}`)) continue;
-    const [, state, inode, rowPath] = /^\S+ +\S+ +\S+ +\S+ +\S+ +(\S+) +(\d+) (.*)$/.exec(row) ?? [];
-    if (rowPath !== path || inode === undefined) continue;
+    const match = /^([0-9a-f]+): \S+ +\S+ +\S+ +\S+ +(\S+) +(\d+) (.*)$/.exec(row);
+    const [, number = '', state = '', inode = '', rowPath] = match ?? [];
+    if (rowPath !== path) continue;
+    const key = /[^0]/.test(number) ? number : inode === '0' ? undefined : inode;
     if (state === '01') listening = true;
+    else if (key !== undefined) known.add(key);
     if (state === '02' && inode === '0') waiting++;
-    if (state === '03' && inode !== '0') accepted.add(inode);
+    if (state === '03' && inode !== '0' && key !== undefined) accepted.add(key);
   }
-  return { listening, accepted, waiting };
+  return { listening, known, accepted, waiting };
 }
 
 /**
- * Whether somebody who came before us has the port while we wait. Those who waited before us are served before us.
+ * Whether somebody who came before us has the port while we wait.
  * @param before The queue just before we connected; `now`: while our connection is open and silent.
  */
 export function isHeldByAnother(before: UnixQueue, now: UnixQueue): boolean {
-  if (now.waiting === 0 || now.accepted.size === 0) return false;
-  return before.waiting > 0 || [...now.accepted].some((inode) => before.accepted.has(inode));
+  return now.waiting > 0 && [...now.accepted].some((key) => before.known.has(key));
 }
 
 /** The ends of a TCP connection of ours to a listener on this machine. */
