@@ -612,4 +612,15 @@ KDTRANSPORT KDSTATUS KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PS
 
 #include "kddata.h"
 
+/*
+ * Commands that the stub adds to the kernel's console, ended by a null Name. Routine gets what follows the name
+ * and the spaces after it, and puts one line (NUL-terminated, no newline) of at most AnswerSize bytes into Answer.
+ */
+typedef struct _KD_CONSOLE_COMMAND {
+  PCSTR Name;
+  PCSTR Help;
+  VOID (*Routine)(PCSTR Arguments, PCHAR Answer, ULONG AnswerSize);
+} KD_CONSOLE_COMMAND;
+extern const KD_CONSOLE_COMMAND KdConsoleCommands[];
+
 #endif
