@@ -99,7 +99,7 @@ export async function memory(t, peer, target) {
   const fillPhysical = await peer.request(0x315b, [[16, 8, frame], [24, 4, 4], [28, 2, 2], [30, 2, 1]], Buffer.from('z'));
   t.is('FillMemory, physical', [fillPhysical.status, (await read(peer, buffer, 4)).data.toString()], [0, 'zzzz']);
   await write(peer, buffer, before);
-  t.is('physical memory beyond the machine: C0000001', (await physical(peer, 0x7fffff000n, 8)).status, FAILED);
+  t.is('physical memory beyond the machine: C0000001', (await physical(peer, 0xfffffffffffff000n, 8)).status, FAILED);
 }
 
 export async function registers(t, peer, target) {

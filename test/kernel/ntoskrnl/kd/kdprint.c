@@ -34,14 +34,31 @@ static BOOLEAN KdpPasses(ULONG ComponentId, ULONG Level)
   return ComponentId == MAXULONG || ((Mask | Kd_WIN2000_Mask) & Bits) != 0;
 }
 
+static volatile LONG KdpPrintLock;
+#define KDP_PRINT_LOCK_SPINS 1000000u
+
+/*
+ * Never called while the machine is frozen, so whoever holds the lock runs, unless a bugcheck has stopped it
+ * for good: hence the limit.
+ */
 static VOID KdpLogText(const CHAR *Text, ULONG Length)
 {
+  BOOLEAN Enable = KeDisableInterrupts();
+  ULONG Spins;
+
+  for (Spins = 0; Spins < KDP_PRINT_LOCK_SPINS && InterlockedCompareExchange(&KdpPrintLock, 1, 0); Spins++) {
+    YieldProcessor();
+  }
   while (Length--) {
     *KdPrintWritePointer++ = *Text++;
     if (KdPrintWritePointer == KdPrintCircularBuffer + KdPrintBufferSize) {
       KdPrintWritePointer = KdPrintCircularBuffer;
       KdPrintRolloverCount++;
     }
+  }
+  InterlockedExchange(&KdpPrintLock, 0);
+  if (Enable) {
+    KiEnableInterrupts();
   }
 }
 
@@ -84,7 +101,7 @@ static BOOLEAN KdpPrintString(PSTRING Text)
 NTSTATUS KdpPrint(ULONG ComponentId, ULONG Level, ULONG64 Text, USHORT Length, KPROCESSOR_MODE PreviousMode,
                   PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
-  static CHAR Buffer[KDP_MAX_TEXT]; /* ours while the machine is frozen */
+  CHAR Buffer[KDP_MAX_TEXT];
   NTSTATUS Status = STATUS_SUCCESS;
   BOOLEAN Enable;
   STRING Output;
@@ -95,14 +112,15 @@ NTSTATUS KdpPrint(ULONG ComponentId, ULONG Level, ULONG64 Text, USHORT Length, K
   if (KdpOwnsMachine()) {
     return STATUS_SUCCESS; /* the debugger itself wants to print: it must not talk twice at a time */
   }
-  Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
   Output.Buffer = Buffer;
   Output.Length = (USHORT)KdpCaptureBytes(Text, Buffer, Length, sizeof(Buffer), PreviousMode);
   Output.MaximumLength = sizeof(Buffer);
   KdpLogText(Output.Buffer, Output.Length);
   if (!KdDebuggerEnabled || KdDebuggerNotPresent) {
-    Status = STATUS_DEVICE_NOT_CONNECTED;
-  } else if (KdpPrintString(&Output)) {
+    return STATUS_DEVICE_NOT_CONNECTED;
+  }
+  Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
+  if (KdpPrintString(&Output)) {
     Status = STATUS_BREAKPOINT;
   }
   KdExitDebugger(Enable);
@@ -135,7 +153,7 @@ static ULONG KdpPromptString(PSTRING Prompt, USHORT MaximumLength)
 ULONG KdpPrompt(ULONG64 PromptText, USHORT PromptLength, ULONG64 Response, USHORT MaximumLength,
                 KPROCESSOR_MODE PreviousMode, PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
-  static CHAR Buffer[KDP_MAX_TEXT];
+  CHAR Buffer[KDP_MAX_TEXT];
   STRING Prompt;
   ULONG Length, Actual = 0;
   BOOLEAN Enable;
@@ -146,14 +164,16 @@ ULONG KdpPrompt(ULONG64 PromptText, USHORT PromptLength, ULONG64 Response, USHOR
   if (PreviousMode != KernelMode && Response + MaximumLength > MmUserProbeAddress) {
     return 0;
   }
-  Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
   Prompt.Buffer = Buffer;
   Prompt.Length = (USHORT)KdpCaptureBytes(PromptText, Buffer, PromptLength, sizeof(Buffer), PreviousMode);
   Prompt.MaximumLength = sizeof(Buffer);
   KdpLogText(Prompt.Buffer, Prompt.Length);
+  Enable = KdEnterDebugger(TrapFrame, ExceptionFrame);
   Length = KdpPromptString(&Prompt, MaximumLength);
-  KdpLogText(KdpMessageBuffer, Length);
   KdpCopyMemoryChunks(Response, KdpMessageBuffer, Length, 0, MMDBG_COPY_WRITE, &Actual);
+  Length = min(Length, (ULONG)sizeof(Buffer));
+  KdpMoveMemory(Buffer, KdpMessageBuffer, Length);
   KdExitDebugger(Enable);
+  KdpLogText(Buffer, Length);
   return Actual;
 }
