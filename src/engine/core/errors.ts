@@ -24,6 +24,8 @@ const vocabulary = {
   // Who answers on it (engine/kd)
   'target-silent':
     'No byte came from the guest. Turn kernel debugging on in the guest (bcdedit /debug on; bcdedit /dbgsettings serial debugport:N) and reboot it.',
+  'target-did-not-stop':
+    'The guest may be busy, hung with interrupts off, or never reach that point. Try again, or pause and reset the machine.',
   'target-garbage':
     'Bytes came, but none that KD sends. Check the baud rate, and that this serial port is the one named in bcdedit /dbgsettings.',
   'target-32bit-protocol':

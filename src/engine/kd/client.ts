@@ -104,7 +104,12 @@ export interface ContinueOptions {
   readonly dr7?: bigint;
 }
 
-/** What attaching counts before it says why it failed. */
+/** How far back a late reply may come from. */
+const recentSequences = 65536;
+
+/** Always large, so that the padding of a target that sends zeros or small numbers is never one of ours. */
+const sequenceNumber = (count: number): number => ((count & 0x7fff_ffff) | 0x8000_0000) >>> 0;
+
 interface Waiter {
   readonly resolve: (change: StateChange) => void;
   readonly reject: (error: VmkdError) => void;
@@ -121,8 +126,8 @@ export class KdClient {
   #attachment = 0;
   #exchange: Exchange | undefined;
   #sequence: number;
-  /** Whether the target hands request padding back; learnt from its first reply. */
-  #echoesPadding: boolean | undefined;
+  /** The target has been seen to hand request padding back. */
+  #echoesPadding = false;
   #version: TargetVersion | undefined;
   /** The last state change, as sent. */
   #lastStop: Uint8Array = new Uint8Array();
@@ -138,7 +143,7 @@ export class KdClient {
     this.#options = options;
     this.#timing = options.timing ?? defaultClientTiming;
     this.#observer = options.observer ?? {};
-    this.#sequence = options.firstSequence ?? Math.floor(Math.random() * 0xffffffff);
+    this.#sequence = sequenceNumber(options.firstSequence ?? Math.floor(Math.random() * 0x8000_0000));
   }
 
   get state(): ClientState {
@@ -194,7 +199,7 @@ export class KdClient {
     channel.breakIn();
   }
 
-  /** The current stop, or the next. @throws target-silent after the limit; link-*; cancelled. */
+  /** The current stop, or the next. @throws target-did-not-stop after the limit; link-*; cancelled. */
   waitForStop(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
     if (this.#state.kind === 'stopped') return Promise.resolve(this.#state.change);
     if (this.#state.kind === 'lost') return Promise.reject(this.#state.error);
@@ -215,7 +220,7 @@ export class KdClient {
       const timer = Number.isFinite(milliseconds)
         ? this.#options.clock.after(milliseconds, () =>
             waiter.reject(
-              new VmkdError('target-silent', `The target did not stop within ${milliseconds} ms`),
+              new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`),
             ),
           )
         : undefined;
@@ -320,7 +325,7 @@ export class KdClient {
     options: RequestOptions,
     stop: StateChange | undefined,
   ): Promise<ExchangeResult> {
-    this.#sequence = (this.#sequence + 1) >>> 0;
+    this.#sequence = sequenceNumber(this.#sequence + 1);
     const head = {
       apiNumber: api.number,
       processorLevel: stop?.processorLevel ?? 0,
@@ -413,7 +418,7 @@ export class KdClient {
         resolve();
       });
       this.#onAttachEvent = () => {
-        if (!reached() && !this.#peerFault && this.#state.kind === 'synchronising') return;
+        if (!reached() && !this.#peerFault && isAttaching(this.#state)) return;
         end();
         resolve();
       };
@@ -475,11 +480,12 @@ export class KdClient {
   }
 
   #onPeerReset(restarted: boolean): void {
-    this.#sawReset = true;
+    // A restart that shows while attaching is no answer to our RESET, which is still under way.
+    this.#sawReset ||= !restarted;
     if (restarted) {
       // After a reboot the kernel lies elsewhere, and may be another one.
       this.#version = undefined;
-      this.#echoesPadding = undefined;
+      this.#echoesPadding = false;
       if (this.#state.kind === 'stopped') this.#setState({ kind: 'running' });
     }
     this.#onAttachEvent?.();
@@ -503,8 +509,10 @@ export class KdClient {
     const { apiNumber, padding } = readManipulateHead(payload);
     const api = this.#exchange?.setting.api;
     if (api?.number === apiNumber && api.answer === 'reply') {
-      if (this.#echoesPadding === true && padding !== this.#sequence) return 'stale';
-      return 'accept';
+      const age = (this.#sequence - padding) >>> 0;
+      // A number that we used lately shows as well as the right one that the target hands padding back.
+      if (age < recentSequences) this.#echoesPadding = true;
+      return age === 0 || !this.#echoesPadding ? 'accept' : 'stale';
     }
     if (!this.#exchange) this.#foreignReplies++;
     return 'stale';
@@ -514,7 +522,6 @@ export class KdClient {
     const message = decodeTargetPacket(packet);
     switch (message.family) {
       case 'manipulate':
-        this.#echoesPadding ??= message.head.padding === this.#sequence;
         this.#exchange?.onReply(packet.payload);
         return;
       case 'stateChange':
@@ -539,7 +546,7 @@ export class KdClient {
   #onStateChange(change: StateChange, payload: Uint8Array): void {
     const taken = this.#exchange?.onStateChange(change, payload) ?? false;
     this.#sawStop = true;
-    if (this.#state.kind === 'synchronising' && !this.#sawReset) {
+    if (isAttaching(this.#state) && !this.#sawReset) {
       // Ids are only certain after the RESET that is under way; the target repeats this stop after it.
       this.#lastStop = payload;
       this.#onAttachEvent?.();
@@ -547,6 +554,14 @@ export class KdClient {
     }
     if (taken && this.#state.kind === 'stopped' && this.#exchange?.setting.api.answer !== 'stateChange')
       return;
+    if (
+      this.#state.kind === 'stopped' &&
+      !taken &&
+      this.#exchange?.setting.api.answer === 'acknowledgement'
+    ) {
+      // The acknowledgement of our Continue and the next stop came in the same breath.
+      this.#setState({ kind: 'running' });
+    }
     this.#lastStop = payload;
     if (this.#version) {
       this.#announce(change, this.#version);
@@ -636,7 +651,7 @@ export class KdClient {
 
   #forgetTarget(): void {
     this.#version = undefined;
-    this.#echoesPadding = undefined;
+    this.#echoesPadding = false;
     this.#lastStop = new Uint8Array();
     this.#sawReset = this.#sawStop = false;
     this.#unspentBreakIns = 0;
@@ -649,3 +664,5 @@ export class KdClient {
     this.#observer.onState?.(state);
   }
 }
+
+const isAttaching = ({ kind }: ClientState): boolean => kind === 'connecting' || kind === 'synchronising';

@@ -28,7 +28,12 @@ interface Tally {
   failures: Map<string, number>;
 }
 
-async function exchangeMany(client: KdClient, target: ModelTarget, random: Random, tally: Tally): Promise<void> {
+async function exchangeMany(
+  client: KdClient,
+  target: ModelTarget,
+  random: Random,
+  tally: Tally,
+): Promise<void> {
   const expected = target.memory.slice();
   while (tally.done < exchanges) {
     try {
@@ -64,17 +69,27 @@ const permitted = new Set([
 async function readSomewhere(client: KdClient, random: Random, expected: Uint8Array): Promise<void> {
   const count = 1 + random.below(600);
   const offset = random.below(memoryBytes - count);
-  const { status, fields, data } = await client.request(readVirtualMemory, { address: plus(modelBase, offset), count });
+  const { status, fields, data } = await client.request(readVirtualMemory, {
+    address: plus(modelBase, offset),
+    count,
+  });
   assert.equal(status, 0);
   assert.equal(fields.actual, count);
-  assert.ok(Buffer.from(data).equals(expected.subarray(offset, offset + count)), `wrong bytes at ${offset}+${count}`);
+  assert.ok(
+    Buffer.from(data).equals(expected.subarray(offset, offset + count)),
+    `wrong bytes at ${offset}+${count}`,
+  );
 }
 
 async function writeSlot(client: KdClient, random: Random, expected: Uint8Array, n: number): Promise<void> {
   const offset = memoryBytes / 2 + (n % slots) * slotBytes;
   const data = random.bytes(slotBytes);
   const write = async (): Promise<boolean> => {
-    const reply = await client.request(writeVirtualMemory, { address: plus(modelBase, offset), count: slotBytes }, { data });
+    const reply = await client.request(
+      writeVirtualMemory,
+      { address: plus(modelBase, offset), count: slotBytes },
+      { data },
+    );
     return reply.status === 0;
   };
   // An exchange that broke off may have written or not; only the repetition tells.
@@ -99,25 +114,37 @@ void describe('a lossy line', () => {
     t.diagnostic(`seed ${seed}`);
     const random = randomFrom(seed);
     const clock = new VirtualClock();
-    const endpoint = new FaultyEndpoint({ clock, random: randomFrom(seed + 1), faults: allFaults(probability) });
+    const endpoint = new FaultyEndpoint({
+      clock,
+      random: randomFrom(seed + 1),
+      faults: allFaults(probability),
+    });
     const target = new ModelTarget(endpoint.target, clock, { memoryBytes });
     target.memory.set(random.bytes(memoryBytes));
     const client = new KdClient({
       clock,
       firstSequence: seed,
       open: async (owner) =>
-        new KdcomChannel(await endpoint.open({ waitMilliseconds: 10_000 }), owner, { role: 'debugger', clock }),
+        new KdcomChannel(await endpoint.open({ waitMilliseconds: 10_000 }), owner, {
+          role: 'debugger',
+          clock,
+        }),
     });
     const tally: Tally = { done: 0, attaches: 0, failures: new Map() };
     // A hang is a deadlock of the virtual clock, or a day that passes without an end.
     const month = 30 * 24 * 3_600_000;
     await clock.run(exchangeMany(client, target, random, tally), month);
     t.diagnostic(
-      JSON.stringify({ ...tally, failures: Object.fromEntries(tally.failures), virtualSeconds: Math.round(clock.now() / 1000) }),
+      JSON.stringify({
+        ...tally,
+        failures: Object.fromEntries(tally.failures),
+        virtualSeconds: Math.round(clock.now() / 1000),
+      }),
     );
     t.diagnostic(JSON.stringify(endpoint.counts));
     assert.equal(tally.done, exchanges);
-    for (const [fault, count] of Object.entries(endpoint.counts)) assert.ok(count > 100, `${fault} happened ${count} times`);
+    for (const [fault, count] of Object.entries(endpoint.counts))
+      assert.ok(count > 100, `${fault} happened ${count} times`);
     client.detach();
   });
 });

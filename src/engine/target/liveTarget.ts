@@ -126,7 +126,7 @@ export class LiveTarget {
     return readControlReport(change, version.machine);
   }
 
-  /** Stops a running target. @param milliseconds Limit. @throws target-silent, link-* */
+  /** Stops a running target. @param milliseconds Limit. @throws target-did-not-stop, link-* */
   async breakIn(milliseconds: number): Promise<StateChange> {
     const stop = this.nextStop(milliseconds);
     if (this.#announced) return stop;
@@ -146,7 +146,7 @@ export class LiveTarget {
     }
   }
 
-  /** The current stop that is news for a person, or the next. @throws target-silent after the limit; link-* */
+  /** The current stop that is news for a person, or the next. @throws target-did-not-stop after the limit; link-* */
   nextStop(milliseconds: number): Promise<StateChange> {
     if (this.#announced) return Promise.resolve(this.#announced.change);
     return new Promise((resolve, reject) => {
@@ -160,7 +160,9 @@ export class LiveTarget {
         reject: (error) => end(() => reject(error)),
       };
       const timer = this.#clock.after(milliseconds, () =>
-        waiter.reject(new VmkdError('target-silent', `The target did not stop within ${milliseconds} ms`)),
+        waiter.reject(
+          new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`),
+        ),
       );
       this.#waiters.push(waiter);
     });
@@ -267,5 +269,5 @@ const isBreakpoint = (change: StateChange): boolean =>
   change.kind === 'exception' && change.code === NtStatus.Breakpoint;
 
 function ignoreSilence(thrown: unknown): void {
-  if (!(thrown instanceof VmkdError) || thrown.code !== 'target-silent') throw thrown;
+  if (!(thrown instanceof VmkdError) || thrown.code !== 'target-did-not-stop') throw thrown;
 }

@@ -1,0 +1,491 @@
+/** The client against peers that behave well, oddly, and not at all; in virtual time. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ModelTarget, breakInStop, modelBase } from '../../../test/fixtures/modelTarget';
+import { VirtualClock } from '../../../test/fixtures/virtualClock';
+import { plus } from '../core/addresses';
+import { VmkdError, type ErrorCode } from '../core/errors';
+import { KdcomChannel } from '../link/kdcomChannel';
+import type { ByteLink } from '../link/link';
+import { memoryLinkPair } from '../link/memoryLink';
+import { KdClient, type ClientObserver } from './client';
+import {
+  PacketScanner,
+  PacketType,
+  encodeControlPacket,
+  encodeDataPacket,
+  initialPacketId,
+  syncPacketId,
+} from './framing';
+import { continue2X64 } from './manipulate/execution';
+import { readVirtualMemory } from './manipulate/memory';
+import { encodeManipulate, readManipulateHead } from './manipulate/message';
+import { getVersion } from './manipulate/version';
+import { encodeStateChange } from './stateChange';
+
+function setUp(observer: ClientObserver = {}) {
+  const clock = new VirtualClock();
+  const [near, far] = memoryLinkPair(clock);
+  const client = new KdClient({
+    clock,
+    observer,
+    open: (owner) => Promise.resolve(new KdcomChannel(near, owner, { role: 'debugger', clock })),
+  });
+  return { clock, client, far, near };
+}
+
+function withTarget(observer: ClientObserver = {}) {
+  const setting = setUp(observer);
+  const target = new ModelTarget(setting.far, setting.clock);
+  return { ...setting, target };
+}
+
+const attach = { breakIn: true, milliseconds: 10_000 } as const;
+
+const fails = (code: ErrorCode) => (error: unknown) => error instanceof VmkdError && error.code === code;
+
+/** Not narrowed by the compiler: it changes behind its back. */
+const kindOf = (client: KdClient): string => client.state.kind;
+
+/** A peer in raw bytes: sees every packet that the client sends. */
+function rawPeer(link: ByteLink, onPacket: (kind: string, id: number, payload: Uint8Array) => void): void {
+  const scanner = new PacketScanner({
+    onData: (type, id, payload) => onPacket(`data ${type}`, id, payload.slice()),
+    onControl: (type, id) => onPacket(`control ${type}`, id, new Uint8Array()),
+    onBreakIn: () => onPacket('break-in', 0, new Uint8Array()),
+    onDamaged: () => undefined,
+    onGarbage: () => undefined,
+  });
+  link.attach({ onBytes: (chunk) => scanner.push(chunk), onClosed: () => undefined });
+}
+
+const ack = (id: number): Uint8Array => encodeControlPacket(PacketType.Acknowledge, id);
+
+void describe('attaching', () => {
+  void it('stops a running target', async () => {
+    const { clock, client } = withTarget();
+    const change = await clock.run(client.attach(attach));
+    assert.equal(change?.kind, 'exception');
+    assert.equal(kindOf(client), 'stopped');
+    assert.equal(client.state.kind === 'stopped' && client.state.version.build, 19041);
+  });
+
+  void it('finds a target that is stopped already', async () => {
+    const { clock, client, target } = withTarget();
+    target.breakNow();
+    await clock.run(client.attach(attach));
+    assert.equal(kindOf(client), 'stopped');
+  });
+
+  void it('without breaking in, takes a silent target as running, and notices its stop', async () => {
+    const { clock, client, target } = withTarget();
+    assert.equal(await clock.run(client.attach({ ...attach, breakIn: false })), undefined);
+    assert.equal(client.state.kind, 'running');
+    target.breakNow();
+    const change = await clock.run(client.waitForStop(5000));
+    assert.equal(change.kind, 'exception');
+  });
+
+  void it('without breaking in, sees that a target is stopped', async () => {
+    const { clock, client, target } = withTarget();
+    target.breakNow();
+    assert.equal((await clock.run(client.attach({ ...attach, breakIn: false })))?.kind, 'exception');
+  });
+
+  void it('can be repeated after the link was lost, and after detaching', async () => {
+    const clock = new VirtualClock();
+    const ends: ByteLink[] = [];
+    const client = new KdClient({
+      clock,
+      open: (owner) => {
+        const [near, far] = memoryLinkPair(clock);
+        ends.push(far);
+        new ModelTarget(far, clock);
+        return Promise.resolve(new KdcomChannel(near, owner, { role: 'debugger', clock }));
+      },
+    });
+    await clock.run(client.attach(attach));
+    ends[0]?.close();
+    await clock.advance(1);
+    assert.equal(kindOf(client), 'lost');
+    await clock.run(client.attach(attach));
+    client.detach();
+    assert.equal(kindOf(client), 'idle');
+    await clock.run(client.attach(attach));
+    assert.equal(kindOf(client), 'stopped');
+  });
+
+  void it('can be cancelled', async () => {
+    const { clock, client, far } = setUp();
+    rawPeer(far, () => undefined);
+    const abort = new AbortController();
+    const attempt = client.attach({ ...attach, signal: abort.signal });
+    clock.after(500, () => abort.abort());
+    await assert.rejects(clock.run(attempt), fails('cancelled'));
+  });
+});
+
+void describe('a peer that is no sane target ends in a typed error, in bounded time', () => {
+  const cases: [ErrorCode, string, (far: ByteLink, clock: VirtualClock) => void][] = [
+    ['target-silent', 'says nothing', (far) => rawPeer(far, () => undefined)],
+    [
+      'target-garbage',
+      'sends garbage for ever',
+      (far, clock) => {
+        rawPeer(far, () => undefined);
+        const babble = (): void => {
+          far.write(new Uint8Array(1000).fill(0x81));
+          clock.after(10, babble);
+        };
+        babble();
+      },
+    ],
+    [
+      'target-garbage',
+      'sends half a packet',
+      (far) => {
+        rawPeer(far, () => undefined);
+        far.write(
+          encodeDataPacket(
+            PacketType.StateChange64,
+            initialPacketId,
+            encodeStateChange(breakInStop),
+          ).subarray(0, 99),
+        );
+      },
+    ],
+    [
+      'target-garbage',
+      'announces 64 KB',
+      (far) => {
+        rawPeer(far, () => undefined);
+        const packet = encodeDataPacket(
+          PacketType.StateChange64,
+          initialPacketId,
+          encodeStateChange(breakInStop),
+        );
+        new DataView(packet.buffer).setUint16(6, 0xffff, true);
+        far.write(packet);
+      },
+    ],
+    [
+      'target-not-acknowledging',
+      'stops, and acknowledges nothing',
+      (far) => {
+        rawPeer(far, (kind) => {
+          if (kind === 'break-in') {
+            far.write(
+              encodeDataPacket(PacketType.StateChange64, initialPacketId, encodeStateChange(breakInStop)),
+            );
+          }
+        });
+      },
+    ],
+    [
+      'target-32bit-protocol',
+      'is Windows NT 4',
+      (far) => {
+        rawPeer(far, (kind) => {
+          if (kind === 'break-in') far.write(encodeDataPacket(1, initialPacketId, new Uint8Array(200)));
+        });
+      },
+    ],
+    [
+      'target-second-debugger',
+      'answers another debugger',
+      (far, clock) => {
+        rawPeer(far, () => undefined);
+        let n = 0;
+        const answer = (): void => {
+          const payload = encodeManipulate(readVirtualMemory.reply, { apiNumber: 0x3130 }, { count: n++ });
+          far.write(encodeDataPacket(PacketType.StateManipulate, initialPacketId + (n & 1), payload));
+          clock.after(50, answer);
+        };
+        answer();
+      },
+    ],
+  ];
+  for (const [code, what, play] of cases) {
+    void it(`${code}: it ${what}`, async () => {
+      const { clock, client, far } = setUp();
+      play(far, clock);
+      const started = clock.now();
+      await assert.rejects(clock.run(client.attach(attach)), fails(code));
+      assert.ok(clock.now() - started <= 30_000, `took ${clock.now() - started} ms`);
+      assert.equal(client.state.kind, 'lost');
+    });
+  }
+
+  void it('target-no-reply: it acknowledges a request and never answers', async () => {
+    const { clock, client, target } = withTarget();
+    await clock.run(client.attach(attach));
+    target.server.serveSilently(readVirtualMemory, () => 'silent');
+    target.server.channel.requestReset = () => undefined;
+    const started = clock.now();
+    await assert.rejects(
+      clock.run(client.request(readVirtualMemory, { address: modelBase, count: 4 })),
+      fails('target-no-reply'),
+    );
+    assert.ok(clock.now() - started <= 120_000, `took ${clock.now() - started} ms`);
+  });
+
+  void it('link-lost: the link breaks in mid-request', async () => {
+    const { clock, client, far, target } = withTarget();
+    await clock.run(client.attach(attach));
+    target.server.serveSilently(readVirtualMemory, () => {
+      far.close();
+      return 'silent';
+    });
+    await assert.rejects(
+      clock.run(client.request(readVirtualMemory, { address: modelBase, count: 4 })),
+      fails('link-lost'),
+    );
+    assert.equal(client.state.kind, 'lost');
+    await assert.rejects(client.request(getVersion, {}), fails('link-lost'));
+  });
+});
+
+void describe('requests', () => {
+  void it('need a stopped target', async () => {
+    const { clock, client } = withTarget();
+    await assert.rejects(client.request(getVersion, {}), fails('target-not-attached'));
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    await assert.rejects(client.request(getVersion, {}), fails('target-running'));
+  });
+
+  void it('wait for each other', async () => {
+    const { clock, client, target } = withTarget();
+    target.memory.set([1, 2, 3, 4, 5, 6, 7, 8]);
+    await clock.run(client.attach(attach));
+    const reads = Array.from({ length: 8 }, (_, i) =>
+      client.request(readVirtualMemory, { address: plus(modelBase, i), count: 1 }),
+    );
+    const bytes = (await clock.run(Promise.all(reads))).map(({ data }) => data[0]);
+    assert.deepEqual(bytes, [1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  void it('are sent again when the target lost them, and carried out once', async () => {
+    const { clock, client, target } = withTarget();
+    await clock.run(client.attach(attach));
+    const served = target.served;
+    target.server.channel.requestReset();
+    await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 16 }));
+    assert.equal(target.served, served + 1);
+  });
+
+  void it('take no late reply to an earlier request, not even the first one', async () => {
+    const { clock, client, far } = setUp();
+    let stopId = initialPacketId;
+    const versionReply = (request: Uint8Array, sequence: number): Uint8Array =>
+      encodeManipulate(
+        getVersion.reply,
+        { ...readManipulateHead(request), padding: sequence, returnStatus: 0 },
+        { machineType: 0x8664, protocolVersion: 6 },
+      );
+    let readSequence = 0;
+    rawPeer(far, (kind, id, payload) => {
+      if (kind === 'control 6') {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(encodeDataPacket(PacketType.StateChange64, stopId, encodeStateChange(breakInStop)));
+      }
+      if (kind !== 'data 2') return;
+      far.write(ack(id));
+      stopId ^= 1;
+      const { apiNumber, padding } = readManipulateHead(payload);
+      if (apiNumber === getVersion.number) {
+        // An older sequence number first, as if it had been under way for long: it is a reply to GetVersion, but not to this one.
+        far.write(encodeDataPacket(PacketType.StateManipulate, stopId, versionReply(payload, padding - 3)));
+        far.write(encodeDataPacket(PacketType.StateManipulate, stopId, versionReply(payload, padding)));
+        return;
+      }
+      readSequence = padding;
+      const reply = (count: number, sequence: number): Uint8Array =>
+        encodeManipulate(
+          readVirtualMemory.reply,
+          { ...readManipulateHead(payload), padding: sequence, returnStatus: 0 },
+          { actual: count },
+          new Uint8Array(count).fill(count),
+        );
+      far.write(encodeDataPacket(PacketType.StateManipulate, stopId, reply(3, padding - 1)));
+      far.write(encodeDataPacket(PacketType.StateManipulate, stopId, reply(5, padding)));
+    });
+    await clock.run(client.attach(attach));
+    const { data } = await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 5 }));
+    assert.deepEqual([...data], [5, 5, 5, 5, 5]);
+    assert.ok(readSequence > 0);
+  });
+
+  void it('are not disturbed by prints in between', async () => {
+    const printed: string[] = [];
+    const { clock, client, target } = withTarget({ onPrint: ({ text }) => printed.push(text) });
+    await clock.run(client.attach(attach));
+    const prints = [target.server.print('one'), target.server.print('two')];
+    await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 16 }));
+    await clock.run(Promise.all(prints));
+    assert.deepEqual(printed, ['one', 'two']);
+  });
+});
+
+void describe('continuing', () => {
+  void it('keeps hardware breakpoints: Dr7 is the one that the target reported', async () => {
+    const { clock, client, target } = withTarget();
+    const report = new Uint8Array(48);
+    new DataView(report.buffer).setBigUint64(8, 0x455n, true);
+    target.breakNow({ ...breakInStop, report });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue({ trace: true }));
+    const order = target.orders[0];
+    assert.ok(order);
+    const { dr7, traceFlag, symbolStart } = continue2X64.request.read(order.payload);
+    assert.deepEqual([dr7, traceFlag, symbolStart], [0x455n, 1, 1n]);
+  });
+
+  void it('sends no break-in byte to a target that runs but whose acknowledgement was lost', async () => {
+    const { clock, client, far } = setUp();
+    let stopped = true;
+    let continues = 0;
+    let resets = 0;
+    let id = initialPacketId;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6' && stopped) {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(
+          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
+        );
+      } else if (kind === 'control 6') {
+        resets++;
+      }
+      if (kind !== 'data 2') return;
+      const head = readManipulateHead(payload);
+      if (head.apiNumber === continue2X64.number) {
+        continues++;
+        stopped = false;
+        return;
+      }
+      far.write(ack(packetId));
+      const reply = encodeManipulate(getVersion.reply, head, { machineType: 0x8664, protocolVersion: 6 });
+      far.write(encodeDataPacket(PacketType.StateManipulate, (id ^= 1) >>> 0, reply));
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    assert.equal(client.state.kind, 'running');
+    assert.equal(continues, 1);
+    assert.ok(resets > 0);
+  });
+
+  void it('notices a stop that comes in the same breath', async () => {
+    const states: string[] = [];
+    const { clock, client, far } = setUp({ onState: ({ kind }) => states.push(kind) });
+    let id = initialPacketId;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6') {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(
+          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
+        );
+      }
+      if (kind !== 'data 2') return;
+      id = (id ^ 1) >>> 0;
+      const head = readManipulateHead(payload);
+      const stop = encodeDataPacket(
+        PacketType.StateChange64,
+        id,
+        encodeStateChange({ ...breakInStop, code: 0x80000004 }),
+      );
+      const version = encodeManipulate(getVersion.reply, head, { machineType: 0x8664, protocolVersion: 6 });
+      const reply = encodeDataPacket(PacketType.StateManipulate, id, version);
+      far.write(Buffer.concat([ack(packetId), head.apiNumber === getVersion.number ? reply : stop]));
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue({ trace: true }));
+    const change = await clock.run(client.waitForStop(1000));
+    assert.equal(change.kind === 'exception' && change.code, 0x80000004);
+    assert.deepEqual(states.slice(-3), ['stopped', 'running', 'stopped']);
+  });
+
+  void it('asks who it is again after the target was restarted', async () => {
+    const { clock, client, far } = setUp();
+    let base = 0x1000n;
+    let id = initialPacketId;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6') {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(
+          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
+        );
+      }
+      if (kind !== 'data 2') return;
+      far.write(ack(packetId));
+      const head = readManipulateHead(payload);
+      if (head.apiNumber !== getVersion.number) return;
+      const fields = { machineType: 0x8664, protocolVersion: 6, kernelBase: plus(modelBase, base) };
+      far.write(
+        encodeDataPacket(
+          PacketType.StateManipulate,
+          (id ^= 1) >>> 0,
+          encodeManipulate(getVersion.reply, head, fields),
+        ),
+      );
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    base = 0x2000n;
+    id = initialPacketId;
+    const { thread: _thread, ...rest } = breakInStop;
+    const payload = encodeStateChange({ ...rest, thread: plus(modelBase, 8) });
+    far.write(encodeDataPacket(PacketType.StateChange64, (initialPacketId | syncPacketId) >>> 0, payload));
+    await clock.run(client.waitForStop(5000));
+    assert.equal(client.state.kind === 'stopped' && client.state.version.kernelBase, plus(modelBase, 0x2000));
+  });
+});
+
+void describe('what the target asks', () => {
+  void it('is answered by the observer', async () => {
+    const { clock, client, target } = withTarget({
+      onPrompt: ({ prompt }) => Promise.resolve(`${prompt}!`),
+      onFile: (request) =>
+        Promise.resolve(request.kind === 'create' ? { status: 0, handle: 7n, length: 99n } : { status: 0 }),
+      onControlRequest: ({ registers }) => registers & 1,
+    });
+    await clock.run(client.attach(attach));
+    assert.equal(await clock.run(target.server.prompt('well', 10)), 'well!');
+    const created = await clock.run(
+      target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),
+    );
+    assert.deepEqual([created.handle, created.length], [7n, 99n]);
+    assert.equal(await clock.run(target.server.control({ kind: 'request', registers: 3 })), 1);
+  });
+
+  void it('is answered as a bare debugger would without one', async () => {
+    const { clock, client, target } = withTarget();
+    await clock.run(client.attach(attach));
+    assert.equal(await clock.run(target.server.prompt('well', 10)), '');
+    const { status } = await clock.run(
+      target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),
+    );
+    assert.equal(status, 0xc000000f);
+    assert.equal(await clock.run(target.server.control({ kind: 'request', registers: 3 })), 0);
+  });
+});
+
+void describe('the target side', () => {
+  void it('answers many queued RESETs once, and repeats its stop', async () => {
+    const clock = new VirtualClock();
+    const [near, far] = memoryLinkPair(clock);
+    const target = new ModelTarget(far, clock);
+    target.breakNow();
+    const seen: string[] = [];
+    await clock.advance(1);
+    rawPeer(near, (kind, id) => {
+      seen.push(`${kind} ${id.toString(16)}`);
+      if (kind === 'data 7') near.write(ack((id & ~syncPacketId) >>> 0));
+    });
+    const resets = Array.from({ length: 30 }, () => encodeControlPacket(PacketType.Reset, 0));
+    near.write(Buffer.concat(resets));
+    await clock.advance(1);
+    assert.equal(seen.filter((line) => line.startsWith('control 6')).length, 1);
+    assert.equal(seen.at(-1), 'data 7 80800000');
+  });
+});
