@@ -393,6 +393,11 @@ export class KdClient {
       }
       if (clock.now() >= deadline) throw await this.#whyNoAnswer(options.milliseconds);
     }
+    // After its answer to the RESET the target repeats its stop. If that came first, what it said then must do.
+    await this.#attachEvent(this.#timing.call, options.signal, () => kindOf(this.#state) === 'stopped');
+    if (this.#peerFault) throw this.#peerFault;
+    this.#failIfLost();
+    if (isAttaching(this.#state)) this.#serve(this.#learnVersion(this.#lastStop));
     return this.waitForStop(Math.max(deadline - clock.now(), this.#timing.reply), options.signal);
   }
 
@@ -664,5 +669,8 @@ export class KdClient {
     this.#observer.onState?.(state);
   }
 }
+
+/** For conditions on a state that changes behind the compiler's back. */
+const kindOf = ({ kind }: ClientState): ClientState['kind'] => kind;
 
 const isAttaching = ({ kind }: ClientState): boolean => kind === 'connecting' || kind === 'synchronising';
