@@ -1,0 +1,316 @@
+/**
+ * KD itself: the codecs, a round trip in one process, and KDCOM over the demo kernel's UART, which is the baseline that
+ * every faster transport is measured against.
+ *
+ * The client's overhead is what it takes beyond the bytes: the very bytes of a read are recorded, then replayed over the
+ * same pipe to the same kernel by a loop that does nothing but wait for as many bytes as came the first time.
+ */
+
+import type { VirtualAddress } from '../../src/engine/core/addresses';
+import { systemClock } from '../../src/engine/core/clock';
+import { VmkdError } from '../../src/engine/core/errors';
+import { KdClient } from '../../src/engine/kd/client';
+import { encodeDebugIo } from '../../src/engine/kd/debugIo';
+import { PacketScanner, PacketType, encodeDataPacket, initialPacketId } from '../../src/engine/kd/framing';
+import { getContext } from '../../src/engine/kd/manipulate/context';
+import { continue2X64 } from '../../src/engine/kd/manipulate/execution';
+import { readVirtualMemory } from '../../src/engine/kd/manipulate/memory';
+import { encodeManipulate, manipulateData, readManipulateHead } from '../../src/engine/kd/manipulate/message';
+import { decodeTargetPacket, type KdPacket } from '../../src/engine/kd/packet';
+import { encodeStateChange } from '../../src/engine/kd/stateChange';
+import { createEndpoint } from '../../src/engine/link/endpoint';
+import { KdcomChannel } from '../../src/engine/link/kdcomChannel';
+import type { ByteLink } from '../../src/engine/link/link';
+import { memoryLinkPair } from '../../src/engine/link/memoryLink';
+import { LiveTarget } from '../../src/engine/target/liveTarget';
+import { ModelTarget, breakInStop, modelBase } from '../fixtures/modelTarget';
+import { bootDemoKernel } from '../kernel/machine';
+import type { Bench, Figure } from './bench';
+
+const bulkBytes = 1 << 20;
+const rounds = 3;
+
+const bench: Bench = {
+  needsKernel: true,
+  async figures() {
+    return [codec(), await roundTrip(), ...(await uart())];
+  },
+};
+export default bench;
+
+/** Encodes and decodes a mix like that of a session: reads, prints, contexts, stops. */
+function codec(): Figure {
+  const packets = 300_000;
+  const page = new Uint8Array(512).fill(0x5a);
+  const mix: (() => KdPacket)[] = [
+    () =>
+      manipulate(
+        readVirtualMemory.number,
+        encodeManipulate(
+          readVirtualMemory.reply,
+          { apiNumber: 0x3130 },
+          { address: modelBase, count: 512, actual: 512 },
+          page,
+        ),
+      ),
+    () =>
+      manipulate(
+        readVirtualMemory.number,
+        encodeManipulate(
+          readVirtualMemory.request,
+          { apiNumber: 0x3130 },
+          { address: modelBase, count: 512 },
+        ),
+      ),
+    () =>
+      manipulate(
+        getContext.number,
+        encodeManipulate(getContext.reply, { apiNumber: 0x3132 }, {}, new Uint8Array(1232)),
+      ),
+    () =>
+      manipulate(
+        continue2X64.number,
+        encodeManipulate(
+          continue2X64.request,
+          { apiNumber: 0x313c },
+          { continueStatus: 0x10002, dr7: 0x400n },
+        ),
+      ),
+    () => ({
+      type: PacketType.DebugIo,
+      payload: encodeDebugIo({
+        kind: 'print',
+        processorLevel: 6,
+        processor: 0,
+        text: 'a line of DbgPrint\n',
+      }),
+    }),
+    () => ({ type: PacketType.StateChange64, payload: encodeStateChange(breakInStop) }),
+  ];
+  let decoded = 0;
+  const scanner = new PacketScanner({
+    onData(type, _id, payload) {
+      const message = decodeTargetPacket({ type, payload });
+      if (message.family === 'manipulate') {
+        const api = message.head.apiNumber === 0x3130 ? readVirtualMemory.reply : continue2X64.request;
+        api.read(payload);
+        decoded += manipulateData(payload).length >= 0 ? 1 : 0;
+      } else {
+        decoded++;
+      }
+    },
+    onControl: () => undefined,
+    onBreakIn: () => undefined,
+    onDamaged: (reason) => {
+      throw new VmkdError('internal', `the bench's own packet is damaged: ${reason}`);
+    },
+    onGarbage: () => undefined,
+  });
+  const run = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const { type, payload } = mix[i % mix.length]!();
+      scanner.push(encodeDataPacket(type, initialPacketId, payload));
+    }
+  };
+  run(packets / 10);
+  decoded = 0;
+  const seconds = timed(() => run(packets));
+  if (decoded !== packets) throw new VmkdError('internal', `${decoded} of ${packets} packets were decoded`);
+  return {
+    id: 'kd.codec.packets_per_s',
+    value: packets / seconds,
+    unit: 'packets/s',
+    goal: { atLeast: 100_000 },
+  };
+}
+
+const manipulate = (_api: number, payload: Uint8Array): KdPacket => ({
+  type: PacketType.StateManipulate,
+  payload,
+});
+
+async function roundTrip(): Promise<Figure> {
+  const [near, far] = memoryLinkPair(systemClock);
+  const target = new ModelTarget(far, systemClock);
+  target.breakNow();
+  const client = new KdClient({
+    clock: systemClock,
+    open: (owner) => Promise.resolve(new KdcomChannel(near, owner, { role: 'debugger', clock: systemClock })),
+  });
+  await client.attach({ breakIn: true, milliseconds: 10_000 });
+  const times: number[] = [];
+  for (let i = 0; i < 30_000; i++) {
+    const started = performance.now();
+    await client.request(readVirtualMemory, { address: modelBase, count: 16 });
+    if (i >= 3000) times.push(performance.now() - started);
+  }
+  client.detach();
+  return { id: 'kd.roundtrip.inprocess_us_p50', value: median(times) * 1000, unit: 'us' };
+}
+
+async function uart(): Promise<Figure[]> {
+  const machine = await bootDemoKernel({});
+  const endpoint = createEndpoint(machine.kdLink);
+  try {
+    const recorder = new Recorder();
+    const target = new LiveTarget({
+      endpoint: {
+        ...endpoint,
+        spec: endpoint.spec,
+        dispose: () => endpoint.dispose(),
+        open: async (options) => recorder.wrap(await endpoint.open(options)),
+      },
+      linkMilliseconds: 10_000,
+    });
+    await target.attach({ breakIn: true, milliseconds: 30_000 });
+    const base = target.stopped.version.kernelBase;
+    const rates: number[] = [];
+    const overheads: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const { seconds, exchanges } = await readBulk(target, recorder, base);
+      rates.push(bulkBytes / 1024 / seconds);
+      const bare = await recorder.replay(exchanges);
+      overheads.push((seconds / bare - 1) * 100);
+      process.stderr.write(
+        `round ${round + 1}: ${seconds.toFixed(2)} s, the bare bytes ${bare.toFixed(2)} s\n`,
+      );
+    }
+    await target.release();
+    return [
+      { id: 'kd.uart.read_kb_per_s', value: median(rates), unit: 'KB/s' },
+      { id: 'kd.uart.client_overhead_pct', value: median(overheads), unit: '%', goal: { atMost: 20 } },
+    ];
+  } finally {
+    await endpoint.dispose();
+    await machine.stop();
+  }
+}
+
+/** 1 MiB in pieces from the start of the kernel: what lies behind its end is read again from the start. */
+async function readBulk(target: LiveTarget, recorder: Recorder, base: VirtualAddress) {
+  const [kernel] = await target.modules();
+  if (!kernel) throw new VmkdError('internal', 'the demo kernel has no modules');
+  recorder.start();
+  const started = performance.now();
+  let done = 0;
+  while (done < bulkBytes) {
+    const wanted = Math.min(bulkBytes - done, kernel.size);
+    const got = (await target.memory.readPartial(base, wanted)).length;
+    if (got !== wanted)
+      throw new VmkdError('internal', `the kernel's image ends after ${got} of ${wanted} bytes`);
+    done += got;
+  }
+  return { seconds: (performance.now() - started) / 1000, exchanges: recorder.end() };
+}
+
+/** What was written at one go, and how many bytes came before the next write. */
+interface Turn {
+  readonly written: Uint8Array;
+  received: number;
+}
+
+/** Stands between client and link: records turns, and replays them without the client. */
+class Recorder {
+  #link: ByteLink | undefined;
+  #turns: Turn[] | undefined;
+  #toClient: (chunk: Uint8Array) => void = () => undefined;
+  #onBytes: (chunk: Uint8Array) => void = () => undefined;
+
+  wrap(link: ByteLink): ByteLink {
+    this.#link = link;
+    return {
+      name: link.name,
+      get queuedBytes() {
+        return link.queuedBytes;
+      },
+      attach: (handlers) => {
+        this.#toClient = (chunk) => {
+          const turn = this.#turns?.at(-1);
+          if (turn) turn.received += chunk.length;
+          handlers.onBytes(chunk);
+        };
+        this.#onBytes = this.#toClient;
+        link.attach({
+          onBytes: (chunk) => this.#onBytes(chunk),
+          onClosed: (error) => handlers.onClosed(error),
+        });
+      },
+      write: (bytes) => {
+        this.#turns?.push({ written: bytes.slice(), received: 0 });
+        link.write(bytes);
+      },
+      close: () => link.close(),
+    };
+  }
+
+  start(): void {
+    this.#turns = [];
+  }
+
+  end(): Turn[] {
+    const turns = this.#turns ?? [];
+    this.#turns = undefined;
+    return turns;
+  }
+
+  /**
+   * Sends the same packets again, ids and all. An exchange is an even number of packets in each direction only when their
+   * count is, so ids go on where the client left off: with an odd number of requests the replay would be taken for a
+   * repetition, and one request more is made first by the caller.
+   * @returns Seconds.
+   */
+  async replay(turns: readonly Turn[]): Promise<number> {
+    const requests = turns.filter(({ written }) => isRequest(written)).length;
+    if (requests % 2 !== 0)
+      throw new VmkdError('internal', `${requests} requests cannot be replayed: their ids would not fit`);
+    const link = this.#link!;
+    let awaited = 0;
+    let arrived: () => void = () => undefined;
+    this.#onBytes = (chunk) => {
+      awaited -= chunk.length;
+      if (awaited <= 0) arrived();
+    };
+    const limit = setTimeout(() => {
+      throw new VmkdError('internal', `the replay stopped ${awaited} bytes before the end of a turn`);
+    }, 60_000);
+    try {
+      const started = performance.now();
+      for (const { written, received } of turns) {
+        awaited += received;
+        link.write(written);
+        if (awaited > 0) await new Promise<void>((resolve) => (arrived = resolve));
+      }
+      return (performance.now() - started) / 1000;
+    } finally {
+      clearTimeout(limit);
+      this.#onBytes = this.#toClient;
+    }
+  }
+}
+
+/** A write may hold an acknowledgement and then the request. */
+function isRequest(written: Uint8Array): boolean {
+  let found = false;
+  const scanner = new PacketScanner({
+    onData: (_type, _id, payload) => {
+      found = readManipulateHead(payload).apiNumber !== 0;
+    },
+    onControl: () => undefined,
+    onBreakIn: () => undefined,
+    onDamaged: () => undefined,
+    onGarbage: () => undefined,
+  });
+  scanner.push(written);
+  return found;
+}
+
+function timed(action: () => void): number {
+  const started = performance.now();
+  action();
+  return (performance.now() - started) / 1000;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
