@@ -26,14 +26,16 @@ KDP_OUTCOME KdpSwitchProcessor(PKDP_REQUEST Request)
     return KdpReportAgain;
   }
   switch (KeSwitchFrozenProcessor(Request->State.Processor)) {
-  case ContinueSuccess:
-    return KdpLeave;
   case ContinueNextProcessor:
-    return KdpOtherHasLeft;
+    return KdpOtherHasLeft; /* the other one may already be at work: touch nothing */
+  case ContinueSuccess:
+    KdpTakeOwnership();
+    return KdpLeave;
   case ContinueProcessorReselected:
   case ContinueError:
     break;
   }
+  KdpTakeOwnership();
   return KdpReportAgain;
 }
 

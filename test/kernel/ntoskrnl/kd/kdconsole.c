@@ -4,7 +4,7 @@
  */
 #include "kdp.h"
 
-ULONG_PTR DebugService(ULONG Service, ULONG_PTR A, ULONG_PTR B, ULONG_PTR C, ULONG_PTR D);
+VOID DbgCommandString(PSTRING Name, PSTRING Command);
 
 static VOID KdpAnswer(PCHAR Answer, ULONG Size, PCSTR Text)
 {
@@ -93,7 +93,7 @@ static VOID KdpCommandStringCommand(PCSTR Arguments, PCHAR Answer, ULONG Size)
 
   Command.Buffer = (PCHAR)(ULONG64)Arguments;
   Command.Length = Command.MaximumLength = (USHORT)KdpLength(Arguments);
-  DebugService(BREAKPOINT_COMMAND_STRING, (ULONG_PTR)&Name, (ULONG_PTR)&Command, 0, 0);
+  DbgCommandString(&Name, &Command);
   KdpAnswer(Answer, Size, "done");
 }
 

@@ -26,6 +26,11 @@ static VOID KdpUnlock(VOID)
   InterlockedExchange(&KdpDebuggerLock, 0);
 }
 
+VOID KdpTakeOwnership(VOID)
+{
+  KdpOwner = KeGetCurrentPrcb();
+}
+
 BOOLEAN KdpOwnsMachine(VOID)
 {
   return KdEnteredDebugger && KdpOwner == KeGetCurrentPrcb();
@@ -40,7 +45,7 @@ BOOLEAN KdEnterDebugger(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
     YieldProcessor();
   }
   KeFreezeExecution(TrapFrame, ExceptionFrame);
-  KdpOwner = KeGetCurrentPrcb();
+  KdpTakeOwnership();
   KdEnteredDebugger = TRUE;
   KdSave(FALSE);
   return Enable;

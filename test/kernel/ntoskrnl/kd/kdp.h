@@ -67,7 +67,9 @@ typedef KDP_OUTCOME KDP_HANDLER(PKDP_REQUEST Request);
 /* kdlock.c */
 BOOLEAN KdEnterDebugger(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KdExitDebugger(BOOLEAN Enable);
+/* Whether this processor is the one that runs the debugger; it moves with SwitchProcessor. */
 BOOLEAN KdpOwnsMachine(VOID);
+VOID KdpTakeOwnership(VOID);
 BOOLEAN KdpPollBreakInWithPortLock(VOID);
 
 /* kdstate.c */
@@ -114,7 +116,7 @@ NTSTATUS KdpSysWriteIoSpace(ULONG64 Port, ULONG Size, ULONG Value);
 ULONG KdpSysBusData(ULONG Bus, ULONG Slot, PVOID Buffer, ULONG Offset, ULONG Length, BOOLEAN Write);
 VOID KdpGetStateChange(const DBGKD_MANIPULATE_STATE64 *State, PCONTEXT Context);
 VOID KdpTakeDebugRegisters(PKPRCB Prcb, const CONTEXT *Old, const CONTEXT *New);
-BOOLEAN KdpFixUpGuardedFault(PEXCEPTION_RECORD ExceptionRecord, PCONTEXT Context);
+BOOLEAN KdpFixUpGuardedFault(PCONTEXT Context);
 
 /* kdbreak.c */
 KDP_HANDLER KdpWriteBreakpoint, KdpRestoreBreakpoint;

@@ -208,6 +208,7 @@ KCONTINUE_STATUS KdReportProcessorChange(VOID)
   PCONTEXT Context = &Prcb->ProcessorState.ContextFrame;
   EXCEPTION_RECORD Record;
 
+  KdpTakeOwnership();
   KdpZeroMemory(&Record, sizeof(Record));
   Record.ExceptionCode = STATUS_WAKE_SYSTEM_DEBUGGER;
   Record.ExceptionAddress = (PVOID)Context->Rip;

@@ -115,9 +115,11 @@ BOOLEAN KdTrap(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, PEXCEPT
       KdpService(TrapFrame, ExceptionFrame, ExceptionRecord, ContextRecord, PreviousMode)) {
     return TRUE;
   }
+  if (KdpFixUpGuardedFault(ContextRecord)) {
+    return TRUE;
+  }
   if (KdpOwnsMachine()) {
-    /* A fault of the debugger itself, on the processor that runs it: it cannot be debugged. */
-    return KdpFixUpGuardedFault(ExceptionRecord, ContextRecord);
+    return FALSE; /* a fault of the debugger itself: nobody is left to debug it */
   }
   if (!KdDebuggerEnabled || KdPitchDebugger) {
     return FALSE;

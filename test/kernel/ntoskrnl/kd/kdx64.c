@@ -136,9 +136,8 @@ __asm__(".text\n"
         "  xorl %eax, %eax\n"
         "  retq\n");
 
-BOOLEAN KdpFixUpGuardedFault(PEXCEPTION_RECORD ExceptionRecord, PCONTEXT Context)
+BOOLEAN KdpFixUpGuardedFault(PCONTEXT Context)
 {
-  UNREFERENCED_PARAMETER(ExceptionRecord);
   if (Context->Rip != (ULONG64)KdpGuardedReadMsrFault && Context->Rip != (ULONG64)KdpGuardedWriteMsrFault) {
     return FALSE;
   }
