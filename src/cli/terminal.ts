@@ -14,8 +14,7 @@ export class Terminal {
 
 /** Control characters, which could drive the terminal, made visible. */
 export const printable = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are what this is about
   text.replace(
-    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g,
+    /(?!\n)\p{Cc}/gu,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );

@@ -81,8 +81,3 @@ export function asVmkdError(thrown: unknown): VmkdError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new VmkdError('internal', message, { cause: thrown });
 }
-
-/** For the `default` of a switch over a union: a compile error when a case is missing. */
-export function assertNever(value: never, what: string): never {
-  throw new VmkdError('internal', `Unhandled ${what}: ${JSON.stringify(value)}`);
-}

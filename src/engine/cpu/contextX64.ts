@@ -13,9 +13,6 @@ import { bytes, hex16, hex32, layout, u64, va, type ValuesOf } from '../core/lay
 
 export const contextSizeX64 = 0x4d0;
 
-/** CONTEXT_AMD64 with control, integer, segments, floating point and debug registers. */
-export const contextAllX64 = 0x10001f;
-
 export const contextX64 = layout(contextSizeX64, {
   contextFlags: [0x30, hex32],
   mxCsr: [0x34, hex32],

@@ -175,7 +175,7 @@ export class KdClient {
     this.#setState({ kind: 'connecting' });
     try {
       this.#channel = await this.#options.open(this.#owner(), options.signal);
-      this.#failIfLost();
+      this.#failIfHopeless();
       this.#setState({ kind: 'synchronising' });
       return await this.#synchronise(options);
     } catch (thrown) {
@@ -356,7 +356,8 @@ export class KdClient {
     if (this.#state === before) this.#setState({ kind: 'running' });
   }
 
-  #failIfLost(): void {
+  #failIfHopeless(): void {
+    if (this.#peerFault) throw this.#peerFault;
     if (this.#state.kind === 'lost') throw this.#state.error;
   }
 
@@ -384,8 +385,7 @@ export class KdClient {
       else this.#mustHaveChannel().requestReset();
       const pause = Math.min(this.#timing.call, deadline - clock.now());
       await this.#attachEvent(pause, options.signal, () => this.#sawStop && this.#sawReset);
-      if (this.#peerFault) throw this.#peerFault;
-      this.#failIfLost();
+      this.#failIfHopeless();
       if (this.#sawStop && this.#sawReset) break;
       if (!options.breakIn && !this.#sawStop && attempt >= 1) {
         this.#setState({ kind: 'running' });
@@ -395,8 +395,7 @@ export class KdClient {
     }
     // After its answer to the RESET the target repeats its stop. If that came first, what it said then must do.
     await this.#attachEvent(this.#timing.call, options.signal, () => kindOf(this.#state) === 'stopped');
-    if (this.#peerFault) throw this.#peerFault;
-    this.#failIfLost();
+    this.#failIfHopeless();
     if (isAttaching(this.#state)) this.#serve(this.#learnVersion(this.#lastStop));
     return this.waitForStop(Math.max(deadline - clock.now(), this.#timing.reply), options.signal);
   }

@@ -34,7 +34,7 @@ const close = layout(headSize, { handle: [8, u64] });
 export const FileIoApi = { Create: 0x3430, Read: 0x3431, Write: 0x3432, Close: 0x3433 } as const;
 
 /** The most file bytes that one packet carries: 4000 − 64. */
-export const maxFileData = 3936;
+const maxFileData = 3936;
 
 export interface FileCreate {
   readonly kind: 'create';
@@ -116,9 +116,18 @@ export function decodeFileRequest(payload: Uint8Array): FileRequest {
   }
 }
 
-/** The answer, laid over the request as the target expects. @param request The request's payload. */
+/**
+ * The answer, laid over the request as the target expects.
+ * @param request The request's payload. @throws value-out-of-range for more data than a packet carries.
+ */
 export function encodeFileAnswer(request: Uint8Array, answer: FileAnswer): Uint8Array {
   const data = answer.data ?? new Uint8Array();
+  if (data.length > maxFileData) {
+    throw new VmkdError(
+      'value-out-of-range',
+      `${data.length} bytes of a file do not fit one packet; ${maxFileData} do`,
+    );
+  }
   const payload = new Uint8Array(headSize + data.length);
   payload.set(request.subarray(0, headSize));
   payload.set(data, headSize);

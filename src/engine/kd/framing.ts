@@ -23,9 +23,7 @@ export const breakInByte = 0x62;
 export const trailerByte = 0xaa;
 
 export const headerSize = 16;
-/** The most payload that NT's side accepts, and the cap that it clamps its own replies to. */
-export const maxPayload = 4000;
-/** What we accept: some stubs (QEMU's) go up to 4096. */
+/** What we accept. NT itself sends and accepts at most 4000 bytes; some stubs (QEMU's) go up to 4096. */
 export const maxAcceptedPayload = 4096;
 
 /** First packet id of either side; ids then toggle bit 0. */

@@ -7,5 +7,3 @@ const machines = { 0x14c: 'x86', 0x8664: 'x64' } as const satisfies Record<numbe
 /** Undefined for a machine that we do not debug (0xaa64 is ARM64, 0x1c4 ARM). */
 export const machineTypeOf = (imageFileMachine: number): MachineType | undefined =>
   (machines as Record<number, MachineType>)[imageFileMachine];
-
-export const imageFileMachineOf = (machine: MachineType): number => (machine === 'x64' ? 0x8664 : 0x14c);

@@ -6,7 +6,7 @@
  *   0 'MZ' … 3c u32 e_lfanew ─▶ 'PE\0\0'  +4 COFF header (20)  +18h optional header:
  *       PE32+ magic 20b; 38h SizeOfImage; 70h data directories: [0] exports {u32 rva, u32 size}
  *       PE32  magic 10b; 38h SizeOfImage; 60h data directories
- *   export directory (40): 0c name  14 functions  18 names  1c rva of functions  20 rva of names  24 rva of ordinals
+ *   export directory (40): 14 functions  18 names  1c rva of functions  20 rva of names  24 rva of ordinals
  */
 
 import { VmkdError } from '../core/errors';
@@ -27,7 +27,6 @@ const ntHeaders = layout(0x78, {
 });
 const directory = layout(8, { rva: [0, u32], size: [4, u32] });
 const exportDirectory = layout(40, {
-  name: [0x0c, u32],
   functionCount: [0x14, u32],
   nameCount: [0x18, u32],
   functions: [0x1c, u32],
@@ -66,13 +65,6 @@ export async function readPeImage(read: ImageReader): Promise<PeImage> {
   return { machine, timeDateStamp, sizeOfImage, checkSum, exports: inside ? found : undefined };
 }
 
-/** The image's own name, from its export directory: what it is, whatever its file is called. */
-export async function readExportName(read: ImageReader, image: PeImage): Promise<string | undefined> {
-  if (!image.exports) return undefined;
-  const { name } = exportDirectory.read(await read(image.exports.rva, exportDirectory.size));
-  return readName(read, image, name);
-}
-
 /** Exported names and their RVAs. Forwarders (RVAs inside the export directory) are left out. */
 export async function readExports(read: ImageReader, image: PeImage): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
@@ -99,11 +91,6 @@ export async function readExports(read: ImageReader, image: PeImage): Promise<Re
     found.set(decodeAnsiz(bytes.subarray(nameRva - rva, nameRva - rva + longestName)), functionRva);
   }
   return found;
-}
-
-async function readName(read: ImageReader, image: PeImage, rva: number): Promise<string | undefined> {
-  if (rva === 0 || rva >= image.sizeOfImage) return undefined;
-  return decodeAnsiz(await read(rva, Math.min(longestName, image.sizeOfImage - rva)));
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -76,11 +76,10 @@ export class LiveTarget {
   constructor(options: LiveTargetOptions) {
     this.#observer = options.observer ?? {};
     this.#clock = options.clock ?? systemClock;
-    const { onState: _onState, onModule: _onModule, onGone: _onGone, ...passedOn } = this.#observer;
     this.client = new KdClient({
       clock: this.#clock,
       ...(options.clientTiming ? { timing: options.clientTiming } : {}),
-      observer: { ...passedOn, onState: (state) => this.#onState(state) },
+      observer: { ...this.#observer, onState: (state) => this.#onState(state) },
       open: async (owner, signal) => {
         const { endpoint, trace, linkMilliseconds, kdcomTiming } = options;
         const link = await endpoint.open({

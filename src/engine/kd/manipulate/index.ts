@@ -1,6 +1,5 @@
 /** All manipulate APIs, by number: the one table that client, server and packet log look things up in. */
 
-import type { Fields } from '../../core/layout';
 import type { MachineType } from '../machineType';
 import * as breakpoint from './breakpoint';
 import * as context from './context';
@@ -31,11 +30,5 @@ export const manipulateApis = (machine: MachineType): readonly ManipulateApi[] =
   [...byNumber[machine].values()].sort((a, b) => a.number - b.number);
 
 /** Undefined for a number that we do not know: its packets are passed on, not refused. */
-export const manipulateApi = (
-  number: number,
-  machine: MachineType,
-): ManipulateApi<Fields, Fields> | undefined => byNumber[machine].get(number);
-
-export const firstApiNumber = 0x3130;
-/** One past the last number known; newer targets may have more. */
-export const endApiNumber = 0x3161;
+export const manipulateApi = (number: number, machine: MachineType): ManipulateApi | undefined =>
+  byNumber[machine].get(number);

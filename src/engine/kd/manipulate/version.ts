@@ -6,15 +6,14 @@
  *   32 u64 KernBase       40 u64 PsLoadedModuleList                      48 u64 DebuggerDataList
  *
  * MajorVersion: high byte = kind of target (0 NT, 4 boot debugger …), low byte 0xF free or 0xC checked build.
- * MinorVersion: the build number. Trust MachineType, not the PTR64 flag: Windows 10's boot debugger leaves it out.
+ * MinorVersion: the build number.  Flags: 1 multiprocessor, 2 DebuggerDataList valid, 4 64-bit pointers,
+ * 8 no virtual memory. Trust MachineType, not the third of them: Windows 10's boot debugger leaves it out.
  */
 
 import { VmkdError } from '../../core/errors';
 import { hex16, u16, u8, va, type ValuesOf } from '../../core/layout';
 import { machineTypeOf, type MachineType } from '../machineType';
 import { defineApi } from './message';
-
-export const VersionFlags = { Multiprocessor: 1, DebuggerData: 2, Pointer64: 4, NoVirtualMemory: 8 } as const;
 
 export const getVersion = defineApi({
   number: 0x3146,

@@ -6,10 +6,10 @@ import { ModelTarget, breakInStop, modelBase } from '../../../test/fixtures/mode
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
 import { plus } from '../core/addresses';
 import { VmkdError, type ErrorCode } from '../core/errors';
-import { KdcomChannel } from '../link/kdcomChannel';
-import type { ByteLink } from '../link/link';
-import { memoryLinkPair } from '../link/memoryLink';
-import { KdClient, type ClientObserver } from './client';
+import { KdcomChannel } from './kdcomChannel';
+import type { ByteLink } from './link';
+import { memoryLinkPair } from './memoryLink';
+import { KdClient, type ClientObserver } from '../kd/client';
 import {
   PacketScanner,
   PacketType,
@@ -17,12 +17,12 @@ import {
   encodeDataPacket,
   initialPacketId,
   syncPacketId,
-} from './framing';
-import { continue2X64 } from './manipulate/execution';
-import { readVirtualMemory } from './manipulate/memory';
-import { encodeManipulate, readManipulateHead } from './manipulate/message';
-import { getVersion } from './manipulate/version';
-import { encodeStateChange } from './stateChange';
+} from '../kd/framing';
+import { continue2X64 } from '../kd/manipulate/execution';
+import { readVirtualMemory } from '../kd/manipulate/memory';
+import { encodeManipulate, readManipulateHead } from '../kd/manipulate/message';
+import { getVersion } from '../kd/manipulate/version';
+import { encodeStateChange } from '../kd/stateChange';
 
 function setUp(observer: ClientObserver = {}) {
   const clock = new VirtualClock();
