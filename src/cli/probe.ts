@@ -5,6 +5,7 @@ import { systemClock } from '../engine/core/clock';
 import { VmkdError, asVmkdError } from '../engine/core/errors';
 import { hex, hexBytes } from '../engine/core/hex';
 import type { ContextX64, SpecialRegistersX64 } from '../engine/cpu/contextX64';
+import type { ContextX86 } from '../engine/cpu/contextX86';
 import type { TargetVersion } from '../engine/kd/manipulate/version';
 import { describeStateChange } from '../engine/kd/stateChange';
 import { createEndpoint } from '../engine/link/endpoint';
@@ -14,6 +15,11 @@ import { parseCommandLine, parseSeconds, type Command } from './command';
 import { printable, type Terminal } from './terminal';
 
 const headerBytes = 64;
+
+/** x86 kernels keep their special registers elsewhere; those are not read yet. */
+type ProcessorReport =
+  | { readonly machine: 'x64'; readonly context: ContextX64; readonly special: SpecialRegistersX64 }
+  | { readonly machine: 'x86'; readonly context: ContextX86 };
 
 interface ProbeReport {
   readonly link: string;
@@ -101,15 +107,17 @@ async function probeLink(
 
 async function examine(target: LiveTarget, link: string): Promise<ProbeReport> {
   const { change, version } = target.stopped;
-  if (version.machine !== 'x64') {
-    throw new VmkdError('target-unsupported', 'An x86 kernel answers; its registers cannot be shown yet', {
-      nextStep: 'The protocol works; registers and modules of x86 guests come with a later version.',
-    });
-  }
-  const processors = [];
+  const processors: ProcessorReport[] = [];
   for (let processor = 0; processor < change.numberProcessors; processor++) {
-    const context = await target.registers.context(processor);
-    processors.push({ context, special: await target.registers.special(processor) });
+    processors.push(
+      version.machine === 'x64'
+        ? {
+            machine: 'x64',
+            context: await target.registers.context(processor),
+            special: await target.registers.special(processor),
+          }
+        : { machine: 'x86', context: await target.registers.contextX86(processor) },
+    );
   }
   const modules = (await target.modules()).map(({ name, path, base, size }) => ({ name, path, base, size }));
   const kernelHeader = await target.memory.readPartial(version.kernelBase, headerBytes);
@@ -138,28 +146,39 @@ function formatReport(report: ProbeReport): string {
   );
 }
 
-const shownRegisters = [
-  ['rip', 'rsp', 'rbp', 'eflags'],
-  ['rax', 'rbx', 'rcx', 'rdx'],
-  ['rsi', 'rdi', 'r8', 'r9'],
-  ['r10', 'r11', 'r12', 'r13'],
-  ['r14', 'r15'],
-] as const;
+const shownRegisters = {
+  x64: [
+    ['rip', 'rsp', 'rbp', 'eflags'],
+    ['rax', 'rbx', 'rcx', 'rdx'],
+    ['rsi', 'rdi', 'r8', 'r9'],
+    ['r10', 'r11', 'r12', 'r13'],
+    ['r14', 'r15'],
+  ],
+  x86: [
+    ['eip', 'esp', 'ebp', 'eflags'],
+    ['eax', 'ebx', 'ecx', 'edx'],
+    ['esi', 'edi'],
+  ],
+} as const;
 
-function formatProcessor(
-  { context, special }: ProbeReport['processors'][number],
-  processor: number,
-): string[] {
-  const row = (names: readonly (keyof ContextX64)[]): string =>
-    `    ${names.map((name) => `${name.padEnd(6)} ${(context[name] as bigint | number).toString(16).padStart(16, '0')}`).join('  ')}`;
-  const control = [
-    `cr0 ${hex(special.cr0)}`,
-    `cr2 ${hex(special.cr2)}`,
-    `cr3 ${hex(special.cr3)}`,
-    `cr4 ${hex(special.cr4)}`,
+function formatProcessor(report: ProcessorReport, processor: number): string[] {
+  const values = report.context as unknown as Record<string, bigint | number>;
+  const digits = report.machine === 'x64' ? 16 : 8;
+  const rows = shownRegisters[report.machine].map((names) => {
+    const cells = names.map(
+      (name) => `${name.padEnd(6)} ${(values[name] ?? 0).toString(16).padStart(digits, '0')}`,
+    );
+    return `    ${cells.join('  ')}`;
+  });
+  return [
+    `  processor ${processor}`,
+    ...rows,
+    ...('special' in report ? [formatControl(report.special)] : []),
   ];
-  return [`  processor ${processor}`, ...shownRegisters.map(row), `    ${control.join('  ')}`];
 }
+
+const formatControl = ({ cr0, cr2, cr3, cr4 }: SpecialRegistersX64): string =>
+  `    cr0 ${hex(cr0)}  cr2 ${hex(cr2)}  cr3 ${hex(cr3)}  cr4 ${hex(cr4)}`;
 
 function formatDump(base: VirtualAddress, bytes: Uint8Array): string[] {
   const rows = [];

@@ -1,8 +1,9 @@
 /**
- * Registers of the processors of a stopped x64 target, by KD requests.
+ * Registers of the processors of a stopped target, by KD requests.
  * A processor other than the one that stopped is frozen; NT answers for it from its saved state.
  */
 
+import type { VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import {
   contextSizeX64,
@@ -11,7 +12,9 @@ import {
   type ContextX64,
   type SpecialRegistersX64,
 } from '../cpu/contextX64';
+import { contextSizeX86, contextX86, type ContextX86 } from '../cpu/contextX86';
 import type { KdClient } from '../kd/client';
+import type { MachineType } from '../kd/machineType';
 import {
   ControlSpace,
   getContext,
@@ -20,22 +23,31 @@ import {
   writeControlSpace,
 } from '../kd/manipulate/context';
 
+const contextSizes: Record<MachineType, number> = { x64: contextSizeX64, x86: contextSizeX86 };
+
 export class KdRegisters {
   constructor(private readonly client: KdClient) {}
 
-  /** @param processor Default: the one that stopped. @throws target-refused, protocol-violation */
+  /** Of an x64 target. @param processor Default: the one that stopped. @throws target-refused, protocol-violation */
   async context(processor?: number): Promise<ContextX64> {
-    return contextX64.read(await this.#contextBytes(processor));
+    return contextX64.read(await this.#contextBytes('x64', processor));
   }
 
-  /** Changes the given registers of the stopped processor and leaves all others. */
-  async setContext(changes: Partial<ContextX64>): Promise<void> {
+  /** Of an x86 target; else as `context`. */
+  async contextX86(processor?: number): Promise<ContextX86> {
+    return contextX86.read(await this.#contextBytes('x86', processor));
+  }
+
+  /** Where the stopped processor shall go on. All other registers stay. */
+  async setProgramCounter(machine: MachineType, address: VirtualAddress): Promise<void> {
     // NT takes a new CONTEXT only from who has read it in the same stop.
-    const whole = await this.#contextBytes(undefined);
-    contextX64.write(whole, changes);
+    const whole = await this.#contextBytes(machine, undefined);
+    if (machine === 'x64') contextX64.write(whole, { rip: address });
+    else contextX86.write(whole, { eip: Number(BigInt.asUintN(32, address)) });
     await this.client.demand(setContext, {}, { data: whole });
   }
 
+  /** Of an x64 target. */
   async special(processor?: number): Promise<SpecialRegistersX64> {
     return specialRegistersX64.read(padded(await this.#specialBytes(processor), specialRegistersX64.size));
   }
@@ -52,15 +64,16 @@ export class KdRegisters {
     );
   }
 
-  async #contextBytes(processor: number | undefined): Promise<Uint8Array> {
+  async #contextBytes(machine: MachineType, processor: number | undefined): Promise<Uint8Array> {
+    const size = contextSizes[machine];
     const { data } = await this.client.demand(getContext, {}, onProcessor(processor));
-    if (data.length < contextSizeX64) {
+    if (data.length < size) {
       throw new VmkdError(
         'protocol-violation',
-        `A CONTEXT of ${data.length} bytes; x64's has ${contextSizeX64}`,
+        `A CONTEXT of ${data.length} bytes; that of ${machine} has ${size}`,
       );
     }
-    return data.slice(0, contextSizeX64);
+    return data.slice(0, size);
   }
 
   /** As many bytes as the target has: older ones lack the last fields. */

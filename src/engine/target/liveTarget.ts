@@ -209,9 +209,9 @@ export class LiveTarget {
   /** A breakpoint of ours never shows here: NT takes it out of the code before it reports the stop. */
   async #leaveInt3(): Promise<void> {
     const { change, version } = this.stopped;
-    if (!isBreakpoint(change) || version.machine !== 'x64') return;
+    if (!isBreakpoint(change)) return;
     if (this.report.instructionStream[0] !== int3) return;
-    await this.registers.setContext({ rip: plus(change.programCounter, 1) });
+    await this.registers.setProgramCounter(version.machine, plus(change.programCounter, 1));
   }
 
   #onState(state: ClientState): void {
