@@ -25,7 +25,7 @@ interface ProbeReport {
   readonly link: string;
   readonly stop: string;
   readonly version: TargetVersion;
-  readonly processors: readonly { readonly context: ContextX64; readonly special: SpecialRegistersX64 }[];
+  readonly processors: readonly ProcessorReport[];
   readonly modules: readonly { name: string; path: string; base: VirtualAddress; size: number }[];
   readonly kernelHeader: Uint8Array;
 }
