@@ -194,7 +194,7 @@ export class LiveTarget {
   /** Lets the target run for good and closes the link: no break-in of ours is left to stop it again. */
   async release(): Promise<void> {
     if (this.client.state.kind === 'stopped') await this.resume();
-    if (this.client.unspentBreakIns > 0)
+    if (this.client.state.kind === 'running' && this.client.unspentBreakIns > 0)
       await this.nextStop(strayBreakInWindow).then(() => this.resume(), ignoreSilence);
     this.client.detach();
   }
