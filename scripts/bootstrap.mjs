@@ -62,7 +62,14 @@ export async function ensurePackages(folder = root, extraArguments = []) {
   const stamp = stampOf(readFileSync(path.join(folder, 'package-lock.json'), 'utf8'));
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
   say(`installing npm packages (npm ci${folder === root ? '' : ` in ${path.relative(root, folder)}`})`);
-  const [command, args] = npmCommand(['ci', '--no-audit', '--no-fund', '--no-progress', ...extraArguments]);
+  const [command, args] = npmCommand([
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--no-progress',
+    '--prefer-offline',
+    ...extraArguments,
+  ]);
   const result = await run(command, args, { cwd: folder, limitMs: 10 * minute });
   if (result.code !== 0) {
     throw new BootstrapError(`npm ci ${outcome(result)}.\n${result.output}\nIs the npm registry reachable?`);
