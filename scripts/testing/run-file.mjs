@@ -8,6 +8,12 @@ import { fileResults } from './results.mjs';
 
 const reporter = new URL('./reporter.mjs', import.meta.url).href;
 
+/** Folders in use. An interrupt ends this process in the middle of a wait, without any `finally`. */
+const folders = new Set();
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** Each test file may give itself another limit by a comment: `// test-limit: 600 s`. */
 const ownLimit = /^\/\/ test-limit: (\d+) s$/m;
 
@@ -18,6 +24,7 @@ const ownLimit = /^\/\/ test-limit: (\d+) s$/m;
  */
 export async function runFile(file, runnable, limitMs, env) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-test-'));
+  folders.add(folder);
   const report = path.join(folder, 'report.ndjson');
   try {
     const ended = await run(
@@ -33,6 +40,7 @@ export async function runFile(file, runnable, limitMs, env) {
     return fileResults(file, readIfThere(report), ended, limitMs);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 }
 
