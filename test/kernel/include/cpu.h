@@ -178,9 +178,8 @@ C_ASSERT(FIELD_OFFSET(KEXCEPTION_FRAME, Rbp) == 0xF8 && FIELD_OFFSET(KEXCEPTION_
 
 /* What KiSwapContext leaves on the stack of a thread that does not run. */
 typedef struct DECLSPEC_ALIGN(16) _KSWITCH_FRAME {
-  ULONG64 P1Home, P2Home, P3Home, P4Home;
+  ULONG64 P1Home, P2Home, P3Home, P4Home, Fill;
   ULONG64 R15, R14, R13, R12, Rdi, Rsi, Rbx, Rbp;
-  ULONG64 Fill;
   ULONG64 Return;
 } KSWITCH_FRAME, *PKSWITCH_FRAME;
 

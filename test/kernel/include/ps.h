@@ -102,6 +102,7 @@ typedef struct _KTHREAD {
   PVOID FirstArgument;
   LIST_ENTRY ThreadListEntry;
 } KTHREAD, *PKTHREAD;
+C_ASSERT(FIELD_OFFSET(KTHREAD, KernelStack) == 0x50); /* KiSwapContext */
 
 typedef struct _ETHREAD {
   KTHREAD Tcb;
@@ -113,6 +114,7 @@ typedef struct _ETHREAD {
   PVOID Win32StartAddress;
   CLIENT_ID Cid;
   LIST_ENTRY ThreadListEntry; /* EPROCESS.ThreadListHead */
+  LONG ReferenceCount;
   CHAR ThreadName[32];
 } ETHREAD, *PETHREAD;
 
