@@ -11,7 +11,10 @@ static ULONG Print(ULONG ComponentId, ULONG Level, PCSTR Format, __builtin_va_li
 {
   CHAR Text[DBG_PRINT_LIMIT];
   int Length = RtlFormat(Text, sizeof(Text), Format, Arguments);
-  return DebugService(BREAKPOINT_PRINT, Text, (ULONG_PTR)Length, ComponentId, Level);
+  ULONG Status = DebugService(BREAKPOINT_PRINT, Text, (ULONG_PTR)Length, ComponentId, Level);
+  if (Status != (ULONG)STATUS_BREAKPOINT) return Status;
+  DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C); /* KD met a breakin while it printed */
+  return STATUS_SUCCESS;
 }
 
 ULONG DbgPrint(PCSTR Format, ...)
