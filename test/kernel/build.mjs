@@ -31,6 +31,7 @@ const C_FLAGS = [
   '-fno-delete-null-pointer-checks',
   '-mno-red-zone',
   '-mno-stack-arg-probe',
+  '-fasynchronous-unwind-tables',
   '-Wall',
   '-Wextra',
   '-Werror',

@@ -177,8 +177,8 @@ VOID KiInitializeThread(PETHREAD Thread, PEPROCESS Process, PVOID StackTop, PVOI
   Thread->StartAddress = StartRoutine;
   Thread->StartContext = StartContext;
   /* As if KiSwapContext had been called from KiThreadStartup, whose own caller is 0. */
-  PULONG64 Top = (PULONG64)Tcb->InitialStack - 2;
-  Top[0] = Top[1] = 0;
+  PULONG64 Top = (PULONG64)Tcb->InitialStack - 5; /* 8 below a multiple of 16, as at every function's entry */
+  Top[0] = 0;
   PKSWITCH_FRAME Frame = (PKSWITCH_FRAME)((PUCHAR)Top - sizeof(KSWITCH_FRAME));
   RtlZeroMemory(Frame, sizeof(*Frame));
   Frame->Return = (ULONG64)KiThreadStartup;
