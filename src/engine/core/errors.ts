@@ -47,6 +47,9 @@ const vocabulary = {
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
   'file-unwritable': 'Choose a path that can be written.',
   'file-unreadable': 'Check that the file exists and can be read.',
+  'file-damaged': 'The file is not what its name says, or was cut short. Get it again from where it came.',
+  'file-unsupported':
+    'This kind of file is known but not read. Get it in another form, named in the message.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
   cancelled: 'Nothing to do: the request was cancelled.',
   usage: 'Run “vmkd help”.',
