@@ -34,6 +34,19 @@ export async function stop(peer, limit = 10000, { notices = [], continueNotices 
   }
 }
 
+/** A stop at a hard-coded int3 repeats for ever unless RIP is moved over it. */
+async function skipInt3(peer, state) {
+  if ((await read(peer, state.pc, 1)).data[0] !== 0xcc) return;
+  const whole = (await context(peer, state.cpu)).data;
+  whole.writeBigUInt64LE(state.pc + 1n, 0xf8);
+  await peer.request(0x3133, [[16, 4, 0]], whole, { cpu: state.cpu });
+}
+
+export async function resume(peer, state, options) {
+  await skipInt3(peer, state);
+  await go(peer, options);
+}
+
 export async function memory(t, peer, target) {
   const header = await read(peer, target.base, 0x40);
   t.is('the kernel header begins with MZ', header.data.toString('latin1', 0, 2), 'MZ');
@@ -162,9 +175,8 @@ export async function processor(t, peer) {
     : peer.request(0x3153, [[16, 4, index], [20, 4, lo], [24, 4, hi]]);
   const efer = await msr(0xc0000080);
   t.is('EFER: long mode is active', [efer.status, (efer.head.readUInt32LE(20) & 0x400) !== 0], [0, true]);
-  const bad = await msr(0x4b564b00);
-  t.is('a bad MSR fails and the kernel lives', bad.status >>> 31, 1);
-  t.is('a bad write too', (await msr(0x4b564b00, 1, 2)).status >>> 31, 1);
+  // QEMU's TCG lets every MSR be read; a reserved bit of IA32_PKRS is one of the few things that it refuses.
+  t.is('a write that faults fails, and the kernel lives', (await msr(0x6e1, 0, 1)).status, 0xc000000e);
   const star = await msr(0xc0000083);
   t.is('a write of CSTAR', (await msr(0xc0000083, 0x1234, 0)).status, 0);
   t.is('took', (await msr(0xc0000083)).head.readUInt32LE(20), 0x1234);
@@ -273,6 +285,7 @@ export async function handshake(t, peer, target) {
   t.is('a duplicate is dropped, the next one answered', (await read(peer, target.base, 4)).status, 0);
   peer.raw(Buffer.from('\x00garbage 0i0i0i bbb000'));
   t.is('garbage in front of a packet does no harm', (await read(peer, target.base, 4)).status, 0);
-  await go(peer); // the b's were remembered
-  t.is('a stale b breaks in again after go', (await stop(peer)).code, 0x80000003);
+  await resume(peer, target.state);
+  target.state = await stop(peer);
+  t.is("the b's among it were remembered: the target stops again after go", target.state.code, 0x80000003);
 }

@@ -4,7 +4,7 @@
 import net from 'node:net';
 import * as checks from './checks.mjs';
 
-const { go, pointer, read, stop } = checks;
+const { go, pointer, read, resume, stop } = checks;
 const u64 = (bytes, at = 0) => bytes.readBigUInt64LE(at);
 
 export class Console {
@@ -27,20 +27,23 @@ export class Console {
     this.#text = '';
     this.#socket.write(`${line}\n`);
   }
-  /** What the kernel has said since the last command, once it matches. */
-  async heard(pattern, limit = 5000) {
+  /** The answer to the last command: what follows "= ", or "! " when it failed. */
+  async answer(limit = 5000) {
     const deadline = Date.now() + limit;
     for (;;) {
-      const match = pattern.exec(this.#text);
-      if (match) return match;
+      const match = /^([=!] .*)\r?\n/m.exec(this.#text);
+      if (match) return match[1].trimEnd();
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`the console never said ${pattern}: ${JSON.stringify(this.#text)}`);
-      await new Promise((resolve) => { const timer = setTimeout(resolve, left); this.#wake = () => { clearTimeout(timer); resolve(); }; });
+      if (left <= 0) throw new Error(`the console did not answer in ${limit} ms: ${JSON.stringify(this.#text)}`);
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#wake = () => { clearTimeout(timer); resolve(); };
+      });
     }
   }
-  ask(line, pattern = /^(.*\S.*)\r?\n/m, limit = 5000) {
+  ask(line, limit) {
     this.tell(line);
-    return this.heard(pattern, limit);
+    return this.answer(limit);
   }
 }
 
@@ -83,92 +86,108 @@ async function breakIn(t, peer) {
   return state;
 }
 
-/** A stop at a hard-coded int3 repeats for ever unless RIP is moved over it. */
-async function skipInt3(peer, state) {
-  if ((await read(peer, state.pc, 1)).data[0] !== 0xcc) return;
-  const whole = (await checks.context(peer, state.cpu)).data;
-  whole.writeBigUInt64LE(state.pc + 1n, 0xf8);
-  await peer.request(0x3133, [[16, 4, 0]], whole, { cpu: state.cpu });
+const WRITE_8_DR0 = 0x90401n;
+
+async function watch(peer, target, address, dr7) {
+  for (let cpu = 0; cpu < target.cpus; cpu++) {
+    const special = (await checks.control(peer, 2, 0xe0, cpu)).data;
+    special.writeBigUInt64LE(address, 0x20);
+    special.writeBigUInt64LE(dr7, 0x48);
+    await peer.request(0x3138, [[16, 8, 2], [24, 4, special.length]], special, { cpu });
+  }
 }
 
-export async function resume(peer, state, options) {
-  await skipInt3(peer, state);
-  await go(peer, options);
+async function ticks(kernel) {
+  return Number(/^= (\d+)/.exec(await kernel.ask('ticks'))?.[1]);
 }
 
 export async function run(t, peer, target, kernel) {
   const list = await modules(peer, target.modules);
-  t.is('modules in load order', [...list.keys()].slice(0, 3), [[...list.keys()][0], 'kdcom.dll', 'vmkdemo.sys']);
+  t.is('modules in load order', [...list.keys()].slice(1, 3), ['kdcom.dll', 'vmkdemo.sys']);
   const demo = await exportsOf(peer, list.get('vmkdemo.sys').base);
-  const called = demo.get('DemoCompute') ?? [...demo.values()][0];
+  const work = demo.get('VmkDemoWork');
   await resume(peer, target.state);
-  const before = Number((await kernel.ask('ticks', /(\d+)/))[1]);
+  const before = await ticks(kernel);
   let state = await breakIn(t, peer);
-  const handle = await checks.setBreakpoint(peer, called);
+  const handle = await checks.setBreakpoint(peer, work);
   t.is('a breakpoint in vmkdemo.sys', handle > 0, true);
   await resume(peer, state);
-  kernel.tell('call 1');
   state = await stop(peer);
-  t.is('is hit, PC is its address', [state.code, state.pc, state.address], [0x80000003, called, called]);
+  t.is('is hit, PC is its address', [state.code, state.pc, state.address], [0x80000003, work, work]);
   t.is('the handle has gone', await checks.clearBreakpoint(peer, handle), false);
-  t.is('the original byte is back', (await read(peer, called, 1)).data[0] === 0xcc, false);
+  t.is('the original byte is back', (await read(peer, work, 1)).data[0] === 0xcc, false);
   for (let step = 0; step < 5; step++) {
     const from = state.pc;
     await go(peer, { trace: 1 });
     state = await stop(peer);
     t.is(`step ${step + 1}`, [state.code, state.pc !== from, (state.dr6 & 0x4000n) !== 0n], [0x80000004, true, true]);
   }
-  await go(peer);
-  await kernel.heard(/\S/);
+  t.is('steps stay near', state.pc - work < 0x400n, true);
 
-  state = await breakIn(t, peer);
-  const watched = demo.get('DemoWatched') ?? 0n;
-  for (let cpu = 0; cpu < target.cpus; cpu++) {
-    const special = (await checks.control(peer, 2, 0xe0, cpu)).data;
-    special.writeBigUInt64LE(watched, 0x20);
-    special.writeBigUInt64LE(0xd0401n, 0x48); // DR0, write, 4 bytes
-    await peer.request(0x3138, [[16, 8, 2], [24, 4, special.length]], special, { cpu });
-  }
-  await resume(peer, state, { dr7: 0xd0401n });
-  kernel.tell('touch');
+  const watched = demo.get('VmkDemoWatched');
+  await watch(peer, target, watched, WRITE_8_DR0);
+  const old = await pointer(peer, watched);
+  await go(peer, { dr7: WRITE_8_DR0 });
   state = await stop(peer);
-  t.is('a write watchpoint hits', [state.code, Number(state.dr6 & 0xfn), state.dr7 & 0xffn], [0x80000004, 1, 0x1n]);
+  t.is('a write watchpoint hits', [state.code, state.dr6 & 0xfn, state.dr7 & 3n], [0x80000004, 1n, 1n]);
+  t.is('after the write', await pointer(peer, watched), old + 1n);
   await go(peer, { dr7: 0x400n });
-  await kernel.heard(/\S/);
-  const after = Number((await kernel.ask('ticks', /(\d+)/))[1]);
-  t.is('the machine runs on', after > before, true);
+  t.is('the machine runs on, ticks grow', (await ticks(kernel)) > before, true);
+
+  t.is('pages go out', /^= \d+ pages/.test(await kernel.ask('trim')), true);
+  state = await breakIn(t, peer);
+  const paged = demo.get('VmkDemoPaged');
+  t.is('a paged-out function cannot be read', (await read(peer, paged, 1)).status, checks.FAILED);
+  t.is('but gets its breakpoint', (await checks.setBreakpoint(peer, paged)) > 0, true);
+  await resume(peer, state);
+  kernel.tell('paged 1');
+  state = await stop(peer);
+  t.is('which is set when the page comes in, and hit', [state.code, state.pc], [0x80000003, paged]);
+  await go(peer);
+  t.is('the function goes on', /^= \d+, was paged out/.test(await kernel.answer()), true);
+
+  kernel.tell('spin 700');
+  state = await breakIn(t, peer);
+  await resume(peer, state);
+  t.is('a spinning processor is stopped and goes on', /^= spun/.test(await kernel.answer()), true);
   target.state = await breakIn(t, peer);
 }
 
 export async function print(t, peer, target, kernel) {
   await resume(peer, target.state);
   const count = peer.seen.prints.length;
-  kernel.tell('print 300');
-  await peer.until(() => peer.seen.prints.length >= count + 300, 20000, '300 prints');
-  t.is('300 prints', peer.seen.prints.length, count + 300);
-  await kernel.heard(/\S/);
+  t.is('300 prints', await kernel.ask('print 300', 20000), '= 300 printed');
+  t.is('all arrive, in order', peer.seen.prints.slice(count).filter((text) => /^demo print/.test(text)),
+    Array.from({ length: 300 }, (_, i) => `demo print ${i + 1} of 300\n`));
   peer.answers.prompt = (payload) => {
     const text = Buffer.from('yes, all of it');
     const answer = Buffer.from(payload.subarray(0, 16));
     answer.writeUInt32LE(text.length, 12);
-    t.is('the question', payload.toString('latin1', 16).includes('really'), true);
+    t.is('the question', payload.toString('latin1', 16), 'really?');
     return Buffer.concat([answer, text]);
   };
-  t.is('DbgPrompt brings the answer', (await kernel.ask('prompt really?', /yes, all of it/))[0], 'yes, all of it');
-  t.is('trace data', (await kernel.ask('trace 0123', /sent/))[0], 'sent');
-  t.is('arrived', peer.seen.traces.at(-1).toString('latin1'), '0123');
+  t.is('DbgPrompt brings the answer', await kernel.ask('prompt really?'), '= yes, all of it');
+  t.is('trace data', await kernel.ask('trace 0123'), '= sent');
+  t.is('arrived', peer.seen.traces.at(-1)?.toString('latin1'), '0123');
   peer.answers.control = (api, payload) => {
     const answer = Buffer.from(payload);
     answer.writeUInt32LE(api === 0x4300 && payload.readUInt32LE(4) === 1 ? 1 : 0, 8);
     return answer;
   };
-  t.is('a hardware breakpoint is lent', (await kernel.ask('hwbp request 1', /granted|refused/))[0], 'granted');
-  t.is('another is not', (await kernel.ask('hwbp request 2', /granted|refused/))[0], 'refused');
+  t.is('a hardware breakpoint is lent', await kernel.ask('hwbp request 1'), '= granted');
+  t.is('another is not', await kernel.ask('hwbp request 2'), '= refused');
   kernel.tell('cmdstring .echo hello');
   const state = await stop(peer);
   t.is('a command string', [state.kind, state.text], ['command', 'vmkd\0.echo hello\0']);
   await go(peer);
-  await kernel.heard(/done/);
+  t.is('continued', await kernel.answer(), '= done');
+
+  kernel.tell('print 2000');
+  await peer.until(() => peer.seen.prints.length > count + 320, 5000, 'prints');
+  target.state = await breakIn(t, peer);
+  await resume(peer, target.state);
+  t.is('a break in the middle of prints loses none', await kernel.answer(20000), '= 2000 printed');
+  t.is('none', peer.seen.prints.filter((text) => / of 2000$/m.test(text)).length, 2000);
   target.state = await breakIn(t, peer);
 }
 
@@ -176,49 +195,186 @@ async function notice(t, peer, kernel, command, unload) {
   kernel.tell(command);
   const state = await stop(peer, 10000, { continueNotices: false });
   t.is(`${command}: a notice`, [state.kind, state.unload, /vmkondem\.sys$/.test(state.path)], ['symbols', unload, true]);
-  await go(peer);
-  await kernel.heard(/\S/);
   return state;
 }
 
-export async function modulesSection(t, peer, target, kernel) {
-  peer.answers.file = (api, payload) => {
+function refuseFiles(asked) {
+  return (api, payload) => {
+    asked.push(payload.toString('utf16le', 64));
     const answer = Buffer.from(payload.subarray(0, 64));
     answer.writeUInt32LE(0xc000000f, 4);
     return answer;
   };
+}
+
+export async function modulesComeAndGo(t, peer, target, kernel) {
+  const asked = [];
+  peer.answers.file = refuseFiles(asked);
   await resume(peer, target.state);
   for (let round = 0; round < 2; round++) {
     const loaded = await notice(t, peer, kernel, 'load', false);
-    t.is('base and size', [loaded.base > 0xffff800000000000n, loaded.size > 0], [true, true]);
+    t.is('the file was asked for', /vmkondem\.sys\0$/.test(asked[round]), true);
+    t.is('the image is there', (await read(peer, loaded.base, 2)).data.toString('latin1'), 'MZ');
+    const hello = (await exportsOf(peer, loaded.base)).get('VmkOnDemandHello');
+    t.is('a breakpoint at the notice', (await checks.setBreakpoint(peer, hello)) > 0, true);
+    await go(peer);
+    const hit = await stop(peer);
+    t.is('is hit in DriverEntry', [hit.code, hit.pc], [0x80000003, hello]);
+    const left = await checks.setBreakpoint(peer, hello + 0x20n);
+    await go(peer);
+    t.is('loaded', await kernel.answer(), '= loaded');
     const unloaded = await notice(t, peer, kernel, 'unload', true);
     t.is('the same base goes', unloaded.base, loaded.base);
+    await go(peer);
+    t.is('unloaded', await kernel.answer(), '= unloaded');
+    const state = await breakIn(t, peer);
+    t.is('breakpoints in it are gone', await checks.clearBreakpoint(peer, left), false);
+    await resume(peer, state);
   }
   target.state = await breakIn(t, peer);
 }
 
-export async function files(t, peer, target, kernel, image) {
+export async function files(t, peer, target, kernel) {
+  const image = target.image;
   const asked = [];
-  const bytes = image ?? Buffer.alloc(0);
   peer.answers.file = (api, payload) => {
     const answer = Buffer.from(payload.subarray(0, 64));
     asked.push(api);
     answer.writeUInt32LE(0, 4);
     if (api === 0x3430) {
-      target.fileName = payload.toString('utf16le', 64);
       answer.writeBigUInt64LE(0x77n, 32);
-      answer.writeBigUInt64LE(BigInt(bytes.length), 40);
+      answer.writeBigUInt64LE(BigInt(image.length), 40);
     } else if (api === 0x3431) {
       const offset = Number(payload.readBigUInt64LE(16));
-      return Buffer.concat([answer, bytes.subarray(offset, offset + payload.readUInt32LE(24))]);
+      return Buffer.concat([answer, image.subarray(offset, offset + payload.readUInt32LE(24))]);
     }
     return answer;
   };
   await resume(peer, target.state);
   await notice(t, peer, kernel, 'load', false);
+  await go(peer);
+  t.is('a driver from the debugger loads', await kernel.answer(), '= loaded');
   t.is('kdfiles: create, reads, close', [asked[0], asked.at(-1), asked.filter((api) => api === 0x3431).length],
-    [0x3430, 0x3433, Math.ceil(bytes.length / 3936)]);
-  t.is('the name ends with NUL', /vmkondem\.sys\0$/.test(target.fileName), true);
+    [0x3430, 0x3433, Math.ceil(image.length / 3936)]);
+  t.is('what it prints has come from our file', peer.seen.prints.includes('VMKONDEM: hello 43\n'), true);
   await notice(t, peer, kernel, 'unload', true);
+  await go(peer);
+  t.is('and goes', await kernel.answer(), '= unloaded');
+  peer.answers.file = refuseFiles([]);
   target.state = await breakIn(t, peer);
+}
+
+async function skip(peer, state, bytes) {
+  const whole = (await checks.context(peer, state.cpu)).data;
+  whole.writeBigUInt64LE(u64(whole, 0xf8) + bytes, 0xf8);
+  await peer.request(0x3133, [[16, 4, 0]], whole, { cpu: state.cpu });
+}
+
+export async function exceptions(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  t.is('a handled exception does not stop', await kernel.ask('crash handled'), '= handled c0000005');
+  t.is('stop on exceptions', await kernel.ask('soe on'), '= on');
+  kernel.tell('crash handled');
+  let state = await stop(peer);
+  t.is('first chance', [state.code, state.firstChance], [0xc0000005, 1]);
+  await go(peer, { status: 0x80010001 });
+  t.is('not handled by us: its handler has it', await kernel.answer(), '= handled c0000005');
+  t.is('and off', await kernel.ask('soe off'), '= off');
+  kernel.tell('undefined');
+  state = await stop(peer);
+  t.is('second chance', [state.code, state.firstChance], [0xc000001d, 0]);
+  await skip(peer, state, 2n);
+  await go(peer, { status: 0x10001 });
+  t.is('moved past it', await kernel.answer(), '= survived');
+  kernel.tell('break');
+  state = await stop(peer);
+  t.is('DbgBreakPoint', state.code, 0x80000003);
+  await resume(peer, state);
+  t.is('continued', await kernel.answer(), '= continued');
+  t.is('trailing trace data', await kernel.ask('tracedata on'), '= on');
+  state = await breakIn(t, peer);
+  t.is('an exception of 244 bytes', state.length, 244);
+  await resume(peer, state);
+  await kernel.ask('tracedata off');
+  const handle = await (async () => {
+    state = await breakIn(t, peer);
+    return checks.setBreakpoint(peer, target.base + 0x1010n);
+  })();
+  await resume(peer, state);
+  t.is('the stub switched off', await kernel.ask('kd off'), '= off');
+  t.is('takes its breakpoints out', /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)), false);
+  t.is('and on', await kernel.ask('kd on'), '= on, debugger present');
+  t.is('puts them back', /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)), true);
+  target.state = await breakIn(t, peer);
+  t.is('the handle still counts', await checks.clearBreakpoint(peer, handle), true);
+}
+
+export async function bugcheck(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  kernel.tell('bugcheck 0xe2 1 2 3 4');
+  let state = await stop(peer);
+  t.is('a bugcheck breaks', state.code, 0x80000003);
+  t.is('and says so', peer.seen.prints.some((text) => text.includes('Fatal System Error: 0x000000e2')), true);
+  const data = (await read(peer, await pointer(peer, target.block + 0x88n), 40)).data;
+  t.is('KiBugCheckData', Array.from({ length: 5 }, (_, i) => u64(data, i * 8)), [0xe2n, 1n, 2n, 3n, 4n]);
+  await resume(peer, state);
+  state = await stop(peer);
+  t.is('a second break', state.code, 0x80000003);
+}
+
+/** The debugger's own bugcheck, then its reboot: the next boot speaks with SYNC. */
+export async function reboot(t, peer, target) {
+  await peer.request(0x3149, [[16, 4, 0xdeaddead]], undefined, { reply: false });
+  target.state = await stop(peer);
+  t.is('CauseBugCheck', peer.seen.prints.some((text) => text.includes('0xdeaddead')), true);
+  const syncs = peer.seen.syncs;
+  await peer.request(0x313b, [], undefined, { reply: false });
+  const state = await stop(peer, 10000, { continueNotices: false });
+  t.is('a new boot begins with SYNC', peer.seen.syncs, syncs + 1);
+  t.is('and with its kernel', [state.kind, /kr?nl.*\.exe$/i.test(state.path)], ['symbols', true]);
+}
+
+/** The console's reboot says farewell. */
+export async function farewell(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  kernel.tell('reboot');
+  const state = await stop(peer, 10000, { continueNotices: false });
+  t.is('the target-gone notice', [state.kind, state.unload, state.base, state.path, state.length],
+    ['symbols', true, 0xffffffffffffffffn, '', 240]);
+  await peer.request(0x3136, [[16, 4, 0x10002]], undefined, { reply: false });
+}
+
+/** A breakpoint in user space belongs to one address space and waits for it. */
+export async function user(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  const words = await kernel.ask('user');
+  const dtb = BigInt(`0x${/dtb ([0-9a-f]+)/.exec(words)?.[1] ?? 0}`);
+  t.is('there is a user process', dtb > 0n, true);
+  let state;
+  for (let attempt = 0; attempt < 60 && !target.user; attempt++) {
+    state = await breakIn(t, peer);
+    for (let cpu = 0; cpu < target.cpus; cpu++) {
+      const whole = (await checks.context(peer, cpu)).data;
+      if ((whole.readUInt16LE(0x38) & 3) === 3) target.user = { cpu, rip: u64(whole, 0xf8) };
+    }
+    if (!target.user) await resume(peer, state);
+  }
+  t.is('a processor is met in user mode', target.user !== undefined, true);
+  if (!target.user) {
+    target.state = await breakIn(t, peer);
+    return;
+  }
+  if (target.user.cpu !== state.cpu) {
+    await peer.request(0x3150, [], undefined, { cpu: target.user.cpu, reply: false });
+    state = await stop(peer);
+  }
+  const special = (await checks.control(peer, 2, 0xe0, target.user.cpu)).data;
+  t.is('its CR3 is the process', u64(special, 0x10) & 0x000ffffffffff000n, dtb & 0x000ffffffffff000n);
+  t.is('user memory is read', (await read(peer, target.user.rip, 1)).status, 0);
+  t.is('a breakpoint in user space', (await checks.setBreakpoint(peer, target.user.rip)) > 0, true);
+  t.is('its report says user code', [state.cs & 3, state.streamLength > 0], [3, true]);
+  await resume(peer, state);
+  state = await stop(peer);
+  t.is('is hit', [state.code, state.pc], [0x80000003, target.user.rip]);
+  target.state = state;
 }

@@ -9,10 +9,6 @@
  */
 #include "kdp.h"
 
-#pragma comment(linker, "/export:KdDebuggerEnabled,DATA")
-#pragma comment(linker, "/export:KdDebuggerNotPresent,DATA")
-#pragma comment(linker, "/export:KdDisableDebugger")
-#pragma comment(linker, "/export:KdEnableDebugger")
 
 BOOLEAN KdDebuggerEnabled;
 BOOLEAN KdDebuggerNotPresent = TRUE;
