@@ -108,8 +108,9 @@ COMMAND(BugCheck)
 {
   UNREFERENCED_PARAMETER(Answer);
   UNREFERENCED_PARAMETER(Size);
-  KeBugCheckEx((ULONG)ConsoleNumber(&Arguments, MANUALLY_INITIATED_CRASH), ConsoleNumber(&Arguments, 1),
-               ConsoleNumber(&Arguments, 2), ConsoleNumber(&Arguments, 3), ConsoleNumber(&Arguments, 4));
+  ULONG64 Data[5] = {MANUALLY_INITIATED_CRASH, 1, 2, 3, 4};
+  for (ULONG I = 0; I < RTL_NUMBER_OF(Data); I++) Data[I] = ConsoleNumber(&Arguments, Data[I]); /* in this order */
+  KeBugCheckEx((ULONG)Data[0], Data[1], Data[2], Data[3], Data[4]);
 }
 
 COMMAND(Reboot)
