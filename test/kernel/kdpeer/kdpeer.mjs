@@ -18,7 +18,8 @@ const SECTIONS = {
   memory: checks.memory, registers: checks.registers, processor: checks.processor, refused: checks.refused,
   breakpoints: checks.breakpoints, handshake: checks.handshake, run: live.run, print: live.print,
   modules: live.modulesComeAndGo, files: live.files, exceptions: live.exceptions, user: live.user,
-  bugcheck: live.bugcheck, reboot: live.reboot, farewell: live.farewell,
+  bugcheck: live.bugcheck, reboot: live.reboot, 'cause-bugcheck': live.causeBugCheck,
+  'reboot-again': live.reboot, farewell: live.farewell,
 };
 
 class Tally {
@@ -101,6 +102,7 @@ async function main() {
       const file = fs.readFileSync(path.join(machine.images, 'vmkondem.sys'));
       file.write('VMKONDEM', file.indexOf('vmkondem: hello'), 'latin1'); // so that it can be told from the loader's
       target.image = file;
+      target.userImage = fs.readFileSync(path.join(machine.images, 'vmkuser.exe'));
     }
     for (const [name, section] of Object.entries(SECTIONS)) {
       if ((options.only && !options.only.split(',').includes(name)) || options.skip?.split(',').includes(name)) continue;

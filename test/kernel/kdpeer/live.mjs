@@ -23,8 +23,14 @@ export class Console {
   close() {
     this.#socket.destroy();
   }
-  tell(line) {
+  forget() {
     this.#text = '';
+  }
+  said(pattern) {
+    return pattern.test(this.#text);
+  }
+  tell(line) {
+    this.forget();
     this.#socket.write(`${line}\n`);
   }
   /** The answer to the last command: what follows "= ", or "! " when it failed. */
@@ -309,6 +315,39 @@ export async function exceptions(t, peer, target, kernel) {
   t.is('the handle still counts', await checks.clearBreakpoint(peer, handle), true);
 }
 
+/** Where vmkuser.exe has `syscall` in the stub of service `number`, as an offset from its base. */
+function syscallOffset(file, number) {
+  const headers = file.readUInt32LE(0x3c);
+  const text = headers + 24 + file.readUInt16LE(headers + 20); // the first section
+  const raw = file.readUInt32LE(text + 20);
+  const stub = file.indexOf(Buffer.from([0xb8, number, 0, 0, 0, 0x0f, 0x05]), raw);
+  if (stub < 0) throw new Error(`vmkuser.exe has no stub for service ${number}`);
+  return BigInt(stub + 5 - raw + file.readUInt32LE(text + 12));
+}
+
+/** A hardware breakpoint finds the process; a breakpoint in user space belongs to its DTB. */
+export async function user(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  const words = await kernel.ask('user');
+  const number = (name) => BigInt(`0x${new RegExp(`${name} ([0-9A-Fa-f]+)`).exec(words)?.[1] ?? 0}`);
+  const place = number('base') + syscallOffset(target.userImage, 0x34);
+  let state = await breakIn(t, peer);
+  const other = await checks.setBreakpoint(peer, place + 2n);
+  t.is('out of its process a user breakpoint is owed', [other > 0, await checks.clearBreakpoint(peer, other)], [true, true]);
+  await watch(peer, target, place, 0x401n);
+  await resume(peer, state, { dr7: 0x401n });
+  state = await stop(peer);
+  t.is('an execution breakpoint in user mode', [state.code, state.pc, state.cs & 3, state.dr6 & 1n], [0x80000004, place, 3, 1n]);
+  const special = (await checks.control(peer, 2, 0xe0, state.cpu)).data;
+  t.is('CR3 is the process', u64(special, 0x10) & 0x000ffffffffff000n, number('dtb') & 0x000ffffffffff000n);
+  t.is('user memory is read', (await read(peer, place, 2)).data.toString('hex'), '0f05');
+  t.is('a breakpoint in user space', (await checks.setBreakpoint(peer, place + 2n)) > 0, true);
+  await go(peer);
+  state = await stop(peer);
+  t.is('is hit in user mode', [state.code, state.pc, state.cs & 3], [0x80000003, place + 2n, 3]);
+  target.state = state;
+}
+
 export async function bugcheck(t, peer, target, kernel) {
   await resume(peer, target.state);
   kernel.tell('bugcheck 0xe2 1 2 3 4');
@@ -322,16 +361,31 @@ export async function bugcheck(t, peer, target, kernel) {
   t.is('a second break', state.code, 0x80000003);
 }
 
-/** The debugger's own bugcheck, then its reboot: the next boot speaks with SYNC. */
-export async function reboot(t, peer, target) {
-  await peer.request(0x3149, [[16, 4, 0xdeaddead]], undefined, { reply: false });
-  target.state = await stop(peer);
-  t.is('CauseBugCheck', peer.seen.prints.some((text) => text.includes('0xdeaddead')), true);
+/** The debugger's Reboot: the next boot speaks with SYNC; its images are reported; then it is stopped. */
+export async function reboot(t, peer, target, kernel) {
   const syncs = peer.seen.syncs;
   await peer.request(0x313b, [], undefined, { reply: false });
   const state = await stop(peer, 10000, { continueNotices: false });
   t.is('a new boot begins with SYNC', peer.seen.syncs, syncs + 1);
-  t.is('and with its kernel', [state.kind, /kr?nl.*\.exe$/i.test(state.path)], ['symbols', true]);
+  t.is('and with its kernel', [state.kind, /nt[a-z]+\.exe$/i.test(state.path), state.unload], ['symbols', true, false]);
+  kernel.forget();
+  const notices = [];
+  await go(peer);
+  const deadline = Date.now() + 10000;
+  while (!kernel.said(/console ready/)) {
+    if (Date.now() > deadline) throw new Error('the machine did not come up again');
+    const next = await stop(peer, 500, { notices }).catch(() => undefined);
+    if (next) throw new Error(`a stop that nobody asked for: ${next.code.toString(16)}`);
+  }
+  t.is('the other boot images follow', notices.map((notice) => notice.path.replace(/.*\\/, '')), ['kdcom.dll', 'vmkdemo.sys']);
+  target.state = await breakIn(t, peer);
+}
+
+export async function causeBugCheck(t, peer, target) {
+  await peer.request(0x3149, [[16, 4, 0xdeaddead]], undefined, { reply: false });
+  const state = await stop(peer);
+  t.is('CauseBugCheck', [state.code, peer.seen.prints.some((text) => text.includes('0xdeaddead'))], [0x80000003, true]);
+  target.state = state;
 }
 
 /** The console's reboot says farewell. */
@@ -342,39 +396,4 @@ export async function farewell(t, peer, target, kernel) {
   t.is('the target-gone notice', [state.kind, state.unload, state.base, state.path, state.length],
     ['symbols', true, 0xffffffffffffffffn, '', 240]);
   await peer.request(0x3136, [[16, 4, 0x10002]], undefined, { reply: false });
-}
-
-/** A breakpoint in user space belongs to one address space and waits for it. */
-export async function user(t, peer, target, kernel) {
-  await resume(peer, target.state);
-  const words = await kernel.ask('user');
-  const dtb = BigInt(`0x${/dtb ([0-9a-f]+)/.exec(words)?.[1] ?? 0}`);
-  t.is('there is a user process', dtb > 0n, true);
-  let state;
-  for (let attempt = 0; attempt < 60 && !target.user; attempt++) {
-    state = await breakIn(t, peer);
-    for (let cpu = 0; cpu < target.cpus; cpu++) {
-      const whole = (await checks.context(peer, cpu)).data;
-      if ((whole.readUInt16LE(0x38) & 3) === 3) target.user = { cpu, rip: u64(whole, 0xf8) };
-    }
-    if (!target.user) await resume(peer, state);
-  }
-  t.is('a processor is met in user mode', target.user !== undefined, true);
-  if (!target.user) {
-    target.state = await breakIn(t, peer);
-    return;
-  }
-  if (target.user.cpu !== state.cpu) {
-    await peer.request(0x3150, [], undefined, { cpu: target.user.cpu, reply: false });
-    state = await stop(peer);
-  }
-  const special = (await checks.control(peer, 2, 0xe0, target.user.cpu)).data;
-  t.is('its CR3 is the process', u64(special, 0x10) & 0x000ffffffffff000n, dtb & 0x000ffffffffff000n);
-  t.is('user memory is read', (await read(peer, target.user.rip, 1)).status, 0);
-  t.is('a breakpoint in user space', (await checks.setBreakpoint(peer, target.user.rip)) > 0, true);
-  t.is('its report says user code', [state.cs & 3, state.streamLength > 0], [3, true]);
-  await resume(peer, state);
-  state = await stop(peer);
-  t.is('is hit', [state.code, state.pc], [0x80000003, target.user.rip]);
-  target.state = state;
 }
