@@ -41,21 +41,39 @@ const C_FLAGS = [
 // Not for assembly: clang would put DWARF into the images.
 const C_DEBUG_FLAGS = ['-g', '-gcodeview'];
 const GENERAL_REGISTERS = ['-mgeneral-regs-only'];
-const LINK_FLAGS = ['/nologo', '/nodefaultlib', '/debug', '/Brepro', '/machine:x64', '/opt:noref', '/opt:noicf', '/incremental:no'];
+const LINK_FLAGS = [
+  '/nologo',
+  '/nodefaultlib',
+  '/debug',
+  '/Brepro',
+  '/machine:x64',
+  '/opt:noref',
+  '/opt:noicf',
+  '/incremental:no',
+];
 
-// What is built. `sources` are folders (all .c and .S files in them) or files; `optimise` may name single files.
-function modules(kernelName) {
+// What is built. `sources` are folders (all .c and .S files in them) or files; `perFile` has other flags for single files.
+function modules() {
   const native = ['/subsystem:native,10.0', '/version:10.0'];
   return [
     {
       name: 'boot.bin',
       sources: ['boot/boot.S', 'boot/loader.c', 'boot/memory.c', 'ntoskrnl/ldr/pe.c'],
       flags: ['-O1', ...GENERAL_REGISTERS, '-fno-zero-initialized-in-bss'],
-      link: ['/subsystem:native', '/entry:LoaderEntry', '/base:0x100000', '/fixed', '/align:4096', '/filealign:4096',
-        '/largeaddressaware:no', '/dynamicbase:no', '/driver'],
+      link: [
+        '/subsystem:native',
+        '/entry:LoaderEntry',
+        '/base:0x100000',
+        '/fixed',
+        '/align:4096',
+        '/filealign:4096',
+        '/largeaddressaware:no',
+        '/dynamicbase:no',
+        '/driver',
+      ],
     },
     {
-      name: kernelName,
+      name: 'ntoskrnl.exe',
       sources: ['ntoskrnl'],
       defines: 'ntoskrnl/ntoskrnl.def',
       imports: ['ntoskrnl/kdcom.def'],
@@ -75,7 +93,14 @@ function modules(kernelName) {
       imports: ['ntoskrnl/ntoskrnl.def'],
       flags: ['-O0', ...GENERAL_REGISTERS],
       perFile: { 'inlines.c': ['-O2', ...GENERAL_REGISTERS], 'floating.c': ['-O1'] },
-      link: [...native, '/entry:DriverEntry', '/fixed:no', '/dynamicbase', '/section:PAGE,ER', '/section:PAGEDATA,RW'],
+      link: [
+        ...native,
+        '/entry:DriverEntry',
+        '/fixed:no',
+        '/dynamicbase',
+        '/section:PAGE,ER',
+        '/section:PAGEDATA,RW',
+      ],
     },
     {
       name: 'vmkondem.sys',
@@ -93,15 +118,25 @@ function modules(kernelName) {
   ];
 }
 
-export async function buildKernel({ out = DEFAULT_OUT, kernelName = 'ntoskrnl.exe', log = () => undefined } = {}) {
-  if (!/^[A-Za-z0-9_.-]{1,48}$/.test(kernelName)) throw new Error(`Not a file name for a kernel: ${kernelName}`);
+export async function buildKernel({
+  out = DEFAULT_OUT,
+  kernelName = 'ntoskrnl.exe',
+  log = () => undefined,
+} = {}) {
+  if (!/^[A-Za-z0-9_.-]{1,48}$/.test(kernelName))
+    throw new Error(`Not a file name for a kernel: ${kernelName}`);
   const started = performance.now();
   const lock = await lockFolder(out, log);
   const build = new Build(out, log);
   try {
-    for (const module of modules(kernelName)) await build.module(module);
+    for (const module of modules()) await build.module(module);
+    if (kernelName !== 'ntoskrnl.exe') await build.copy('ntoskrnl.exe', kernelName);
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
-    log(build.made === 0 ? `demo kernel: up to date (${seconds} s)` : `demo kernel: built in ${seconds} s, ${out}/images`);
+    log(
+      build.made === 0
+        ? `demo kernel: up to date (${seconds} s)`
+        : `demo kernel: built in ${seconds} s, ${out}/images`,
+    );
     return { imagesDir: path.join(out, 'images'), made: build.made };
   } finally {
     build.save(); // after a failure too: what was made is made
@@ -148,7 +183,22 @@ class Build {
       args.push(`/def:${definition}`, `/implib:${path.join(this.#out, 'obj', `${module.name}.unused.lib`)}`);
       inputs.push(definition);
     }
-    await this.#make(output, inputs, 'lld-link', [...args, ...objects, ...libraries], `link    ${module.name}`);
+    await this.#make(
+      output,
+      inputs,
+      'lld-link',
+      [...args, ...objects, ...libraries],
+      `link    ${module.name}`,
+    );
+  }
+
+  /** A renamed kernel is the same file: its export directory and its PDB keep their names, as on Windows. */
+  async copy(from, to) {
+    const folder = path.join(this.#out, 'images');
+    const source = path.join(folder, from);
+    const target = path.join(folder, to);
+    const copy = () => fs.copyFileSync(source, target);
+    await this.#make(target, [source], copy, [source, target], `copy    ${to}`);
   }
 
   async #objects(module) {
@@ -161,9 +211,23 @@ class Build {
       const flags = module.perFile?.[path.basename(source)] ?? module.flags;
       const include = ['-I', path.join(KERNEL_DIR, 'include'), '-I', path.dirname(source)];
       const debug = source.endsWith('.c') ? C_DEBUG_FLAGS : [];
-      const args = [...C_FLAGS, ...debug, ...flags, ...include, '-MD', '-MF', `${object}.d`, '-c', source, '-o', object];
+      const args = [
+        ...C_FLAGS,
+        ...debug,
+        ...flags,
+        ...include,
+        '-MD',
+        '-MF',
+        `${object}.d`,
+        '-c',
+        source,
+        '-o',
+        object,
+      ];
       objects.push(object);
-      jobs.push(() => this.#make(object, dependencies(`${object}.d`, source), 'clang', args, `compile ${relative}`));
+      jobs.push(() =>
+        this.#make(object, dependencies(`${object}.d`, source), 'clang', args, `compile ${relative}`),
+      );
     }
     await inParallel(jobs, os.availableParallelism());
     return objects;
@@ -179,13 +243,24 @@ class Build {
     const library = path.join(this.#out, 'lib', `${stem}.lib`);
     const standIn = path.join(this.#out, 'lib', stem);
     const compile = ['--target=x86_64-pc-windows-msvc', '-c', `${standIn}.S`, '-o', `${standIn}.obj`];
-    const link = ['/nologo', '/dll', '/noentry', '/machine:x64', '/Brepro', `${standIn}.obj`, `/def:${source}`];
+    const link = [
+      '/nologo',
+      '/dll',
+      '/noentry',
+      '/machine:x64',
+      '/Brepro',
+      `${standIn}.obj`,
+      `/def:${source}`,
+    ];
     await this.#make(
       library,
       [source],
       async () => {
         const names = definedNames(fs.readFileSync(source, 'utf8'));
-        fs.writeFileSync(`${standIn}.S`, names.map((name) => `.globl ${name}\n${name}:\n`).join('') + '.byte 0\n');
+        fs.writeFileSync(
+          `${standIn}.S`,
+          names.map((name) => `.globl ${name}\n${name}:\n`).join('') + '.byte 0\n',
+        );
         await run('clang', compile);
         await run('lld-link', [...link, `/out:${standIn}.stand-in`, `/implib:${library}`]);
       },
@@ -196,7 +271,9 @@ class Build {
   }
 
   async #make(output, inputs, tool, args, what) {
-    const command = createHash('sha256').update([String(tool), ...args].join('\0')).digest('hex');
+    const command = createHash('sha256')
+      .update([String(tool), ...args].join('\0'))
+      .digest('hex');
     const outputTime = this.#mtime(output);
     const stale = (input) => !(this.#mtime(input) <= outputTime);
     if (this.#state[output] === command && inputs !== null && outputTime > 0 && !inputs.some(stale)) return;
@@ -239,7 +316,11 @@ function dependencies(file, source) {
   } catch {
     return null;
   }
-  const names = text.replaceAll('\\\n', ' ').replace(/^.*?:\s/, '').match(/(?:\\ |\S)+/g) ?? [];
+  const names =
+    text
+      .replaceAll('\\\n', ' ')
+      .replace(/^.*?:\s/, '')
+      .match(/(?:\\ |\S)+/g) ?? [];
   return [source, ...names.map((name) => name.replaceAll('\\ ', ' '))];
 }
 
@@ -266,7 +347,9 @@ function run(tool, args) {
     child.stderr.on('data', (text) => (output += text));
     child.on('error', (error) => {
       const missing = error.code === 'ENOENT';
-      reject(missing ? new Error(`${tool} is not installed. On Debian: apt-get install -y clang lld`) : error);
+      reject(
+        missing ? new Error(`${tool} is not installed. On Debian: apt-get install -y clang lld`) : error,
+      );
     });
     child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${tool} failed:\n${output}`))));
   });
@@ -287,7 +370,8 @@ async function lockFolder(out, log) {
     if (held) return new Lock(server);
     if (!told) log('demo kernel: another build runs; waiting for it');
     await otherBuildEnds(name, deadline - Date.now());
-    if (Date.now() >= deadline) throw new Error(`Another build of the demo kernel has run for ${LOCK_LIMIT_MS / 1000} s`);
+    if (Date.now() >= deadline)
+      throw new Error(`Another build of the demo kernel has run for ${LOCK_LIMIT_MS / 1000} s`);
   }
 }
 
@@ -318,7 +402,10 @@ function otherBuildEnds(name, limit) {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(path.resolve(process.argv[1])).href) {
-  const options = { log: (line) => console.log(line), kernelName: process.env.VMK_KERNEL_NAME || 'ntoskrnl.exe' };
+  const options = {
+    log: (line) => console.log(line),
+    kernelName: process.env.VMK_KERNEL_NAME || 'ntoskrnl.exe',
+  };
   const args = process.argv.slice(2);
   for (let arg = args.shift(); arg !== undefined; arg = args.shift()) {
     if (arg === '--quiet') options.log = () => undefined;

@@ -1,0 +1,360 @@
+/**
+ * A virtual machine that runs the demo kernel: QEMU with file-backed RAM, KD on COM1, the console on COM2, QMP.
+ *
+ *   await using is not needed: machine.stop() in a finally, and a hook at the exit of this process, end QEMU and
+ *   remove what it left. If this process is killed, QEMU is killed by the system with it (setpriv --pdeathsig).
+ *
+ * Invariants: everything lives in folders of the machine's own; every wait has a limit; an error carries what QEMU
+ * and the kernel last said. Node built-ins only.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { KernelConsole } from './console';
+import { Qmp } from './qmp';
+
+export type KdPort =
+  /** QEMU listens on a Unix socket (the default), or on a free TCP port of 127.0.0.1. */
+  | 'unix'
+  | 'tcp'
+  /** QEMU connects to a Unix socket on which somebody listens. */
+  | { kind: 'unix-client'; path: string }
+  /** QEMU connects to a TCP listener on this machine. */
+  | { kind: 'tcp-client'; port: number };
+
+export interface DemoKernelOptions {
+  /** Guest RAM, at least 32. */
+  memoryMiB?: number;
+  /** 1 to 8. */
+  cpus?: number;
+  /** File name of the kernel: kernels get renamed. Its export directory still says ntoskrnl.exe. */
+  kernelName?: string;
+  /** Kernel switches: `nodebug`, `break`... */
+  cmdline?: string;
+  /** Where images land: a seed, or 'off'; random if absent. */
+  kaslrSeed?: number | 'off';
+  /** KVM is never the default: that of cloud machines can be slow or broken. */
+  accel?: 'tcg' | 'kvm';
+  machine?: 'pc' | 'q35';
+  kd?: KdPort;
+  /** More images to load at boot (paths), e.g. a driver under test. */
+  drivers?: readonly string[];
+  /**
+   * When to resolve: 'console': commands are served (the default); 'start': the kernel runs; 'paused': before its first
+   * instruction, so that a debugger can be there (then `qmp('cont')`).
+   */
+  until?: 'console' | 'start' | 'paused';
+  bootLimitMs?: number;
+  /** A guest reset ends QEMU (`exited`) instead of booting again. */
+  noReboot?: boolean;
+  /** More arguments for QEMU. */
+  qemuArgs?: readonly string[];
+}
+
+export interface MachineEnd {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stderr: string;
+}
+
+export interface DemoMachine {
+  readonly pid: number;
+  /** Where a debugger attaches: `unix:/path` or `tcp:127.0.0.1:port`. */
+  readonly kdLink: string;
+  /** Guest RAM: guest-physical address = file offset up to the hole below 4 GiB. */
+  readonly ramFile: string;
+  readonly imagesDir: string;
+  readonly console: KernelConsole;
+  /** Settles when QEMU has ended, whoever ended it. */
+  readonly exited: Promise<MachineEnd>;
+  qmp(command: string, args?: Record<string, unknown>): Promise<unknown>;
+  /** Hard reset; resolves when the console serves again. */
+  reset(): Promise<void>;
+  /** Ends QEMU and removes its files. Never rejects; may be called again. */
+  stop(): Promise<void>;
+}
+
+const connectLimitMs = 10_000;
+const defaultBootLimitMs = 30_000;
+const buildLimitMs = 300_000;
+const running = new Set<Machine>();
+
+export async function bootDemoKernel(options: DemoKernelOptions = {}): Promise<DemoMachine> {
+  const kernelName = options.kernelName ?? 'ntoskrnl.exe';
+  const imagesDir = await builtImages(kernelName);
+  const machine = new Machine(options, kernelName, imagesDir);
+  try {
+    await machine.boot();
+    return machine;
+  } catch (error) {
+    const said = machine.stderr.trim();
+    await machine.stop();
+    throw new Error(
+      `The demo kernel did not boot: ${(error as Error).message}${said === '' ? '' : `\nQEMU said: ${said}`}`,
+      { cause: error },
+    );
+  }
+}
+
+class Machine implements DemoMachine {
+  readonly imagesDir: string;
+  readonly ramFile: string;
+  readonly exited: Promise<MachineEnd>;
+  kdLink = '';
+  stderr = '';
+  readonly #options: DemoKernelOptions;
+  readonly #folder: string;
+  readonly #ramFolder: string;
+  readonly #child: ChildProcess;
+  readonly #qmpServer: Promise<Socket>;
+  readonly #consoleServer: Promise<Socket>;
+  readonly #servers: Server[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  #qmp: Qmp | undefined;
+  #console: KernelConsole | undefined;
+
+  constructor(options: DemoKernelOptions, kernelName: string, imagesDir: string) {
+    this.#options = options;
+    this.imagesDir = imagesDir;
+    this.#folder = mkdtempSync(join(tmpdir(), 'vmkd-vm-'));
+    this.#ramFolder = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/vmkd-vm-') : this.#folder;
+    this.ramFile = join(this.#ramFolder, 'ram');
+    this.#qmpServer = this.#accept('qmp');
+    this.#consoleServer = this.#accept('console');
+    // They settle with boot(); a failure before it waits there must not be an unhandled one.
+    this.#qmpServer.catch(() => undefined);
+    this.#consoleServer.catch(() => undefined);
+    installExitHooks();
+    running.add(this);
+    const [command, args] = withParentDeathSignal(
+      'qemu-system-x86_64',
+      qemuArguments(options, kernelName, imagesDir, this.#folder, this.ramFile),
+    );
+    this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child.stderr?.on('data', (bytes: Buffer) => {
+      this.stderr = (this.stderr + bytes.toString()).slice(-16_384);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#child.once('error', (error: NodeJS.ErrnoException) => {
+        const hint = error.code === 'ENOENT' ? ' (on Debian: apt-get install -y qemu-system-x86)' : '';
+        this.stderr += `${error.message}${hint}`;
+        resolve({ code: null, signal: null, stderr: this.stderr });
+      });
+      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.stderr }));
+    });
+    void this.exited.then(() => this.#cleanUp());
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get console(): KernelConsole {
+    if (this.#console === undefined) throw new Error('The machine has not started');
+    return this.#console;
+  }
+
+  async boot(): Promise<void> {
+    const limitMs = this.#options.bootLimitMs ?? defaultBootLimitMs;
+    this.#console = new KernelConsole(await this.#orEnd(this.#consoleServer));
+    this.#qmp = new Qmp(await this.#orEnd(this.#qmpServer));
+    await this.#orEnd(this.#qmp.start());
+    this.kdLink = await this.#findKdLink();
+    // QEMU starts paused, so that the socket of a debugger is known before the first instruction.
+    const until = this.#options.until ?? 'console';
+    if (until !== 'paused') await this.#qmp.execute('cont');
+    if (until === 'console') await this.#orEnd(this.#served(limitMs, 0));
+  }
+
+  async qmp(command: string, args?: Record<string, unknown>): Promise<unknown> {
+    if (this.#qmp === undefined) throw new Error('The machine has not started');
+    return this.#qmp.execute(command, args);
+  }
+
+  async reset(): Promise<void> {
+    const from = this.console.lines.length;
+    await this.qmp('system_reset');
+    await this.#orEnd(this.#served(this.#options.bootLimitMs ?? defaultBootLimitMs, from));
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+    this.#cleanUp();
+  }
+
+  /** At the exit of this process, where nothing can be awaited. */
+  endNow(): void {
+    this.#child.kill('SIGKILL');
+    this.#cleanUp();
+  }
+
+  async #findKdLink(): Promise<string> {
+    const kd = this.#options.kd ?? 'unix';
+    if (kd === 'unix') return `unix:${this.#folder}/kd`;
+    if (kd !== 'tcp') return kd.kind === 'unix-client' ? `unix:${kd.path}` : `tcp:127.0.0.1:${kd.port}`;
+    const devices = (await this.qmp('query-chardev')) as { label: string; filename: string }[];
+    const port = /tcp:127\.0\.0\.1:(\d+)/.exec(
+      devices.find(({ label }) => label === 'kd')?.filename ?? '',
+    )?.[1];
+    if (port === undefined) throw new Error('QEMU does not say on which port it listens for a debugger');
+    return `tcp:127.0.0.1:${port}`;
+  }
+
+  /** Resolves to the one connection that QEMU makes to this socket of ours. */
+  #accept(name: string): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const server = createServer((socket) => {
+        clearTimeout(timer);
+        server.close();
+        resolve(socket);
+      });
+      const timer = setTimeout(() => {
+        server.close();
+        reject(new Error(`QEMU did not connect its ${name} within ${connectLimitMs / 1000} s`));
+      }, connectLimitMs);
+      this.#timers.push(timer);
+      server.on('error', reject);
+      server.listen(join(this.#folder, name));
+      this.#servers.push(server);
+    });
+  }
+
+  async #served(limitMs: number, from: number): Promise<void> {
+    const line = await this.console.waitFor(
+      /^(console ready$|loader: cannot start|\*\*\* STOP)/,
+      limitMs,
+      from,
+    );
+    if (line !== 'console ready') throw new Error(this.console.lines.slice(from).join('\n'));
+  }
+
+  async #orEnd<T>(wanted: Promise<T>): Promise<T> {
+    const ended = this.exited.then(({ code, signal }) => {
+      throw new Error(`QEMU ended (${signal ?? `exit code ${code}`})`);
+    });
+    return Promise.race([wanted, ended]);
+  }
+
+  #cleanUp(): void {
+    running.delete(this);
+    this.#qmp?.close();
+    this.#console?.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const server of this.#servers) server.close();
+    rmSync(this.#ramFolder, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function qemuArguments(
+  options: DemoKernelOptions,
+  kernelName: string,
+  imagesDir: string,
+  folder: string,
+  ramFile: string,
+): string[] {
+  const images = [kernelName, 'kdcom.dll', 'vmkdemo.sys', 'vmkondem.sys', 'vmkuser.exe'];
+  const modules = [...images.map((name) => join(imagesDir, name)), ...(options.drivers ?? [])];
+  const memory = `${options.memoryMiB ?? 256}M`;
+  const kaslr = options.kaslrSeed === undefined ? '' : `kaslr=${options.kaslrSeed}`;
+  return [
+    ...['-machine', `${options.machine ?? 'pc'},accel=${options.accel ?? 'tcg'},memory-backend=ram`],
+    ...['-object', `memory-backend-file,id=ram,size=${memory},mem-path=${ramFile},share=on`],
+    ...['-m', memory, '-smp', String(options.cpus ?? 2), '-cpu', options.accel === 'kvm' ? 'host' : 'max'],
+    ...['-nodefaults', '-display', 'none', '-S'],
+    ...['-chardev', `${kdChardev(options.kd ?? 'unix', folder)},id=kd`, '-serial', 'chardev:kd'],
+    ...['-chardev', `socket,id=console,path=${folder}/console`, '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=qmp,path=${folder}/qmp`, '-mon', 'chardev=qmp,mode=control'],
+    ...(options.noReboot === true ? ['-no-reboot'] : []),
+    ...['-kernel', join(imagesDir, 'boot.bin'), '-initrd', modules.join(',')],
+    ...['-append', `${kaslr} ${options.cmdline ?? ''}`.trim()],
+    ...(options.qemuArgs ?? []),
+  ];
+}
+
+function kdChardev(kd: KdPort, folder: string): string {
+  if (kd === 'unix') return `socket,path=${folder}/kd,server=on,wait=off`;
+  if (kd === 'tcp') return 'socket,host=127.0.0.1,port=0,server=on,wait=off';
+  switch (kd.kind) {
+    case 'unix-client':
+      return `socket,path=${kd.path},server=off`;
+    case 'tcp-client':
+      return `socket,host=127.0.0.1,port=${kd.port},server=off`;
+  }
+}
+
+/** util-linux's setpriv has the system kill QEMU when we die; where it is missing, the exit hooks must do. */
+function withParentDeathSignal(command: string, args: string[]): [string, string[]] {
+  const setpriv = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'setpriv'))
+    .find((file) => isExecutable(file));
+  return setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'KILL', command, ...args]];
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+let hooked = false;
+
+function installExitHooks(): void {
+  if (hooked) return;
+  hooked = true;
+  const endAll = (): void => {
+    for (const machine of [...running]) machine.endNow();
+  };
+  process.on('exit', endAll);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      endAll();
+      process.kill(process.pid, signal); // the handler is gone: now it has its usual effect
+    });
+  }
+}
+
+const builds = new Map<string, Promise<string>>();
+
+/** The folder with up-to-date images; each kernel name is built once per process. */
+function builtImages(kernelName: string): Promise<string> {
+  let build = builds.get(kernelName);
+  if (build === undefined) {
+    build = buildImages(kernelName);
+    builds.set(kernelName, build);
+  }
+  return build;
+}
+
+async function buildImages(kernelName: string): Promise<string> {
+  const root = repositoryRoot();
+  const script = join(root, 'test/kernel/build.mjs');
+  const args = [script, '--quiet', '--kernel-name', kernelName];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: buildLimitMs });
+  let output = '';
+  child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
+  child.stderr.on('data', (bytes: Buffer) => (output += bytes.toString()));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`The demo kernel cannot be built:\n${output.trim()}`);
+  return join(root, 'build/kernel/images');
+}
+
+/** This file may run from a bundle elsewhere in the repository. */
+function repositoryRoot(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'test/kernel/build.mjs'))) return folder;
+    if (folder === dirname(folder)) throw new Error('test/kernel/build.mjs is not above this file');
+  }
+}
