@@ -38,6 +38,7 @@ const vocabulary = {
   'target-refused': 'The guest refused the request; its status says why.',
   'target-running': 'Break in first: the target is running.',
   'target-not-attached': 'Attach first: there is no connection to a target.',
+  'target-attached': 'Detach first, or use the connection that there is.',
   'target-unsupported': 'This target does not have that feature.',
   'request-unsure':
     'The link failed in mid-request; whether the guest carried the request out is unknown. Look at the state before you repeat it.',

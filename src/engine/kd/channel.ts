@@ -25,6 +25,8 @@ export interface ChannelOwner {
   onPeerReset(restarted: boolean): void;
   /** Debugger's wish to stop the target; only target-side owners see it. */
   onBreakIn(): void;
+  /** Target side: false while the target runs, when it hears nothing but break-ins. The debugger always listens. */
+  listens(): boolean;
   /** Last call of all. Undefined when we closed the channel ourselves. */
   onClosed(error: VmkdError | undefined): void;
 }
@@ -42,18 +44,24 @@ export interface ChannelStatistics {
   readonly duplicates: number;
 }
 
+export interface SendOptions {
+  /** How often the packet is sent in all; Infinity for ever. Default: the channel's own. */
+  readonly attempts?: number;
+  /** True: sent once, again only if the peer asks for it; the caller has its own limit. For orders to go on running. */
+  readonly once?: boolean;
+}
+
 export type Delivery = 'acknowledged' | 'reset';
 
 export interface PacketChannel {
   readonly name: string;
   readonly statistics: ChannelStatistics;
   /**
-   * Sends one packet. At most one is in flight: a second call waits for the first.
+   * Sends one packet, again and again until the peer has it. At most one is in flight: a second call waits for the first.
    * @returns 'acknowledged' when the peer has it; 'reset' if either side started anew meanwhile, so that nobody knows.
-   * @param options.attempts How often the packet is sent in all.
-   * @throws target-not-acknowledging after that many; link-lost.
+   * @throws target-not-acknowledging after the last attempt, or if too many packets wait already; link-lost.
    */
-  send(packet: KdPacket, options?: { readonly attempts?: number }): Promise<Delivery>;
+  send(packet: KdPacket, options?: SendOptions): Promise<Delivery>;
   /** Asks a running target to stop. Debugger side only. */
   breakIn(): void;
   /** Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying. */

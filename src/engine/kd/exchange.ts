@@ -1,14 +1,18 @@
 /**
  * One manipulate exchange, from request to answer, over a channel that may lose, repeat and restart. A small state
- * machine of its own: the client feeds it what arrives, it says how it ended.
+ * machine of its own: the session feeds it what arrives, it says how it ended.
  *
- * When nothing comes, it asks the channel for a reset: a target that still waits for a request then repeats its state
- * change, which proves that the request was lost; it is sent again if that is harmless. An answer that comes late is
- * as good as one in time.
+ * When nothing comes, it asks the channel for a reset. A target that still waits for a request then answers, and repeats
+ * its stop, which proves that the request was lost; it is sent again if that is harmless. An answer that comes late is as
+ * good as one in time.
  *
- * Invariant: ends exactly once, within `(1 + resyncs) × patience` milliseconds.
+ * Continue and its like are only acknowledged, after which the target runs and listens to nothing but break-ins. They are
+ * sent once; if neither acknowledgement nor repeated stop comes, the target runs.
+ *
+ * Invariant: ends exactly once, at the latest `(1 + resyncs) × patience` milliseconds after it began.
  */
 
+import { equalBytes } from '../core/bytes';
 import { VmkdError } from '../core/errors';
 import type { Clock, Timer } from '../core/clock';
 import type { PacketChannel } from './channel';
@@ -19,10 +23,10 @@ import type { StateChange } from './stateChange';
 export type ExchangeResult =
   | { readonly kind: 'reply'; readonly payload: Uint8Array }
   | { readonly kind: 'acknowledged' }
-  | { readonly kind: 'stateChange'; readonly change: StateChange; readonly payload: Uint8Array };
+  | { readonly kind: 'stateChange'; readonly change: StateChange };
 
 export interface ExchangeSetting {
-  readonly api: ManipulateApi;
+  readonly api: Pick<ManipulateApi, 'name' | 'number' | 'answer' | 'repeatable'>;
   readonly payload: Uint8Array;
   readonly channel: PacketChannel;
   readonly clock: Clock;
@@ -32,8 +36,10 @@ export interface ExchangeSetting {
   readonly currentStop: Uint8Array;
 }
 
+/** How a state change that came during an exchange is to be read. */
+export type Reading = 'news' | 'repetition';
+
 const resyncs = 3;
-const mostTries = 20;
 
 export class Exchange {
   readonly done: Promise<ExchangeResult>;
@@ -41,44 +47,45 @@ export class Exchange {
   #reject!: (error: VmkdError) => void;
   #ended = false;
   #timer: Timer | undefined;
-  #resyncsLeft = resyncs;
-  #triesLeft = mostTries;
-  #resyncing = false;
+  readonly #deadline: number;
+  #resetAnswered = false;
 
   constructor(readonly setting: ExchangeSetting) {
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#try();
+    const { clock, patience } = setting;
+    this.#deadline = clock.now() + (1 + resyncs) * patience;
+    this.#send();
   }
 
+  /** A reply that the session has found to be for this exchange. */
   onReply(payload: Uint8Array): void {
     this.#end({ kind: 'reply', payload });
   }
 
-  /** @returns true if the state change was taken as part of this exchange; false if it is news for the client. */
-  onStateChange(change: StateChange, payload: Uint8Array): boolean {
+  /** The target has answered a RESET: what it says next about its stop, it says again. */
+  onPeerReset(): void {
+    this.#resetAnswered = true;
+  }
+
+  onStateChange(change: StateChange, payload: Uint8Array): Reading {
     const { api, currentStop } = this.setting;
-    const repeated = equal(payload, currentStop);
-    if (api.answer === 'stateChange' && !(repeated && this.#resyncing)) {
-      this.#end({ kind: 'stateChange', change, payload });
-      return true;
+    const repeated = this.#resetAnswered && equalBytes(payload, currentStop);
+    if (api.answer === 'reply') {
+      // The target waits for a request: it never saw ours, or has started anew and knows nothing of it.
+      if (api.repeatable) this.#send();
+      else this.fail(new VmkdError('request-unsure', `The link was reset during ${api.name}`));
+      return equalBytes(payload, currentStop) ? 'repetition' : 'news';
     }
-    if (api.answer === 'acknowledgement' && !repeated) {
-      // The target has run and stopped again: it has had our request, though its acknowledgement was lost.
-      this.#end({ kind: 'acknowledged' });
-      return false;
+    if (repeated) {
+      this.#send();
+      return 'repetition';
     }
-    if (api.answer === 'acknowledgement' && !this.#resyncing) {
-      this.#end({ kind: 'acknowledged' });
-      return false;
-    }
-    // The same stop once more: the target never saw the request, or it has started anew and knows nothing of it.
-    const unseen = api.answer === 'acknowledgement' || api.repeatable;
-    if (unseen) this.#try();
-    else this.fail(new VmkdError('request-unsure', `The link was reset during ${api.name}`));
-    return repeated;
+    // It has run and stopped again, so it has had our order, though the acknowledgement was lost.
+    this.#end(api.answer === 'stateChange' ? { kind: 'stateChange', change } : { kind: 'acknowledged' });
+    return 'news';
   }
 
   fail(error: VmkdError): void {
@@ -95,52 +102,41 @@ export class Exchange {
     this.#resolve(result);
   }
 
-  #try(): void {
+  #send(): void {
     if (this.#ended) return;
     const { api, channel, payload } = this.setting;
-    if (this.#triesLeft-- === 0) {
-      this.fail(new VmkdError('target-no-reply', `${api.name} was sent ${mostTries} times in vain`));
-      return;
-    }
-    this.#resyncing = false;
-    this.#await();
-    // A target that has run on does not listen: repeating Continue would only feed its break-in poll with noise.
-    const options = api.answer === 'acknowledgement' ? { attempts: 1 } : {};
-    channel.send({ type: PacketType.StateManipulate, payload }, options).then(
+    this.#resetAnswered = false;
+    this.#await(new VmkdError('target-no-reply', `${api.name} was not answered`));
+    // A target that runs does not listen: repeating Continue would only feed its break-in poll with noise.
+    const once = api.answer === 'acknowledgement';
+    channel.send({ type: PacketType.StateManipulate, payload }, { once }).then(
       (delivery) => {
-        if (delivery === 'acknowledged' && api.answer === 'acknowledgement')
-          this.#end({ kind: 'acknowledged' });
+        if (delivery === 'acknowledged' && once) this.#end({ kind: 'acknowledged' });
       },
-      (thrown: unknown) => this.#onSendFailed(thrown as VmkdError),
+      (thrown: unknown) => {
+        const error = thrown as VmkdError;
+        if (error.code === 'target-not-acknowledging') this.#resync(error);
+        else this.fail(error);
+      },
     );
   }
 
-  #onSendFailed(error: VmkdError): void {
-    if (error.code === 'target-not-acknowledging') this.#resync(error);
-    else this.fail(error);
-  }
-
-  #await(): void {
+  #await(reason: VmkdError): void {
+    const { clock, patience } = this.setting;
     this.#timer?.cancel();
-    this.#timer = this.setting.clock.after(this.setting.patience, () => {
-      this.#resync(new VmkdError('target-no-reply', `${this.setting.api.name} was not answered`));
-    });
+    const wait = Math.max(0, Math.min(patience, this.#deadline - clock.now()));
+    this.#timer = clock.after(wait, () => this.#resync(reason));
   }
 
   #resync(reason: VmkdError): void {
     if (this.#ended) return;
-    if (this.#resyncsLeft-- === 0) {
-      // A target that acknowledges nothing and repeats no stop is running.
-      if (this.setting.api.answer === 'acknowledgement') this.#end({ kind: 'acknowledged' });
+    const { api, channel, clock } = this.setting;
+    if (clock.now() >= this.#deadline) {
+      if (api.answer === 'acknowledgement') this.#end({ kind: 'acknowledged' });
       else this.fail(reason);
       return;
     }
-    this.#resyncing = true;
-    this.#await();
-    this.setting.channel.requestReset();
+    this.#await(reason);
+    channel.requestReset();
   }
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -18,8 +18,8 @@ export const NtStatus = {
   NotFound: 0xc0000225,
 } as const;
 
-/** Failure and warning statuses have the top bit set. */
-export const isError = (status: number): boolean => status >= 0xc0000000;
+/** Failures and warnings (“no more entries”) have the top bit set: what was asked for did not happen, or not all of it. */
+export const isError = (status: number): boolean => status >= 0x80000000;
 
 const names = new Map<number, string>(Object.entries(NtStatus).map(([name, value]) => [value, name]));
 

@@ -7,10 +7,12 @@
  *   const order = await server.stop(change);     // serves requests until the debugger continues
  *
  * Invariants: a reply is laid over its request, so unused fields come back as they were sent, as with NT; an API that
- * nobody serves is echoed with C0000001; a RESET makes the pending state change go out again.
+ * nobody serves is echoed with C0000001; a handler that fails answers C0000001; a RESET makes the target say again what it
+ * was saying, stop or question; a running target hears nothing but break-ins; an exception waits for its debugger for ever.
+ * Source: NT's behaviour, as ours in test/kernel has it and real debuggers rely on it.
  */
 
-import { VmkdError } from '../core/errors';
+import { VmkdError, asVmkdError } from '../core/errors';
 import type { Fields, ValuesOf } from '../core/layout';
 import type { ChannelOwner, PacketChannel, Verdict } from './channel';
 import { decodeControlAnswer, encodeControlRequest, type ControlRequest } from './controlRequest';
@@ -20,7 +22,9 @@ import { PacketType, type DataType } from './framing';
 import {
   encodeManipulate,
   manipulateData,
+  manipulateHeader,
   manipulateSize,
+  maxManipulateData,
   readManipulateHead,
   type ManipulateApi,
   type ManipulateHead,
@@ -34,7 +38,7 @@ export interface Answered<F extends Fields> {
   /** NTSTATUS; default success. */
   readonly status?: number;
   readonly fields?: Partial<ValuesOf<F>>;
-  /** At most 3944 bytes. */
+  /** At most 3944 bytes; more is cut off. */
   readonly data?: Uint8Array;
 }
 
@@ -44,27 +48,42 @@ export interface Order {
   readonly payload: Uint8Array;
 }
 
-type Handler = (payload: Uint8Array, head: ManipulateHead) => Answered<Fields> | 'silent' | 'go';
+/** A whole reply; or none, and the target stays; or none, and it goes. */
+type Outcome = Uint8Array | 'silent' | 'go';
+type Handler = (payload: Uint8Array, head: ManipulateHead) => Outcome | Promise<Outcome>;
 
-const emptyStructure = { size: 0, read: () => ({}), write: () => undefined };
+/** What the target is saying, and says again after a RESET, until it is answered. */
+interface Saying {
+  readonly type: DataType;
+  payload: Uint8Array;
+  readonly attempts: number;
+  /** A question ends with this packet; a stop ends with an order. */
+  readonly answered: (payload: Uint8Array) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** CPU family that prints and questions name: any P6 successor. */
+const processorLevel = 6;
 
 export class KdServer {
   readonly channel: PacketChannel;
   /** The debugger wants the target to stop. */
   onBreakIn: () => void = () => undefined;
+  /** A handler failed; the debugger got C0000001. */
+  onError: (error: VmkdError) => void = () => undefined;
+  /** The link has ended; undefined if we closed it. */
   onClosed: (error: VmkdError | undefined) => void = () => undefined;
 
-  readonly #handlers = new Map<number, { handler: Handler; reply: ManipulateApi['reply'] }>();
-  #pendingStop:
-    { payload: Uint8Array; release: (order: Order) => void; fail: (error: unknown) => void } | undefined;
-  #awaited:
-    { type: DataType; take: (payload: Uint8Array) => void; fail: (error: unknown) => void } | undefined;
+  readonly #handlers = new Map<number, Handler>();
+  #rest: Handler = (payload) => withStatus(payload, NtStatus.Unsuccessful);
+  #saying: Saying | undefined;
 
   constructor(open: (owner: ChannelOwner) => PacketChannel) {
     this.channel = open({
+      listens: () => this.#saying !== undefined,
       judge: (packet) => this.#judge(packet),
       onPacket: (packet) => this.#onPacket(packet),
-      onPeerReset: () => this.#sendStop(),
+      onPeerReset: () => this.#say(),
       onBreakIn: () => this.onBreakIn(),
       onClosed: (error) => this.#onClosed(error),
     });
@@ -73,11 +92,18 @@ export class KdServer {
   /** Serves an API that has a reply. */
   serve<Req extends Fields, Rep extends Fields>(
     api: ManipulateApi<Req, Rep>,
-    answer: (fields: ValuesOf<Req>, data: Uint8Array, head: ManipulateHead) => Answered<Rep>,
+    answer: (
+      fields: ValuesOf<Req>,
+      data: Uint8Array,
+      head: ManipulateHead,
+    ) => Answered<Rep> | Promise<Answered<Rep>>,
   ): void {
-    const handler: Handler = (payload, head) =>
-      answer(api.request.read(payload), manipulateData(payload), head) as Answered<Fields>;
-    this.#handlers.set(api.number, { handler, reply: api.reply });
+    this.#handlers.set(api.number, async (request, head) => {
+      const outcome = await answer(api.request.read(request), manipulateData(request), head);
+      const { status = NtStatus.Success, fields = {}, data } = outcome;
+      const cut = data?.subarray(0, maxManipulateData);
+      return encodeManipulate(api.reply, { ...head, returnStatus: status }, fields, cut, request);
+    });
   }
 
   /** Serves an API without a reply. `go` ends the stop; `silent` stays in it. */
@@ -85,110 +111,147 @@ export class KdServer {
     api: ManipulateApi<Req>,
     act: (fields: ValuesOf<Req>, head: ManipulateHead) => 'go' | 'silent',
   ): void {
-    const handler: Handler = (payload, head) => act(api.request.read(payload), head);
-    this.#handlers.set(api.number, { handler, reply: api.reply });
+    this.#handlers.set(api.number, (request, head) => act(api.request.read(request), head));
   }
 
-  /** Reports a stop and serves the debugger until it lets the target go. @throws link-*, target-not-acknowledging */
-  stop(change: StateChange): Promise<Order> {
-    return new Promise((release, fail) => {
-      this.#pendingStop = { payload: encodeStateChange(change), release, fail };
-      this.#sendStop();
+  /** Serves every API that has no handler of its own, unknown ones too: whole packets in, whole replies out. */
+  serveRest(handler: Handler): void {
+    this.#rest = handler;
+  }
+
+  /**
+   * Reports a stop and serves the debugger until it lets the target go; without a debugger that is for ever.
+   * @param change What happened, or the packet's payload as it shall go out.
+   * @throws link-* when the link ends.
+   */
+  stop(change: StateChange | Uint8Array): Promise<Order> {
+    const payload = change instanceof Uint8Array ? change : encodeStateChange(change);
+    return new Promise((resolve, fail) => {
+      const answered = (order: Uint8Array): void => {
+        resolve({ api: readManipulateHead(order).apiNumber, payload: order });
+      };
+      this.#begin({ type: PacketType.StateChange64, payload, attempts: Infinity, answered, fail });
     });
   }
 
   /** Replaces the stop that is being served: what SwitchProcessor does. */
   restate(change: StateChange): void {
-    if (!this.#pendingStop) throw new VmkdError('internal', 'restate() while the target runs');
-    this.#pendingStop.payload = encodeStateChange(change);
-    this.#sendStop();
+    if (this.#saying?.type !== PacketType.StateChange64)
+      throw new VmkdError('internal', 'restate() while the target runs');
+    this.#saying.payload = encodeStateChange(change);
+    this.#say();
   }
 
-  /** @param attempts How often it is sent before the debugger is taken for absent. */
+  /**
+   * DbgPrint. @param text Latin-1; more than 4080 characters do not fit a packet.
+   * @param attempts How often it is sent before the debugger is taken for absent. @throws target-not-acknowledging, link-*
+   */
   async print(text: string, processor = 0, attempts?: number): Promise<void> {
-    const payload = encodeDebugIo({ kind: 'print', processorLevel: 6, processor, text });
+    const payload = encodeDebugIo({ kind: 'print', processorLevel, processor, text });
     await this.channel.send(
       { type: PacketType.DebugIo, payload },
       attempts === undefined ? {} : { attempts },
     );
   }
 
+  /** DbgPrompt. @param maxAnswer Bytes that the answer may have. @throws target-not-acknowledging, link-* */
   async prompt(prompt: string, maxAnswer: number): Promise<string> {
-    const payload = encodeDebugIo({ kind: 'prompt', processorLevel: 6, processor: 0, prompt, maxAnswer });
-    return decodePromptAnswer(await this.#call(PacketType.DebugIo, payload));
+    const payload = encodeDebugIo({ kind: 'prompt', processorLevel, processor: 0, prompt, maxAnswer });
+    return decodePromptAnswer(await this.#ask(PacketType.DebugIo, payload));
   }
 
+  /** A request for a file of the debugger's. @throws target-not-acknowledging, link-* */
   async file(request: FileRequest): Promise<FileAnswer> {
-    return decodeFileAnswer(await this.#call(PacketType.FileIo, encodeFileRequest(request)));
+    return decodeFileAnswer(await this.#ask(PacketType.FileIo, encodeFileRequest(request)));
   }
 
   /** @returns The debug registers that the debugger lent or took back, as a bit mask. */
   async control(request: ControlRequest): Promise<number> {
-    return decodeControlAnswer(await this.#call(PacketType.ControlRequest, encodeControlRequest(request)))
+    return decodeControlAnswer(await this.#ask(PacketType.ControlRequest, encodeControlRequest(request)))
       .granted;
   }
 
+  /** Trace data, at most 3936 bytes. @throws target-not-acknowledging, link-* */
   async trace(data: Uint8Array): Promise<void> {
-    const payload = encodeTraceIo({ processorLevel: 6, processor: 0, data });
+    const payload = encodeTraceIo({ processorLevel, processor: 0, data });
     await this.channel.send({ type: PacketType.TraceIo, payload });
   }
 
   /** Sends a packet that the debugger answers by one of the same type. */
-  #call(type: DataType, payload: Uint8Array): Promise<Uint8Array> {
-    return new Promise((take, fail) => {
-      this.#awaited = { type, take, fail };
-      this.channel.send({ type, payload }).catch(fail);
-    });
+  #ask(type: DataType, payload: Uint8Array): Promise<Uint8Array> {
+    return new Promise((answered, fail) => this.#begin({ type, payload, attempts: 10, answered, fail }));
   }
 
-  #sendStop(): void {
-    const stop = this.#pendingStop;
-    if (!stop) return;
-    this.channel.send({ type: PacketType.StateChange64, payload: stop.payload }).catch(stop.fail);
+  #begin(saying: Saying): void {
+    if (this.#saying) {
+      saying.fail(new VmkdError('internal', 'The target is stopped, or waits for an answer, already'));
+      return;
+    }
+    this.#saying = saying;
+    this.#say();
+  }
+
+  #say(): void {
+    const saying = this.#saying;
+    if (!saying) return;
+    const { type, payload, attempts } = saying;
+    this.channel
+      .send({ type, payload }, { attempts })
+      .catch((error: unknown) => this.#end(saying)?.fail(error));
+  }
+
+  /** @returns The saying if it was not ended before. */
+  #end(saying: Saying): Saying | undefined {
+    if (this.#saying !== saying) return undefined;
+    this.#saying = undefined;
+    return saying;
   }
 
   #judge({ type, payload }: KdPacket): Verdict {
-    if (type === this.#awaited?.type) return 'accept';
-    if (type === PacketType.StateManipulate && this.#pendingStop) {
-      return payload.length >= manipulateSize ? 'accept' : 'damaged';
-    }
-    return 'stale';
+    const awaited =
+      this.#saying?.type === PacketType.StateChange64 ? PacketType.StateManipulate : this.#saying?.type;
+    if (type !== awaited) return 'stale';
+    return type === PacketType.StateManipulate && payload.length < manipulateSize ? 'damaged' : 'accept';
   }
 
   #onPacket({ type, payload }: KdPacket): void {
-    if (type === PacketType.StateManipulate) {
-      this.#onRequest(payload);
+    const saying = this.#saying;
+    if (!saying) return;
+    if (type !== PacketType.StateManipulate) {
+      this.#end(saying)?.answered(payload);
       return;
     }
-    const awaited = this.#awaited;
-    this.#awaited = undefined;
-    awaited?.take(payload);
+    this.#onRequest(payload, saying).catch((error: unknown) => this.#end(saying)?.fail(error));
   }
 
-  #onRequest(request: Uint8Array): void {
-    const head = readManipulateHead(request);
-    const entry = this.#handlers.get(head.apiNumber);
-    const outcome = entry?.handler(request, head) ?? { status: NtStatus.Unsuccessful };
+  async #onRequest(request: Uint8Array, saying: Saying): Promise<void> {
+    const outcome = await this.#handle(request);
     if (outcome === 'silent') return;
-    if (outcome === 'go') {
-      const stop = this.#pendingStop;
-      this.#pendingStop = undefined;
-      stop?.release({ api: head.apiNumber, payload: request });
-      return;
+    if (outcome === 'go') this.#end(saying)?.answered(request);
+    else
+      await this.channel.send({ type: PacketType.StateManipulate, payload: outcome }, { attempts: Infinity });
+  }
+
+  async #handle(request: Uint8Array): Promise<Outcome> {
+    const head = readManipulateHead(request);
+    try {
+      return await (this.#handlers.get(head.apiNumber) ?? this.#rest)(request, head);
+    } catch (thrown) {
+      this.onError(asVmkdError(thrown));
+      return withStatus(request, NtStatus.Unsuccessful);
     }
-    const { status = NtStatus.Success, fields = {}, data } = outcome;
-    const structure = entry?.reply ?? (emptyStructure as unknown as ManipulateApi['reply']);
-    const payload = encodeManipulate(structure, { ...head, returnStatus: status }, fields, data, request);
-    this.channel
-      .send({ type: PacketType.StateManipulate, payload })
-      .catch((error: unknown) => this.#pendingStop?.fail(error));
   }
 
   #onClosed(error: VmkdError | undefined): void {
     const reason = error ?? new VmkdError('link-lost', 'The debugger closed the link');
-    this.#pendingStop?.fail(reason);
-    this.#awaited?.fail(reason);
-    this.#pendingStop = this.#awaited = undefined;
+    if (this.#saying) this.#end(this.#saying)?.fail(reason);
     this.onClosed(error);
   }
+}
+
+/** The request itself as the reply, with a status: how NT answers what it does not know. */
+function withStatus(request: Uint8Array, returnStatus: number): Uint8Array {
+  const reply = request.slice(0, manipulateSize);
+  manipulateHeader.write(reply, { returnStatus });
+  return reply;
 }

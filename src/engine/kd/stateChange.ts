@@ -30,6 +30,8 @@ import type { MachineType } from './machineType';
 export const stateChangeSize = 240;
 const reportOffset = 192;
 const reportSize = 48;
+/** Windows' own limit. */
+const mostProcessors = 2048;
 const noBase = 0xffff_ffff_ffff_ffffn;
 
 export const NewState = { Exception: 0x3030, LoadSymbols: 0x3031, CommandString: 0x3032 } as const;
@@ -153,6 +155,9 @@ export function decodeStateChange(payload: Uint8Array): StateChange {
     );
   }
   const { newState, ...rest } = common.read(payload);
+  if (rest.numberProcessors > mostProcessors || rest.processor > mostProcessors) {
+    throw new VmkdError('protocol-violation', `Processor ${rest.processor} of ${rest.numberProcessors}`);
+  }
   const shared: Common = { ...rest, report: payload.slice(reportOffset, reportOffset + reportSize) };
   switch (newState & ~alternateState) {
     case NewState.Exception:

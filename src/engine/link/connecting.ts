@@ -22,7 +22,7 @@ import type { ByteLink, LinkEndpoint, OpenOptions } from './link';
 import { cancelledError, errnoOf, linkError } from './osErrors';
 import { SocketLink } from './socketLink';
 import { isLoopbackHost, type ConnectSpec } from './spec';
-import { after } from './waiting';
+import { after } from '../core/waiting';
 
 const firstPause = 20;
 const longestPause = 250;

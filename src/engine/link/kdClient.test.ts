@@ -187,7 +187,8 @@ void describe('a peer that is no sane target ends in a typed error, in bounded t
       'is Windows NT 4',
       (far) => {
         rawPeer(far, (kind) => {
-          if (kind === 'break-in') far.write(encodeDataPacket(1, initialPacketId, new Uint8Array(200)));
+          const sends = kind === 'break-in' || kind === 'control 5';
+          if (sends) far.write(encodeDataPacket(1, initialPacketId, new Uint8Array(200)));
         });
       },
     ],
@@ -221,13 +222,12 @@ void describe('a peer that is no sane target ends in a typed error, in bounded t
     const { clock, client, target } = withTarget();
     await clock.run(client.attach(attach));
     target.server.serveSilently(readVirtualMemory, () => 'silent');
-    target.server.channel.requestReset = () => undefined;
     const started = clock.now();
     await assert.rejects(
       clock.run(client.request(readVirtualMemory, { address: modelBase, count: 4 })),
       fails('target-no-reply'),
     );
-    assert.ok(clock.now() - started <= 120_000, `took ${clock.now() - started} ms`);
+    assert.ok(clock.now() - started <= 17_000, `took ${clock.now() - started} ms`);
   });
 
   void it('link-lost: the link breaks in mid-request', async () => {
@@ -264,15 +264,6 @@ void describe('requests', () => {
     );
     const bytes = (await clock.run(Promise.all(reads))).map(({ data }) => data[0]);
     assert.deepEqual(bytes, [1, 2, 3, 4, 5, 6, 7, 8]);
-  });
-
-  void it('are sent again when the target lost them, and carried out once', async () => {
-    const { clock, client, target } = withTarget();
-    await clock.run(client.attach(attach));
-    const served = target.served;
-    target.server.channel.requestReset();
-    await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 16 }));
-    assert.equal(target.served, served + 1);
   });
 
   void it('take no late reply to an earlier request, not even the first one', async () => {
@@ -450,6 +441,7 @@ void describe('what the target asks', () => {
       onControlRequest: ({ registers }) => registers & 1,
     });
     await clock.run(client.attach(attach));
+    await clock.run(client.continue());
     assert.equal(await clock.run(target.server.prompt('well', 10)), 'well!');
     const created = await clock.run(
       target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),
@@ -461,6 +453,7 @@ void describe('what the target asks', () => {
   void it('is answered as a bare debugger would without one', async () => {
     const { clock, client, target } = withTarget();
     await clock.run(client.attach(attach));
+    await clock.run(client.continue());
     assert.equal(await clock.run(target.server.prompt('well', 10)), '');
     const { status } = await clock.run(
       target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),

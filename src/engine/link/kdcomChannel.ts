@@ -11,15 +11,19 @@
  *   RESET received    the answer to ours, else answered          ids start anew, answered once however many were
  *                                                                queued, and what was in flight is sent again
  *   'b'               noise                                      a wish to break in
+ *   gives up          says so                                    and takes the debugger for gone: the next id has SYNC
+ *   while it runs     always listens                             hears 'b' only, answers nothing
  *
  * Invariants: one packet in flight; an acknowledgement and the next request leave in one write when they can; every
- * wait runs on the clock; a header's damage and a packet cut short are answered by RESEND, at most once per chunk.
+ * wait runs on the clock; a header's damage and a packet cut short are answered by RESEND, at most once per chunk; what
+ * the operating system does not take off our hands is not added to, and a queue that grows is refused.
  * Source: the behaviour of kdcom.dll and WinDbg on the wire.
  */
 
+import { concatenate } from '../core/bytes';
 import { VmkdError } from '../core/errors';
 import type { Clock, Timer } from '../core/clock';
-import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel } from '../kd/channel';
+import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel, SendOptions } from '../kd/channel';
 import {
   PacketScanner,
   PacketType,
@@ -56,6 +60,8 @@ export interface KdcomOptions {
 
 interface InFlight {
   readonly packet: KdPacket;
+  /** Not sent again by itself: whoever waits for it has a limit. */
+  readonly once: boolean;
   attemptsLeft: number;
   timer: Timer | undefined;
   readonly resolve: (delivery: Delivery) => void;
@@ -64,6 +70,15 @@ interface InFlight {
 
 /** How long an acknowledgement waits, in turns of the microtask queue, for a request to travel with it. */
 const turnsToWaitForCompany = 12;
+
+/** “Forget what you knew of me”: after a boot, and after a debugger was given up. */
+const firstTargetId = (initialPacketId | syncPacketId) >>> 0;
+
+/** Packets that may wait for the one in flight. KD is ask and answer: more is a defect, or a flood. */
+const longestQueue = 64;
+
+/** Bytes that may lie unsent before nothing is repeated any more: a paused machine takes none. */
+const mostUnsent = 32 * 1024;
 
 type Counters = { -readonly [K in keyof ChannelStatistics]: ChannelStatistics[K] };
 
@@ -109,7 +124,7 @@ export class KdcomChannel implements PacketChannel {
     this.#clock = options.clock;
     this.#timing = options.timing ?? serialTiming;
     this.#isTarget = options.role === 'target';
-    this.#nextId = this.#isTarget ? initialPacketId | syncPacketId : initialPacketId;
+    this.#nextId = this.#isTarget ? firstTargetId : initialPacketId;
     this.#scanner = new PacketScanner(this.#sink());
     link.attach({ onBytes: (chunk) => this.#onBytes(chunk), onClosed: (error) => this.#onClosed(error) });
   }
@@ -118,15 +133,14 @@ export class KdcomChannel implements PacketChannel {
     return this.#counters;
   }
 
-  send(packet: KdPacket, options: { readonly attempts?: number } = {}): Promise<Delivery> {
+  send(packet: KdPacket, options: SendOptions = {}): Promise<Delivery> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
-        return;
-      }
+      const once = options.once ?? false;
       const attemptsLeft = options.attempts ?? this.#timing.attempts;
-      const entry: InFlight = { packet, attemptsLeft, timer: undefined, resolve, reject };
-      if (this.#inFlight) this.#waiting.push(entry);
+      const entry: InFlight = { packet, once, attemptsLeft, timer: undefined, resolve, reject };
+      if (this.#closed) reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
+      else if (this.#waiting.length >= longestQueue) reject(this.#notAcknowledged('packets queue up'));
+      else if (this.#inFlight) this.#waiting.push(entry);
       else this.#launch(entry);
     });
   }
@@ -138,11 +152,14 @@ export class KdcomChannel implements PacketChannel {
   requestReset(): void {
     this.#resetsUnanswered++;
     this.#scanner.clear();
-    this.#settleAll('reset');
-    this.#write(encodeControlPacket(PacketType.Reset, 0));
+    // An order that is sent once may have been obeyed: its acknowledgement is still welcome.
+    this.#settleAll('reset', (entry) => !entry.once);
+    this.#writeIfTaken(encodeControlPacket(PacketType.Reset, 0));
   }
 
   close(): void {
+    // A target that waits for these would repeat what we have, long after we are gone.
+    this.#flush();
     this.#link.close();
   }
 
@@ -155,23 +172,37 @@ export class KdcomChannel implements PacketChannel {
 
   #transmit(entry: InFlight): void {
     if (entry.attemptsLeft-- <= 0) {
-      const error = new VmkdError(
-        'target-not-acknowledging',
-        `${this.name}: a packet was never acknowledged`,
-      );
-      this.#settle((failed) => failed.reject(error));
+      this.#giveUp();
       return;
     }
     entry.timer?.cancel();
-    entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
+    if (!entry.once) entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
     this.#counters.packetsSent++;
     this.#write(encodeDataPacket(entry.packet.type, this.#nextId, entry.packet.payload));
   }
 
   #retransmit(): void {
-    if (!this.#inFlight) return;
+    const entry = this.#inFlight;
+    if (!entry) return;
+    if (this.#link.queuedBytes > mostUnsent) {
+      entry.timer?.cancel();
+      entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
+      return;
+    }
     this.#counters.retransmissions++;
-    this.#transmit(this.#inFlight);
+    this.#transmit(entry);
+  }
+
+  #giveUp(): void {
+    if (this.#isTarget) {
+      this.#nextId = firstTargetId;
+      this.#expectedId = initialPacketId;
+    }
+    this.#settle((entry) => entry.reject(this.#notAcknowledged('a packet was sent again and again')));
+  }
+
+  #notAcknowledged(what: string): VmkdError {
+    return new VmkdError('target-not-acknowledging', `${this.name}: ${what}, and never acknowledged`);
   }
 
   /** Ends the packet in flight and launches the next that waits. */
@@ -185,12 +216,16 @@ export class KdcomChannel implements PacketChannel {
     if (next) this.#launch(next);
   }
 
-  #settleAll(delivery: Delivery): void {
-    const entries = [this.#inFlight, ...this.#waiting.splice(0)];
-    this.#inFlight = undefined;
-    for (const entry of entries) {
-      entry?.timer?.cancel();
-      entry?.resolve(delivery);
+  /** Ends what is in flight and what waits, except what `concerned` spares. */
+  #settleAll(delivery: Delivery, concerned: (entry: InFlight) => boolean = () => true): void {
+    const ended = this.#waiting.splice(0);
+    if (this.#inFlight && concerned(this.#inFlight)) {
+      ended.push(this.#inFlight);
+      this.#inFlight = undefined;
+    }
+    for (const entry of ended) {
+      entry.timer?.cancel();
+      entry.resolve(delivery);
     }
   }
 
@@ -208,7 +243,12 @@ export class KdcomChannel implements PacketChannel {
     this.#link.write(bytes);
   }
 
+  #writeIfTaken(bytes: Uint8Array): void {
+    if (this.#link.queuedBytes <= mostUnsent) this.#write(bytes);
+  }
+
   #acknowledge(packetId: number): void {
+    if (this.#link.queuedBytes > mostUnsent) return;
     this.#acknowledgements.push(
       encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0),
     );
@@ -219,8 +259,12 @@ export class KdcomChannel implements PacketChannel {
     queueMicrotask(() => {
       if (this.#acknowledgements.length === 0) return;
       if (turns > 0) this.#flushAfter(turns - 1);
-      else this.#write(concatenate(this.#acknowledgements.splice(0)));
+      else this.#flush();
     });
+  }
+
+  #flush(): void {
+    if (this.#acknowledgements.length > 0) this.#write(concatenate(this.#acknowledgements.splice(0)));
   }
 
   // --- receiving
@@ -268,13 +312,19 @@ export class KdcomChannel implements PacketChannel {
   }
 
   #askToResend(): void {
-    if (this.#resendAsked) return;
+    if (this.#resendAsked || this.#deaf) return;
     this.#resendAsked = true;
-    this.#write(encodeControlPacket(PacketType.Resend, 0));
+    this.#writeIfTaken(encodeControlPacket(PacketType.Resend, 0));
+  }
+
+  /** A running target with nothing to say only polls for break-ins: all else falls on deaf ears. */
+  get #deaf(): boolean {
+    return this.#isTarget && this.#inFlight === undefined && !this.#owner.listens();
   }
 
   #onControl(type: ControlType, packetId: number): void {
     this.#counters.controlReceived++;
+    if (this.#deaf) return;
     switch (type) {
       case PacketType.Acknowledge:
         if (this.#inFlight && packetId === (this.#nextId & ~syncPacketId) >>> 0) this.#acknowledged();
@@ -298,6 +348,8 @@ export class KdcomChannel implements PacketChannel {
     }
     if (this.#resetsUnanswered > 0) {
       this.#resetsUnanswered--;
+      // Who answers a RESET does not run: an order that lingers was not obeyed.
+      this.#settleAll('reset', (entry) => entry.once);
     } else {
       this.#settleAll('reset');
       this.#write(encodeControlPacket(PacketType.Reset, 0));
@@ -312,7 +364,7 @@ export class KdcomChannel implements PacketChannel {
   }
 
   #onData(type: DataType, packetId: number, payload: Uint8Array): void {
-    if (this.#resetToAnswer) return;
+    if (this.#resetToAnswer || this.#deaf) return;
     const sum = checksum(payload);
     if (this.#isRepeated(type, packetId, payload.length, sum)) {
       this.#counters.duplicates++;
@@ -336,7 +388,7 @@ export class KdcomChannel implements PacketChannel {
     this.#expectedId = (this.#expectedId ^ 1) >>> 0;
     this.#counters.packetsReceived++;
     // Who says something new has got what we said before: its acknowledgement was lost.
-    if (this.#inFlight && (this.#isTarget || isAnswer(type))) this.#acknowledged();
+    if (this.#inFlight && (this.#isTarget || this.#inFlight.once || isAnswer(type))) this.#acknowledged();
     if (startsAnew) this.#owner.onPeerReset(true);
     this.#owner.onPacket({ type, payload: payload.slice() });
   }
@@ -369,13 +421,3 @@ export class KdcomChannel implements PacketChannel {
 
 const isAnswer = (type: DataType): boolean =>
   type === PacketType.StateManipulate || type === PacketType.StateChange64;
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}

@@ -19,7 +19,7 @@ import type { ByteLink, LinkEndpoint, OpenOptions } from './link';
 import { cancelledError, errnoOf, linkError } from './osErrors';
 import { SocketLink } from './socketLink';
 import type { ListenSpec } from './spec';
-import { after } from './waiting';
+import { after } from '../core/waiting';
 
 type Phase =
   | { readonly kind: 'idle' }

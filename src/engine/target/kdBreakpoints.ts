@@ -28,6 +28,11 @@ export class KdBreakpoints {
     return this.#dr7;
   }
 
+  /** The target is another one, or was rebooted: its debug registers are its own again. */
+  forget(): void {
+    this.#dr7 = undefined;
+  }
+
   /** @throws target-refused if the table is full or has the address already. */
   async set(address: VirtualAddress): Promise<BreakpointHandle> {
     const { status, fields } = await this.client.request(writeBreakPoint, { address });
@@ -68,13 +73,14 @@ export class KdBreakpoints {
     size: number,
     processors: number,
   ): Promise<void> {
+    const dr7 = withSlot(await this.#currentDr7(), slot, kind, size);
     if (address % BigInt(size) !== 0n) {
       throw new VmkdError('value-out-of-range', `${formatAddress(address)} is not aligned to ${size} bytes`);
     }
-    const dr7 = withSlot(await this.#currentDr7(), slot, kind, size);
     await this.#writeAll(processors, { [`dr${slot}`]: address, dr7 });
   }
 
+  /** Frees a debug register on every processor; it takes effect when the target runs on. @param slot 0 to 3. */
   async unwatch(slot: number, processors: number): Promise<void> {
     const dr7 = withoutSlot(await this.#currentDr7(), slot);
     await this.#writeAll(processors, { [`dr${slot}`]: 0n, dr7 });

@@ -16,6 +16,12 @@ import { maxManipulateData } from '../kd/manipulate/message';
 import { formatStatus, isError } from '../kd/ntstatus';
 import type { VirtualMemory } from '../memory/virtualMemory';
 
+/** One read, at the slowest of 11 KB/s, that still ends on the same day. */
+const mostBytes = 256 * 1024 * 1024;
+
+/** A target that sends less than this at a time wastes our time. */
+const fairShare = 256;
+
 type ReadReply =
   | Reply<(typeof readPhysicalMemory)['reply']['fields']>
   | Reply<(typeof readVirtualMemory)['reply']['fields']>;
@@ -58,16 +64,23 @@ async function readInPieces(
   length: number,
   read: (offset: number, count: number) => Promise<ReadReply>,
 ): Promise<Uint8Array> {
+  if (length > mostBytes) {
+    throw new VmkdError(
+      'value-out-of-range',
+      `${length} bytes are more than the ${mostBytes} that are read at one go`,
+    );
+  }
   const whole = new Uint8Array(length);
   let done = 0;
-  while (done < length) {
+  for (let tries = length / fairShare + 8; done < length && tries > 0; tries--) {
     const count = Math.min(length - done, maxManipulateData);
-    const { fields, data } = await read(done, count);
+    const { status, fields, data } = await read(done, count);
     // A hostile target may claim more than it sent, or send more than was asked.
     const got = Math.min(fields.actual, data.length, count);
     whole.set(data.subarray(0, got), done);
     done += got;
-    if (got === 0) break;
+    // An error status says that what follows is absent; a short reply alone, that the target sends less at a time.
+    if (got === 0 || isError(status)) break;
   }
   return done === length ? whole : whole.slice(0, done);
 }

@@ -3,7 +3,7 @@
  * A processor other than the one that stopped is frozen; NT answers for it from its saved state.
  */
 
-import type { VirtualAddress } from '../core/addresses';
+import { signExtend32, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import {
   contextSizeX64,
@@ -38,13 +38,20 @@ export class KdRegisters {
     return contextX86.read(await this.#contextBytes('x86', processor));
   }
 
-  /** Where the stopped processor shall go on. All other registers stay. */
-  async setProgramCounter(machine: MachineType, address: VirtualAddress): Promise<void> {
+  /** Makes a processor go on elsewhere, if it still stands at `from`. All other registers stay. */
+  async moveProgramCounter(
+    machine: MachineType,
+    processor: number,
+    from: VirtualAddress,
+    to: VirtualAddress,
+  ): Promise<void> {
     // NT takes a new CONTEXT only from who has read it in the same stop.
-    const whole = await this.#contextBytes(machine, undefined);
-    if (machine === 'x64') contextX64.write(whole, { rip: address });
-    else contextX86.write(whole, { eip: Number(BigInt.asUintN(32, address)) });
-    await this.client.demand(setContext, {}, { data: whole });
+    const whole = await this.#contextBytes(machine, processor);
+    const at = machine === 'x64' ? contextX64.read(whole).rip : signExtend32(contextX86.read(whole).eip);
+    if (at !== from) return;
+    if (machine === 'x64') contextX64.write(whole, { rip: to });
+    else contextX86.write(whole, { eip: Number(BigInt.asUintN(32, to)) });
+    await this.client.demand(setContext, {}, { data: whole, processor });
   }
 
   /** Of an x64 target. */

@@ -3,17 +3,21 @@
  * news for a person, and what must be done before a kernel may run on.
  *
  *   - module loads and unloads stop NT; they are reported and continued, unless the observer wants to stop there;
- *   - a break-in too many (one that was still on the wire when an earlier one had its effect) is continued silently;
+ *   - a break-in too many (one that was still on the wire when an earlier one had its effect) is continued silently; it
+ *     is known by its address, and only for a short while after a continue;
  *   - an int3 that is part of the code is stepped over before continuing, or it would hit for ever;
- *   - hardware breakpoints live on: each Continue carries Dr7.
+ *   - hardware breakpoints live on: each Continue carries Dr7;
+ *   - an exception that nobody has handled is handed to the guest when we leave.
+ *
+ * Invariant: what continues by itself continues the very stop that it was decided for, never a later one.
  */
 
-import { plus } from '../core/addresses';
+import { plus, type VirtualAddress } from '../core/addresses';
 import { VmkdError, asVmkdError } from '../core/errors';
 import { systemClock, type Clock, type Timer } from '../core/clock';
-import { KdClient, type AttachOptions, type ClientObserver, type ClientTiming } from '../kd/client';
-import type { ClientState, StoppedState } from '../kd/clientState';
-import { switchProcessor } from '../kd/manipulate/execution';
+import { Waiters } from '../core/waiters';
+import { KdClient, type ClientObserver, type ClientTiming } from '../kd/client';
+import { notStopped, type ClientState, type StoppedState } from '../kd/clientState';
 import { NtStatus } from '../kd/ntstatus';
 import {
   readControlReport,
@@ -21,8 +25,9 @@ import {
   type LoadSymbolsChange,
   type StateChange,
 } from '../kd/stateChange';
+import type { AttachOptions } from '../kd/synchronise';
 import { KdcomChannel, type KdcomTiming } from '../link/kdcomChannel';
-import type { LinkEndpoint, ByteLink } from '../link/link';
+import type { ByteLink, LinkEndpoint } from '../link/link';
 import { traced, type TraceWriter } from '../link/trace';
 import { readLoadedModules, type LoadedModule } from '../windows/modules';
 import { KdBreakpoints } from './kdBreakpoints';
@@ -30,18 +35,24 @@ import { KdMemory } from './kdMemory';
 import { KdRegisters } from './kdRegisters';
 
 const int3 = 0xcc;
-/** Milliseconds within which a superfluous break-in shows after a continue. */
+
+/** Milliseconds after a continue within which a superfluous break-in shows. */
 const strayBreakInWindow = 1000;
 
 /** Milliseconds between two break-ins to a target that does not stop. */
 const breakInInterval = 1500;
 
 export interface LiveObserver extends Omit<ClientObserver, 'onState'> {
+  /** The target has stopped, and a person wants to know. */
+  onStop?(change: StateChange): void;
+  /** The target runs again after an `onStop`. */
+  onRunning?(): void;
   /** A module came or went. @returns 'stop' to stop there. */
   onModule?(change: LoadSymbolsChange): 'go' | 'stop';
   /** The target said good-bye: shutdown or reboot. */
   onGone?(): void;
-  onState?(state: ClientState): void;
+  /** The connection is lost. */
+  onLost?(error: VmkdError): void;
 }
 
 export interface LiveTargetOptions {
@@ -55,44 +66,49 @@ export interface LiveTargetOptions {
   readonly observer?: LiveObserver;
 }
 
-interface Waiter {
-  readonly resolve: (change: StateChange) => void;
-  readonly reject: (error: VmkdError) => void;
-}
-
 export class LiveTarget {
   readonly client: KdClient;
   readonly memory: KdMemory;
   readonly registers: KdRegisters;
   readonly breakpoints: KdBreakpoints;
+  readonly #options: LiveTargetOptions;
   readonly #observer: LiveObserver;
   readonly #clock: Clock;
+  readonly #stops: Waiters<StateChange>;
   #link: ByteLink | undefined;
   #attaching = false;
+  #breakingIn = false;
+  /** The stop that a person was told of. */
   #announced: StoppedState | undefined;
-  #waiters: Waiter[] = [];
-  #resumedAt = 0;
+  /** The int3 of the code that a processor stands on. */
+  #atInt3: { readonly processor: number; readonly address: VirtualAddress } | undefined;
+  /** Where this kernel stops for a break-in; learnt from the first. */
+  #breakInAddress: VirtualAddress | undefined;
+  #strayWindow: Timer | undefined;
 
   constructor(options: LiveTargetOptions) {
-    this.#observer = options.observer ?? {};
+    this.#options = options;
+    const observer = options.observer ?? {};
+    this.#observer = observer;
     this.#clock = options.clock ?? systemClock;
+    this.#stops = new Waiters(this.#clock);
     this.client = new KdClient({
       clock: this.#clock,
-      ...(options.clientTiming ? { timing: options.clientTiming } : {}),
-      observer: { ...this.#observer, onState: (state) => this.#onState(state) },
-      open: async (owner, signal) => {
-        const { endpoint, trace, linkMilliseconds, kdcomTiming } = options;
-        const link = await endpoint.open({
-          waitMilliseconds: linkMilliseconds,
-          ...(signal ? { signal } : {}),
-        });
-        this.#link = link;
-        return new KdcomChannel(trace ? traced(link, trace) : link, owner, {
-          role: 'debugger',
-          clock: this.#clock,
-          ...(kdcomTiming ? { timing: kdcomTiming } : {}),
-        });
+      ...(options.clientTiming && { timing: options.clientTiming }),
+      observer: {
+        onState: (state) => this.#onState(state),
+        onRestart: () => {
+          this.#forgetTarget();
+          observer.onRestart?.();
+        },
+        onPrint: (message) => observer.onPrint?.(message),
+        onPrompt: (prompt) => observer.onPrompt?.(prompt) ?? Promise.resolve(''),
+        ...(observer.onFile && { onFile: (request) => observer.onFile!(request) }),
+        onTrace: (trace) => observer.onTrace?.(trace),
+        onControlRequest: (request) => observer.onControlRequest?.(request) ?? 0,
+        onError: (error) => observer.onError?.(error),
       },
+      open: (owner, signal) => this.#open(owner, signal),
       diagnoseSilence: async () => (this.#link ? options.endpoint.diagnoseSilence?.(this.#link) : undefined),
     });
     this.memory = new KdMemory(this.client);
@@ -100,36 +116,45 @@ export class LiveTarget {
     this.breakpoints = new KdBreakpoints(this.client, this.registers);
   }
 
-  /** @returns The stop that the target is in, or undefined if it runs. @throws as KdClient.attach */
+  /**
+   * Attaches, for the first time or again: after the machine was off, its pipe gone, the guest rebooted.
+   * @returns The stop that the target is in, or undefined if it runs. @throws as KdClient.attach
+   */
   async attach(options: AttachOptions): Promise<StateChange | undefined> {
     this.#attaching = true;
+    this.#forgetTarget();
     try {
       const change = await this.client.attach(options);
-      if (change && isBreakpoint(change)) this.client.unspentBreakIns--;
+      if (options.breakIn && change) this.#countBreakIn(change);
       return change;
     } finally {
       this.#attaching = false;
     }
   }
 
-  /** The current stop. @throws target-running, target-not-attached */
+  /** Closes the link. The target stays as it is. */
+  detach(): void {
+    this.client.detach();
+  }
+
+  /** The current stop. @throws target-running, target-not-attached, link-lost */
   get stopped(): StoppedState {
     const { state } = this.client;
-    if (state.kind !== 'stopped') throw new VmkdError('target-running', 'The target is not stopped');
+    if (state.kind !== 'stopped') throw notStopped(state);
     return state;
   }
 
-  /** Debug registers and the next instructions of the stopped processor. */
+  /** Debug registers and the next instructions of the stopped processor. @throws as `stopped` */
   get report(): ControlReport {
-    const { change, version } = this.stopped;
-    return readControlReport(change, version.machine);
+    return reportOf(this.stopped);
   }
 
-  /** Stops a running target. @param milliseconds Limit. @throws target-did-not-stop, link-* */
-  async breakIn(milliseconds: number): Promise<StateChange> {
-    const stop = this.nextStop(milliseconds);
+  /** Stops a running target. @param milliseconds Limit. @throws target-did-not-stop, cancelled, link-* */
+  async breakIn(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
+    const stop = this.nextStop(milliseconds, signal);
     if (this.#announced) return stop;
-    let again: Timer;
+    this.#breakingIn = true;
+    let again: Timer | undefined;
     const call = (): void => {
       again = this.#clock.after(breakInInterval, call);
       // While it is stopped (a module load that goes on by itself) the call would only be one too many.
@@ -138,135 +163,214 @@ export class LiveTarget {
     call();
     try {
       const change = await stop;
-      if (isBreakpoint(change)) this.client.unspentBreakIns--;
+      this.#countBreakIn(change);
       return change;
     } finally {
-      again!.cancel();
+      this.#breakingIn = false;
+      again?.cancel();
     }
   }
 
-  /** The current stop that is news for a person, or the next. @throws target-did-not-stop after the limit; link-* */
-  nextStop(milliseconds: number): Promise<StateChange> {
-    if (this.#announced) return Promise.resolve(this.#announced.change);
-    return new Promise((resolve, reject) => {
-      const end = (finish: () => void): void => {
-        timer.cancel();
-        this.#waiters = this.#waiters.filter((other) => other !== waiter);
-        finish();
-      };
-      const waiter: Waiter = {
-        resolve: (change) => end(() => resolve(change)),
-        reject: (error) => end(() => reject(error)),
-      };
-      const timer = this.#clock.after(milliseconds, () =>
-        waiter.reject(
-          new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`),
-        ),
-      );
-      this.#waiters.push(waiter);
-    });
+  /**
+   * The current stop that is news for a person, or the next.
+   * @param milliseconds Limit; Infinity for none. @throws target-did-not-stop after it; cancelled; target-not-attached, link-*
+   */
+  nextStop(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
+    const { state } = this.client;
+    if (this.#announced && this.#announced === state) return Promise.resolve(this.#announced.change);
+    if (state.kind === 'idle' || state.kind === 'lost') return Promise.reject(notStopped(state));
+    const onLimit = (): VmkdError =>
+      new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`);
+    return this.#stops.wait(milliseconds, onLimit, signal);
   }
 
   /** Lets the target run. @param options.passException Hands the exception it stopped for to the guest. */
-  async resume(options: { passException?: boolean } = {}): Promise<void> {
-    if (!options.passException) await this.#leaveInt3();
-    await this.#go(options.passException ? { status: NtStatus.DbgExceptionNotHandled } : {});
+  async resume(options: { readonly passException?: boolean } = {}): Promise<void> {
+    await this.#resumeFrom(this.stopped, options);
   }
 
-  /** One instruction of the stopped processor; all others run meanwhile. */
-  async step(milliseconds: number): Promise<StateChange> {
-    await this.#leaveInt3();
-    await this.#go({ trace: true });
-    return this.nextStop(milliseconds);
+  /** One instruction of the stopped processor; all others run meanwhile. @throws as `nextStop` */
+  async step(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
+    const from = this.stopped;
+    await this.#leaveInt3(from);
+    await this.#go(from, { trace: true });
+    return this.nextStop(milliseconds, signal);
   }
 
-  /** Makes another processor the stopped one. @throws value-out-of-range */
+  /** Makes another processor the stopped one. @throws value-out-of-range, target-refused */
   switchProcessor(processor: number): Promise<StateChange> {
-    return this.client.switchProcessor(switchProcessor, processor);
+    return this.client.switchProcessor(processor);
   }
 
-  /** The kernel first, then in load order. */
+  /** The kernel first, then in load order. @throws memory-unreadable and others */
   modules(): Promise<LoadedModule[]> {
     const { version } = this.stopped;
     return readLoadedModules(this.memory, version.loadedModuleList, version.machine === 'x64' ? 8 : 4);
   }
 
-  /** Lets the target run for good and closes the link: no break-in of ours is left to stop it again. */
+  /**
+   * Lets the target run for good and closes the link. What it stopped for goes to the guest, unless it was a trap that only
+   * a debugger makes; a break-in of ours that is still on its way is waited for.
+   */
   async release(): Promise<void> {
-    if (this.client.state.kind === 'stopped') await this.resume();
-    if (this.client.state.kind === 'running' && this.client.unspentBreakIns > 0)
-      await this.nextStop(strayBreakInWindow).then(() => this.resume(), ignoreSilence);
-    this.client.detach();
+    try {
+      if (this.client.state.kind === 'stopped') await this.#leave(this.client.state);
+      while (this.client.state.kind === 'running' && this.client.unspentBreakIns > 0) {
+        await this.nextStop(strayBreakInWindow).catch(ignoreNoStop);
+        if (kindOf(this.client) === 'stopped') await this.#leave(this.stopped);
+        else break;
+      }
+    } finally {
+      this.detach();
+    }
   }
 
-  async #go(options: { status?: number; trace?: boolean }): Promise<void> {
+  async #open(
+    ...[owner, signal]: Parameters<ConstructorParameters<typeof KdClient>[0]['open']>
+  ): Promise<KdcomChannel> {
+    const { endpoint, trace, linkMilliseconds, kdcomTiming } = this.#options;
+    const link = await endpoint.open({ waitMilliseconds: linkMilliseconds, signal });
+    this.#link = link;
+    return new KdcomChannel(trace ? traced(link, trace) : link, owner, {
+      role: 'debugger',
+      clock: this.#clock,
+      ...(kdcomTiming && { timing: kdcomTiming }),
+    });
+  }
+
+  async #leave(state: StoppedState): Promise<void> {
+    const { change } = state;
+    const passException = change.kind === 'exception' && !debuggerTraps.has(change.code);
+    await this.#resumeFrom(state, { passException });
+  }
+
+  async #resumeFrom(
+    state: StoppedState,
+    { passException = false }: { readonly passException?: boolean },
+  ): Promise<void> {
+    if (!passException) await this.#leaveInt3(state);
+    await this.#go(state, passException ? { status: NtStatus.DbgExceptionNotHandled } : {});
+  }
+
+  async #go(from: StoppedState, options: { status?: number; trace?: boolean }): Promise<void> {
     const { dr7 } = this.breakpoints;
-    this.#announced = undefined;
-    this.#resumedAt = this.#clock.now();
-    await this.client.continue({ ...options, ...(dr7 === undefined ? {} : { dr7 }) });
+    this.#atInt3 = undefined;
+    this.#strayWindow?.cancel();
+    this.#strayWindow = this.#clock.after(strayBreakInWindow, () => {
+      this.#strayWindow = undefined;
+      if (this.client.state.kind === 'running') this.client.unspentBreakIns = 0;
+    });
+    await this.client.continue({ from, ...options, ...(dr7 !== undefined && { dr7 }) });
   }
 
   /** A breakpoint of ours never shows here: NT takes it out of the code before it reports the stop. */
-  async #leaveInt3(): Promise<void> {
-    const { change, version } = this.stopped;
-    if (!isBreakpoint(change)) return;
-    if (this.report.instructionStream[0] !== int3) return;
-    await this.registers.setProgramCounter(version.machine, plus(change.programCounter, 1));
+  async #leaveInt3({ version }: StoppedState): Promise<void> {
+    if (!this.#atInt3) return;
+    const { processor, address } = this.#atInt3;
+    await this.registers.moveProgramCounter(version.machine, processor, address, plus(address, 1));
   }
 
+  // --- sifting stops
+
   #onState(state: ClientState): void {
-    this.#observer.onState?.(state);
-    if (state.kind === 'stopped') {
-      this.#sift(state).catch((thrown: unknown) => this.#reject(asVmkdError(thrown)));
-    } else {
-      this.#announced = undefined;
-      if (state.kind === 'lost') this.#reject(state.error);
+    switch (state.kind) {
+      case 'stopped':
+        this.#sift(state).catch((thrown: unknown) => {
+          // It stays stopped, so a person must know, and why.
+          this.#observer.onError?.(asVmkdError(thrown));
+          if (this.client.state === state) this.#announce(state);
+        });
+        return;
+      case 'running':
+        this.#unannounce();
+        return;
+      case 'lost':
+        this.#unannounce();
+        this.#strayWindow?.cancel();
+        this.#stops.fail(state.error);
+        this.#observer.onLost?.(state.error);
+        return;
+      case 'idle':
+        this.#unannounce();
+        this.#strayWindow?.cancel();
+        this.#stops.fail(notStopped(state));
+        return;
+      case 'connecting':
+      case 'synchronising':
+        return;
     }
   }
 
   async #sift(state: StoppedState): Promise<void> {
     const { change } = state;
+    if (isAtInt3(state)) this.#atInt3 = { processor: change.processor, address: change.programCounter };
     if (!this.#attaching) {
-      switch (change.kind) {
-        case 'loadSymbols':
-          if (this.#observer.onModule?.(change) === 'stop') break;
-          await this.#go({});
-          return;
-        case 'targetGone':
-          this.#observer.onGone?.();
-          await this.#go({});
-          return;
-        case 'exception':
-          if (!this.#isStrayBreakIn(state)) break;
-          this.client.unspentBreakIns--;
-          await this.resume();
-          return;
-        case 'commandString':
-          break;
+      if (change.kind === 'loadSymbols' && this.#observer.onModule?.(change) !== 'stop')
+        return this.#go(state, {});
+      if (change.kind === 'targetGone') {
+        this.#observer.onGone?.();
+        return this.#go(state, {});
+      }
+      if (this.#isStrayBreakIn(state)) {
+        this.client.unspentBreakIns--;
+        return this.#resumeFrom(state, {});
       }
     }
+    this.#announce(state);
+  }
+
+  #announce(state: StoppedState): void {
     this.#announced = state;
-    for (const waiter of [...this.#waiters]) waiter.resolve(change);
+    this.#stops.succeed(state.change);
+    this.#observer.onStop?.(state.change);
   }
 
-  #isStrayBreakIn({ change }: StoppedState): boolean {
-    const isRecent = this.#clock.now() - this.#resumedAt < strayBreakInWindow;
-    return (
-      this.client.unspentBreakIns > 0 &&
-      isRecent &&
-      isBreakpoint(change) &&
-      this.report.instructionStream[0] === int3
-    );
+  #unannounce(): void {
+    if (!this.#announced) return;
+    this.#announced = undefined;
+    this.#observer.onRunning?.();
   }
 
-  #reject(error: VmkdError): void {
-    for (const waiter of [...this.#waiters]) waiter.reject(error);
+  /** A break-in has had its effect, if this stop is one. */
+  #countBreakIn(change: StateChange): void {
+    const { state } = this.client;
+    if (state.kind !== 'stopped' || state.change !== change || !isAtInt3(state)) return;
+    this.#breakInAddress ??= change.programCounter;
+    if (this.#breakInAddress === change.programCounter) this.client.unspentBreakIns--;
+  }
+
+  #isStrayBreakIn(state: StoppedState): boolean {
+    if (this.client.unspentBreakIns === 0 || this.#strayWindow === undefined) return false;
+    // While somebody waits for a break-in, each one is theirs.
+    return isAtInt3(state) && state.change.programCounter === this.#breakInAddress && !this.#breakingIn;
+  }
+
+  #forgetTarget(): void {
+    this.breakpoints.forget();
+    this.#atInt3 = undefined;
+    this.#breakInAddress = undefined;
   }
 }
 
-const isBreakpoint = (change: StateChange): boolean =>
-  change.kind === 'exception' && change.code === NtStatus.Breakpoint;
+const debuggerTraps: ReadonlySet<number> = new Set([
+  NtStatus.Breakpoint,
+  NtStatus.SingleStep,
+  NtStatus.WakeSystemDebugger,
+]);
 
-function ignoreSilence(thrown: unknown): void {
+const reportOf = ({ change, version }: StoppedState): ControlReport =>
+  readControlReport(change, version.machine);
+
+function isAtInt3(state: StoppedState): boolean {
+  const { change } = state;
+  if (change.kind !== 'exception' || change.code !== NtStatus.Breakpoint) return false;
+  const { instructionCount, instructionStream } = reportOf(state);
+  return instructionCount > 0 && instructionStream[0] === int3;
+}
+
+/** Not narrowed by the compiler: it changes behind its back. */
+const kindOf = (client: KdClient): ClientState['kind'] => client.state.kind;
+
+function ignoreNoStop(thrown: unknown): void {
   if (!(thrown instanceof VmkdError) || thrown.code !== 'target-did-not-stop') throw thrown;
 }

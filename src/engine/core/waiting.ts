@@ -3,7 +3,7 @@
  * that “for ever” and “a month” need care in one place.
  */
 
-import type { Clock } from '../core/clock';
+import type { Clock } from './clock';
 
 const longestTimer = 2 ** 31 - 1;
 

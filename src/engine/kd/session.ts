@@ -1,0 +1,207 @@
+/**
+ * One attachment of the client to a channel, from its opening to its end. Everything that belongs to that channel lives
+ * and dies here: the exchange under way, sequence numbers, what the target has said about itself. What an old channel
+ * still says therefore never touches a new session.
+ *
+ * Invariants: one exchange at a time (the client's mutex sees to it); a reply is taken only for the request that awaits
+ * it, by its API and by the sequence number that travels in the padding, once the target has shown that it hands the
+ * padding back; `onEnded` is the last call.
+ */
+
+import { equalBytes } from '../core/bytes';
+import { VmkdError, asVmkdError } from '../core/errors';
+import type { Clock } from '../core/clock';
+import type { ChannelOwner, PacketChannel, Verdict } from './channel';
+import { Exchange, type ExchangeResult } from './exchange';
+import { PacketType } from './framing';
+import { encodeManipulate, readManipulateHead, type ManipulateApi } from './manipulate/message';
+import { NtStatus } from './ntstatus';
+import { decodeTargetPacket, type KdPacket } from './packet';
+import type { StateChange } from './stateChange';
+import { TargetRequests, type TargetServant } from './targetRequests';
+
+export interface SessionHooks {
+  /** The target has stopped. @param repeated The same was said last: it may be said again only, or have happened again. */
+  onStop(stop: Stop, repeated: boolean): void;
+  /** Ids have started anew. @param restarted The target itself did. */
+  onPeerReset(restarted: boolean): void;
+  /** The peer can be no target of ours: it speaks a protocol that we do not. */
+  onFault(error: VmkdError): void;
+  onEnded(error: VmkdError): void;
+}
+
+export interface Stop {
+  readonly change: StateChange;
+  /** The state change as it was sent. */
+  readonly bytes: Uint8Array;
+}
+
+/** How far back a late reply may come from. */
+const recentSequences = 65536;
+
+/** How often a peer must speak another protocol until it is believed. */
+const strangeEnough = 3;
+
+/** Always large, so that the padding of a target that sends zeros or small numbers is never one of ours. */
+const sequenceNumber = (count: number): number => ((count & 0x7fff_ffff) | 0x8000_0000) >>> 0;
+
+export class Session {
+  /** The last stop heard of. */
+  lastStop: Stop | undefined;
+  /** Answers to requests that we did not make: somebody else debugs this target. */
+  foreignReplies = 0;
+  readonly #requests: TargetRequests;
+  #channel: PacketChannel | undefined;
+  #exchange: Exchange | undefined;
+  #sequence: number;
+  #echoesPadding = false;
+  /** Packets of another protocol, without one of ours in between. */
+  #strangePackets = 0;
+  #ended = false;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly hooks: SessionHooks,
+    servant: TargetServant,
+    firstSequence: number,
+  ) {
+    this.#sequence = sequenceNumber(firstSequence);
+    this.#requests = new TargetRequests(servant, () => this.#channel);
+  }
+
+  /** Undefined before the channel is open and after the end. */
+  get channel(): PacketChannel | undefined {
+    return this.#channel;
+  }
+
+  /** Takes the channel that was opened for `owner`; one that comes too late is closed. @returns false then */
+  use(channel: PacketChannel): boolean {
+    if (this.#ended) {
+      channel.close();
+      return false;
+    }
+    this.#channel = channel;
+    return true;
+  }
+
+  /** For the channel. */
+  owner(): ChannelOwner {
+    return {
+      listens: () => true,
+      judge: (packet) => (this.#ended ? 'stale' : this.#judge(packet)),
+      onPacket: (packet) => {
+        if (!this.#ended) this.#onPacket(packet);
+      },
+      onPeerReset: (restarted) => {
+        if (!this.#ended) this.#onPeerReset(restarted);
+      },
+      onBreakIn: () => undefined,
+      onClosed: (error) => this.end(error ?? new VmkdError('link-lost', 'The link was closed')),
+    };
+  }
+
+  /** Sends a request and waits for its answer. @throws target-no-reply, request-unsure, link-lost, target-not-attached */
+  async exchange(
+    api: ManipulateApi,
+    fields: object,
+    options: { readonly data?: Uint8Array; readonly processor?: number; readonly patience: number },
+  ): Promise<ExchangeResult> {
+    const { channel, lastStop } = this;
+    if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
+    this.#sequence = sequenceNumber(this.#sequence + 1);
+    const { processorLevel, processor } = lastStop.change;
+    const head = {
+      apiNumber: api.number,
+      processorLevel,
+      processor: options.processor ?? processor,
+      returnStatus: NtStatus.Pending,
+      padding: this.#sequence,
+    };
+    const exchange = new Exchange({
+      api,
+      payload: encodeManipulate(api.request, head, fields, options.data),
+      channel,
+      clock: this.clock,
+      patience: options.patience,
+      currentStop: lastStop.bytes,
+    });
+    this.#exchange = exchange;
+    try {
+      return await exchange.done;
+    } finally {
+      if (this.#exchange === exchange) this.#exchange = undefined;
+    }
+  }
+
+  /** Ends the session and closes its channel. @param error What those who wait get. */
+  end(error: VmkdError, quietly = false): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const channel = this.#channel;
+    this.#channel = undefined;
+    this.#requests.forget();
+    this.#exchange?.fail(error);
+    channel?.close();
+    if (!quietly) this.hooks.onEnded(error);
+  }
+
+  #judge(packet: KdPacket): Verdict {
+    try {
+      if (packet.type === PacketType.StateManipulate) return this.#judgeReply(packet.payload);
+      decodeTargetPacket(packet);
+      this.#strangePackets = 0;
+      return 'accept';
+    } catch (thrown) {
+      const error = asVmkdError(thrown);
+      // A damaged type looks like another protocol: only a peer that insists is believed.
+      if (error.code !== 'protocol-violation' && ++this.#strangePackets === strangeEnough)
+        this.hooks.onFault(error);
+      return 'damaged';
+    }
+  }
+
+  #judgeReply(payload: Uint8Array): Verdict {
+    const { apiNumber, padding } = readManipulateHead(payload);
+    const api = this.#exchange?.setting.api;
+    if (api?.number !== apiNumber || api.answer !== 'reply') {
+      if (!this.#exchange) this.foreignReplies++;
+      return 'stale';
+    }
+    const age = (this.#sequence - padding) >>> 0;
+    // A number that we used lately shows as well as the right one that the target hands padding back.
+    if (age < recentSequences) this.#echoesPadding = true;
+    return age === 0 || !this.#echoesPadding ? 'accept' : 'stale';
+  }
+
+  #onPacket(packet: KdPacket): void {
+    const message = decodeTargetPacket(packet);
+    switch (message.family) {
+      case 'manipulate':
+        this.#exchange?.onReply(packet.payload);
+        return;
+      case 'stateChange':
+        this.#onStateChange({ change: message.change, bytes: packet.payload });
+        return;
+      case 'debugIo':
+      case 'fileIo':
+      case 'controlRequest':
+      case 'traceIo':
+        this.#requests.onMessage(message);
+        return;
+    }
+  }
+
+  #onStateChange(stop: Stop): void {
+    const repeated = this.lastStop !== undefined && equalBytes(this.lastStop.bytes, stop.bytes);
+    const ordered = this.#exchange !== undefined && this.#exchange.setting.api.answer !== 'reply';
+    const reading = this.#exchange?.onStateChange(stop.change, stop.bytes) ?? 'news';
+    this.lastStop = stop;
+    if (reading === 'news') this.hooks.onStop(stop, repeated && !ordered);
+  }
+
+  #onPeerReset(restarted: boolean): void {
+    if (restarted) this.#echoesPadding = false;
+    this.#exchange?.onPeerReset();
+    this.hooks.onPeerReset(restarted);
+  }
+}

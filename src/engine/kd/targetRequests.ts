@@ -1,0 +1,111 @@
+/**
+ * What a target asks by itself, while it waits: an answer to a prompt, a file, debug registers. And what it only tells:
+ * prints and traces. Observers are other people's code: what they throw is reported, and the target still gets an answer.
+ *
+ * Invariants: one question at a time; a newer one means that the target has dropped the older, whose answer is not sent;
+ * an answer goes to the channel that asked.
+ */
+
+import { asVmkdError, type VmkdError } from '../core/errors';
+import type { PacketChannel } from './channel';
+import { encodeControlRequest, type ControlRequest } from './controlRequest';
+import { encodePromptAnswer, type PrintMessage, type PromptMessage } from './debugIo';
+import { encodeFileAnswer, noSuchFile, type FileAnswer, type FileRequest } from './fileIo';
+import { PacketType } from './framing';
+import type { KdPacket, TargetMessage } from './packet';
+import type { TraceMessage } from './traceIo';
+
+/** Who serves the target. Every part is optional; what nobody serves is answered as a bare debugger would. */
+export interface TargetServant {
+  onPrint?(message: PrintMessage): void;
+  /** @returns The answer; without a server it is the empty string, and the guest goes on. */
+  onPrompt?(prompt: PromptMessage): Promise<string>;
+  /** Without a server: “no such file”. */
+  onFile?(request: FileRequest): Promise<FileAnswer>;
+  onTrace?(trace: TraceMessage): void;
+  /** @returns The debug registers lent, as a bit mask; without a server none. */
+  onControlRequest?(request: ControlRequest): number;
+  /** Something failed that no caller waits for. */
+  onError?(error: VmkdError): void;
+}
+
+type SpontaneousMessage = Exclude<TargetMessage, { family: 'manipulate' | 'stateChange' }>;
+
+export class TargetRequests {
+  /** Counts questions: only the newest is answered. */
+  #question = 0;
+
+  constructor(
+    private readonly servant: TargetServant,
+    private readonly channel: () => PacketChannel | undefined,
+  ) {}
+
+  onMessage(message: SpontaneousMessage): void {
+    switch (message.family) {
+      case 'debugIo':
+        if (message.message.kind === 'prompt')
+          this.#answer(() => this.#promptAnswer(message.message as PromptMessage));
+        else this.#tell(() => this.servant.onPrint?.(message.message as PrintMessage));
+        return;
+      case 'fileIo':
+        this.#answer(() => this.#fileAnswer(message.request, message.payload));
+        return;
+      case 'controlRequest':
+        this.#answer(() => this.#controlAnswer(message.request));
+        return;
+      case 'traceIo':
+        this.#tell(() => this.servant.onTrace?.(message.trace));
+        return;
+    }
+  }
+
+  /** Nobody asks any more. */
+  forget(): void {
+    this.#question++;
+  }
+
+  async #promptAnswer(prompt: PromptMessage): Promise<KdPacket> {
+    const answer = await this.#ask(() => this.servant.onPrompt?.(prompt), '');
+    return { type: PacketType.DebugIo, payload: encodePromptAnswer(prompt, answer) };
+  }
+
+  async #fileAnswer(request: FileRequest, payload: Uint8Array): Promise<KdPacket> {
+    const answer = await this.#ask(() => this.servant.onFile?.(request), noSuchFile);
+    return { type: PacketType.FileIo, payload: encodeFileAnswer(payload, answer) };
+  }
+
+  async #controlAnswer(request: ControlRequest): Promise<KdPacket> {
+    const granted = await this.#ask(() => this.servant.onControlRequest?.(request), 0);
+    return { type: PacketType.ControlRequest, payload: encodeControlRequest(request, granted) };
+  }
+
+  #answer(compose: () => Promise<KdPacket>): void {
+    const question = ++this.#question;
+    const work = async (): Promise<void> => {
+      const packet = await compose();
+      if (question === this.#question) await this.channel()?.send(packet);
+    };
+    work().catch((thrown: unknown) => this.#report(thrown));
+  }
+
+  async #ask<T>(ask: () => Promise<T> | T | undefined, otherwise: T): Promise<T> {
+    try {
+      return (await ask()) ?? otherwise;
+    } catch (thrown) {
+      this.#report(thrown);
+      return otherwise;
+    }
+  }
+
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch (thrown) {
+      this.#report(thrown);
+    }
+  }
+
+  #report(thrown: unknown): void {
+    this.servant.onError?.(asVmkdError(thrown));
+  }
+}
