@@ -9,7 +9,7 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -81,6 +81,7 @@ export interface DemoMachine {
 const connectLimitMs = 10_000;
 const defaultBootLimitMs = 30_000;
 const buildLimitMs = 300_000;
+const abandonedAfterMs = 3_600_000;
 const running = new Set<Machine>();
 
 export async function bootDemoKernel(options: DemoKernelOptions = {}): Promise<DemoMachine> {
@@ -120,8 +121,8 @@ class Machine implements DemoMachine {
   constructor(options: DemoKernelOptions, kernelName: string, imagesDir: string) {
     this.#options = options;
     this.imagesDir = imagesDir;
-    this.#folder = mkdtempSync(join(tmpdir(), 'vmkd-vm-'));
-    this.#ramFolder = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/vmkd-vm-') : this.#folder;
+    this.#folder = privateFolder(tmpdir());
+    this.#ramFolder = existsSync('/dev/shm') ? privateFolder('/dev/shm') : this.#folder;
     this.ramFile = join(this.#ramFolder, 'ram');
     this.#qmpServer = this.#accept('qmp');
     this.#consoleServer = this.#accept('console');
@@ -285,6 +286,37 @@ function kdChardev(kd: KdPort, folder: string): string {
       return `socket,path=${kd.path},server=off`;
     case 'tcp-client':
       return `socket,host=127.0.0.1,port=${kd.port},server=off`;
+  }
+}
+
+/**
+ * A folder that carries our process id in its name. Folders of processes that were killed an hour ago and more are
+ * removed on the way: RAM files in /dev/shm are memory.
+ */
+function privateFolder(parent: string): string {
+  for (const name of readdirSync(parent)) {
+    const owner = /^vmkd-vm-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined) removeIfAbandoned(join(parent, name), Number(owner));
+  }
+  return mkdtempSync(join(parent, `vmkd-vm-${process.pid}-`));
+}
+
+function removeIfAbandoned(folder: string, owner: number): void {
+  try {
+    const { uid, mtimeMs } = statSync(folder);
+    if (uid !== process.getuid?.() || Date.now() - mtimeMs < abandonedAfterMs || isAlive(owner)) return;
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // Somebody else removed it, or may not be touched: not our machine's concern.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

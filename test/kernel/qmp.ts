@@ -11,7 +11,7 @@ const commandLimitMs = 10_000;
 
 interface Pending {
   command: string;
-  settle(error: Error | undefined, answer: unknown): void;
+  settle: (error: Error | undefined, answer: unknown) => void;
 }
 
 export class Qmp {

@@ -66,7 +66,7 @@ typedef struct DECLSPEC_ALIGN(4096) _KI_PROCESSOR_TABLES {
   KIDTENTRY64 Idt[256];
   KGDTENTRY64 Gdt[12];
   DECLSPEC_ALIGN(16) KTSS64 Tss;
-  DECLSPEC_ALIGN(16) UCHAR IstStacks[3][0x2000];
+  DECLSPEC_ALIGN(16) UCHAR IstStacks[3][0x6000]; /* the debugger runs on the NMI's while its processor is looked at */
 } KI_PROCESSOR_TABLES, *PKI_PROCESSOR_TABLES;
 static KI_PROCESSOR_TABLES BootTables;
 
