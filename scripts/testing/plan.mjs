@@ -13,15 +13,7 @@ export const steps = [
   {
     name: 'lint',
     commands: [
-      [
-        'eslint/bin/eslint.js',
-        '.',
-        '--cache',
-        '--cache-location',
-        'build/cache/eslint',
-        '--max-warnings',
-        '0',
-      ],
+      ['eslint/bin/eslint.js', '.', '--max-warnings', '0'],
       [
         'prettier/bin/prettier.cjs',
         '--check',

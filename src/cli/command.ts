@@ -35,3 +35,19 @@ export function parseSeconds(text: string, option: string): number {
     throw new VmkdError('usage', `--${option} wants seconds, not “${text}”`);
   return seconds * 1000;
 }
+
+/**
+ * Runs `action` with a signal that the first Ctrl-C (or a polite kill) gives, so that it can let the guest run before it
+ * ends. The second one ends the process as it would without us.
+ */
+export async function untilInterrupted<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  const onSignal = (): void => abort.abort();
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of signals) process.once(name, onSignal);
+  try {
+    return await action(abort.signal);
+  } finally {
+    for (const name of signals) process.removeListener(name, onSignal);
+  }
+}

@@ -2,16 +2,17 @@
 
 import { formatAddress, type VirtualAddress } from '../engine/core/addresses';
 import { systemClock } from '../engine/core/clock';
-import { VmkdError, asVmkdError } from '../engine/core/errors';
+import { VmkdError } from '../engine/core/errors';
 import { hex, hexBytes } from '../engine/core/hex';
 import type { ContextX64, SpecialRegistersX64 } from '../engine/cpu/contextX64';
 import type { ContextX86 } from '../engine/cpu/contextX86';
 import type { TargetVersion } from '../engine/kd/manipulate/version';
 import { describeStateChange } from '../engine/kd/stateChange';
 import { createEndpoint } from '../engine/link/endpoint';
+import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
 import { LiveTarget } from '../engine/target/liveTarget';
-import { parseCommandLine, parseSeconds, type Command } from './command';
+import { parseCommandLine, parseSeconds, untilInterrupted, type Command } from './command';
 import { printable, type Terminal } from './terminal';
 
 const headerBytes = 64;
@@ -54,14 +55,19 @@ export const probe: Command = {
       throw new VmkdError('usage', 'vmkd probe wants one link');
     const milliseconds = parseSeconds(values.timeout, 'timeout');
     const linkMilliseconds = values.wait === undefined ? 0 : parseSeconds(values.wait, 'wait');
-    const report = await withTrace(values.trace, link, terminal, (trace) =>
-      probeLink(link, { milliseconds, linkMilliseconds, leaveStopped: values['leave-stopped'] }, trace),
+    const options = { milliseconds, linkMilliseconds, leaveStopped: values['leave-stopped'] };
+    const endpoint = createEndpoint(link);
+    const report = await untilInterrupted((signal) =>
+      withTrace(values.trace, link, terminal, (trace) => probeLink(endpoint, options, trace, signal)),
     );
     terminal.out(values.json ? `${JSON.stringify(report, jsonValue, 2)}\n` : formatReport(report));
   },
 };
 
-/** The trace is opened first: a place that cannot be written must not cost a session. */
+/**
+ * The link is understood first, then the trace opened: a mistyped link must not cost an old trace, nor a place that cannot
+ * be written a session.
+ */
 async function withTrace<T>(
   path: string | undefined,
   link: string,
@@ -79,36 +85,41 @@ async function withTrace<T>(
   }
 }
 
+interface ProbeOptions {
+  readonly milliseconds: number;
+  readonly linkMilliseconds: number;
+  readonly leaveStopped: boolean;
+}
+
 async function probeLink(
-  link: string,
-  options: { milliseconds: number; linkMilliseconds: number; leaveStopped: boolean },
+  endpoint: LinkEndpoint,
+  options: ProbeOptions,
   trace: TraceWriter | undefined,
+  signal: AbortSignal,
 ): Promise<ProbeReport> {
-  const endpoint = createEndpoint(link);
-  const target = new LiveTarget({
-    endpoint,
-    linkMilliseconds: options.linkMilliseconds,
-    ...(trace ? { trace } : {}),
-  });
+  const { milliseconds, linkMilliseconds, leaveStopped } = options;
+  const target = new LiveTarget({ endpoint, linkMilliseconds, ...(trace && { trace }) });
+  let failure: unknown;
   try {
-    await target.attach({ breakIn: true, milliseconds: options.milliseconds });
-    const report = await examine(target, link);
-    if (!options.leaveStopped) await target.release();
-    return report;
+    await target.attach({ breakIn: true, milliseconds, signal });
+    return await examine(target, endpoint.spec, signal);
   } catch (thrown) {
-    // What we stopped must not stay stopped because a later step failed; the first failure is the one to tell.
-    if (!options.leaveStopped) await target.release().catch(() => undefined);
-    throw asVmkdError(thrown);
+    failure = thrown;
+    throw thrown;
   } finally {
-    target.client.detach();
+    // What we stopped must not stay stopped because a later step failed; the first failure is the one to tell.
+    const released = leaveStopped ? Promise.resolve() : target.release();
+    await (failure === undefined ? released : released.catch(() => undefined));
+    target.detach();
     await endpoint.dispose();
   }
 }
 
-async function examine(target: LiveTarget, link: string): Promise<ProbeReport> {
+async function examine(target: LiveTarget, link: string, signal: AbortSignal): Promise<ProbeReport> {
   const { change, version } = target.stopped;
   const processors: ProcessorReport[] = [];
   for (let processor = 0; processor < change.numberProcessors; processor++) {
+    if (signal.aborted) throw new VmkdError('cancelled', 'The probe was cancelled');
     processors.push(
       version.machine === 'x64'
         ? {

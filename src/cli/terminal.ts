@@ -3,6 +3,14 @@
  * before a person's terminal sees it.
  */
 export class Terminal {
+  constructor() {
+    // Who pipes us into `head` has seen enough.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+
   out(text: string): void {
     process.stdout.write(text);
   }

@@ -1,7 +1,8 @@
 /** `vmkd trace FILE`: a recorded session in words. */
 
 import { VmkdError } from '../engine/core/errors';
-import { formatTraceEvent, readTraceChunks, traceEvents } from '../engine/link/trace';
+import type { MachineType } from '../engine/kd/machineType';
+import { formatTraceEvent, machineNamedBy, readTraceChunks, traceEvents } from '../engine/link/trace';
 import { parseCommandLine, type Command } from './command';
 import { printable } from './terminal';
 
@@ -15,8 +16,11 @@ export const trace: Command = {
     const [file] = positionals;
     if (file === undefined || positionals.length > 1)
       throw new VmkdError('usage', 'vmkd trace wants one file');
-    for (const event of traceEvents(readTraceChunks(file)))
-      terminal.out(`${printable(formatTraceEvent(event))}\n`);
+    let machine: MachineType | undefined;
+    for (const event of traceEvents(readTraceChunks(file))) {
+      machine = machineNamedBy(event) ?? machine;
+      terminal.out(`${printable(formatTraceEvent(event, machine))}\n`);
+    }
     return Promise.resolve();
   },
 };

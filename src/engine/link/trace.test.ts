@@ -34,7 +34,7 @@ void describe('packet trace', () => {
     client.detach();
     writer.close();
 
-    const lines = [...traceEvents(readTraceChunks(file))].map(formatTraceEvent);
+    const lines = [...traceEvents(readTraceChunks(file))].map((event) => formatTraceEvent(event));
     for (const expected of [
       /→ break-in$/,
       /→ 00000000 Reset$/,
@@ -54,6 +54,20 @@ void describe('packet trace', () => {
     }
   });
 
+  void it('shows noise, and a packet that never ended', (t) => {
+    const file = path.join(tempFolder(t), 'x');
+    writeFileSync(file, '{"vmkdTrace":1}\n[1,"<","8182"]\n[2,"<","83303030300700"]\n');
+    const lines = [...traceEvents(readTraceChunks(file))].map((event) => formatTraceEvent(event));
+    assert.deepEqual(
+      lines.map((line) => line.trim()),
+      [
+        '1.000 ← 2 bytes that belong to no packet',
+        '2.000 ← 1 bytes that belong to no packet',
+        '2.000 ← a packet that never ended',
+      ],
+    );
+  });
+
   void it('that cannot be written is an error before the session', (t) => {
     const clock = new VirtualClock();
     assert.throws(
@@ -70,7 +84,7 @@ void describe('packet trace', () => {
       return file;
     };
     const head = '{"vmkdTrace":1,"link":"l","started":"s"}\n';
-    assert.throws(() => readTraceChunks(path.join(folder, 'absent')), fails('file-unreadable'));
+    assert.throws(() => [...readTraceChunks(path.join(folder, 'absent'))], fails('file-unreadable'));
     for (const text of [
       '',
       'x\n',
@@ -79,8 +93,10 @@ void describe('packet trace', () => {
       `${head}[1,"?","62"]\n`,
       `${head}{}\n`,
     ]) {
-      assert.throws(() => readTraceChunks(write(text)), fails('trace-damaged'), text);
+      assert.throws(() => [...readTraceChunks(write(text))], fails('trace-damaged'), text);
     }
-    assert.throws(() => readTraceChunks(write(`${head}[1,">","62"]\n[2,">","6`)), /:3 is no chunk/);
+    const cut = readTraceChunks(write(`${head}[1,">","62"]\n[2,">","6`));
+    assert.deepEqual(cut.next().value, { milliseconds: 1, sender: 'debugger', bytes: Buffer.from('b') });
+    assert.throws(() => cut.next(), /:3 is no chunk/);
   });
 });

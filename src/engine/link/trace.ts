@@ -13,7 +13,10 @@
 import { closeSync, openSync, writeSync, readFileSync } from 'node:fs';
 import { VmkdError } from '../core/errors';
 import type { Clock } from '../core/clock';
-import { PacketScanner, packetTypes, type ControlType } from '../kd/framing';
+import { PacketScanner, PacketType, packetTypes, type ControlType } from '../kd/framing';
+import { machineTypeOf, type MachineType } from '../kd/machineType';
+import { manipulateSize, readManipulateHead } from '../kd/manipulate/message';
+import { getVersion } from '../kd/manipulate/version';
 import { describePacket, type Sender } from '../kd/describe';
 import type { KdPacket } from '../kd/packet';
 import type { ByteLink } from './link';
@@ -98,7 +101,10 @@ export interface TraceEvent {
     | { readonly kind: 'packet'; readonly packetId: number; readonly packet: KdPacket }
     | { readonly kind: 'control'; readonly packetId: number; readonly type: ControlType }
     | { readonly kind: 'breakIn' }
-    | { readonly kind: 'damaged'; readonly reason: string };
+    | { readonly kind: 'damaged'; readonly reason: string }
+    | { readonly kind: 'garbage'; readonly count: number }
+    /** The recording ends within a packet. */
+    | { readonly kind: 'unfinished' };
 }
 
 export interface TraceChunk {
@@ -107,8 +113,11 @@ export interface TraceChunk {
   readonly bytes: Uint8Array;
 }
 
-/** @throws file-unreadable; trace-damaged, which names the line. */
-export function readTraceChunks(path: string): TraceChunk[] {
+/**
+ * What was recorded, in order. A damaged line ends it with an error only when it is reached: the beginning of a trace that
+ * was cut short is worth having. @throws file-unreadable at once; trace-damaged, which names the line.
+ */
+export function* readTraceChunks(path: string): Generator<TraceChunk> {
   let lines: string[];
   try {
     lines = readFileSync(path, 'utf8').split('\n');
@@ -124,7 +133,9 @@ export function readTraceChunks(path: string): TraceChunk[] {
       `${path} does not begin as a vmkd trace of version ${formatVersion}`,
     );
   }
-  return lines.slice(1).flatMap((line, i) => (line === '' ? [] : [parseChunk(line, `${path}:${i + 2}`)]));
+  for (const [i, line] of lines.entries()) {
+    if (i > 0 && line !== '') yield parseChunk(line, `${path}:${i + 1}`);
+  }
 }
 
 /** Frames the recorded bytes, each direction by itself. */
@@ -139,30 +150,64 @@ export function* traceEvents(chunks: Iterable<TraceChunk>): Generator<TraceEvent
       onControl: (type, packetId) => note({ kind: 'control', packetId, type }),
       onBreakIn: () => note({ kind: 'breakIn' }),
       onDamaged: (reason) => note({ kind: 'damaged', reason }),
-      onGarbage: () => undefined,
+      onGarbage: (count) => note({ kind: 'garbage', count }),
     });
   };
   const scanners = { debugger: scannerFor('debugger'), target: scannerFor('target') };
   for (const chunk of chunks) {
     milliseconds = chunk.milliseconds;
     scanners[chunk.sender].push(chunk.bytes);
-    yield* found.splice(0);
+    yield* joinGarbage(found.splice(0));
+  }
+  for (const sender of ['debugger', 'target'] as const) {
+    if (scanners[sender].midPacket) yield { milliseconds, sender, what: { kind: 'unfinished' } };
   }
 }
 
-/** `  12.345 → Reset`: one line for people. */
-export function formatTraceEvent({ milliseconds, sender, what }: TraceEvent): string {
+/** Noise comes byte by byte; people want it in one piece. */
+function joinGarbage(events: readonly TraceEvent[]): TraceEvent[] {
+  const joined: TraceEvent[] = [];
+  for (const event of events) {
+    const last = joined.at(-1);
+    if (event.what.kind === 'garbage' && last?.what.kind === 'garbage' && last.sender === event.sender) {
+      joined[joined.length - 1] = {
+        ...last,
+        what: { kind: 'garbage', count: last.what.count + event.what.count },
+      };
+    } else {
+      joined.push(event);
+    }
+  }
+  return joined;
+}
+
+/** `  12.345 → Reset`: one line for people. @param machine Of the target, as far as it is known. */
+export function formatTraceEvent({ milliseconds, sender, what }: TraceEvent, machine?: MachineType): string {
   const head = `${milliseconds.toFixed(3).padStart(12)} ${sender === 'debugger' ? '→' : '←'}`;
   switch (what.kind) {
     case 'packet':
-      return `${head} ${what.packetId.toString(16)} ${describePacket(what.packet, sender)}`;
+      return `${head} ${what.packetId.toString(16)} ${describePacket(what.packet, sender, machine)}`;
     case 'control':
       return `${head} ${what.packetId.toString(16).padStart(8, '0')} ${packetTypes[what.type]}`;
     case 'breakIn':
       return `${head} break-in`;
     case 'damaged':
       return `${head} damaged packet (${what.reason})`;
+    case 'garbage':
+      return `${head} ${what.count} bytes that belong to no packet`;
+    case 'unfinished':
+      return `${head} a packet that never ended`;
   }
+}
+
+/** The machine that a GetVersion reply names; undefined for any other event. */
+export function machineNamedBy({ sender, what }: TraceEvent): MachineType | undefined {
+  if (what.kind !== 'packet' || sender !== 'target' || what.packet.type !== PacketType.StateManipulate)
+    return undefined;
+  const { payload } = what.packet;
+  if (payload.length < manipulateSize || readManipulateHead(payload).apiNumber !== getVersion.number)
+    return undefined;
+  return machineTypeOf(getVersion.reply.read(payload).machineType);
 }
 
 function parseChunk(line: string, where: string): TraceChunk {
