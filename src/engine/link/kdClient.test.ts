@@ -10,6 +10,7 @@ import { KdcomChannel } from './kdcomChannel';
 import type { ByteLink } from './link';
 import { memoryLinkPair } from './memoryLink';
 import { KdClient, type ClientObserver } from '../kd/client';
+import { encodeDebugIo } from '../kd/debugIo';
 import {
   PacketScanner,
   PacketType,
@@ -123,6 +124,52 @@ void describe('attaching', () => {
     const attempt = client.attach({ ...attach, signal: abort.signal });
     clock.after(500, () => abort.abort());
     await assert.rejects(clock.run(attempt), fails('cancelled'));
+  });
+});
+
+void describe('detaching', () => {
+  function withSlowOpen() {
+    const clock = new VirtualClock();
+    const targets: ModelTarget[] = [];
+    const client = new KdClient({
+      clock,
+      open: async (owner) => {
+        const [near, far] = memoryLinkPair(clock);
+        targets.push(new ModelTarget(far, clock));
+        await new Promise<void>((resolve) => clock.after(1000, resolve));
+        return new KdcomChannel(near, owner, { role: 'debugger', clock });
+      },
+    });
+    return { clock, client, targets };
+  }
+
+  void it('ends an attach whose channel is still being opened, and stops nobody', async () => {
+    const { clock, client, targets } = withSlowOpen();
+    const attempt = assert.rejects(client.attach(attach), VmkdError);
+    client.detach();
+    await clock.run(attempt);
+    await clock.advance(5000);
+    assert.equal(kindOf(client), 'idle');
+    assert.equal(targets[0]?.served, 0);
+    assert.equal(clock.pending, 0);
+  });
+
+  void it('lets the next attach alone', async () => {
+    const { clock, client } = withSlowOpen();
+    const first = assert.rejects(client.attach({ ...attach, milliseconds: 500 }), VmkdError);
+    client.detach();
+    const second = client.attach({ ...attach, milliseconds: 20_000 });
+    await clock.run(first);
+    await clock.run(second);
+    assert.equal(kindOf(client), 'stopped');
+  });
+
+  void it('is needed before the next attach', async () => {
+    const { clock, client } = withTarget();
+    const first = client.attach(attach);
+    await assert.rejects(client.attach(attach), fails('target-attached'));
+    await clock.run(first);
+    assert.equal(kindOf(client), 'stopped');
   });
 });
 
@@ -366,6 +413,70 @@ void describe('continuing', () => {
     assert.ok(resets > 0);
   });
 
+  void it('takes an acknowledgement that comes late, and the next request is not out of step', async () => {
+    const { clock, client, far } = setUp();
+    let id = initialPacketId;
+    let expected = initialPacketId;
+    let repeated = 0;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6' && repeated === 0 && expected === initialPacketId) {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(
+          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
+        );
+      }
+      if (kind !== 'data 2') return;
+      if (packetId !== expected) repeated++;
+      expected = (expected ^ 1) >>> 0;
+      const head = readManipulateHead(payload);
+      if (head.apiNumber === continue2X64.number) {
+        clock.after(650, () => far.write(ack(packetId)));
+        return;
+      }
+      const reply = encodeManipulate(getVersion.reply, head, { machineType: 0x8664, protocolVersion: 6 });
+      far.write(
+        Buffer.concat([ack(packetId), encodeDataPacket(PacketType.StateManipulate, (id ^= 1) >>> 0, reply)]),
+      );
+    });
+    await clock.run(client.attach(attach));
+    const started = clock.now();
+    await clock.run(client.continue());
+    assert.ok(clock.now() - started < 1000, `took ${clock.now() - started} ms`);
+    const payload = encodeStateChange({ ...breakInStop, code: 0x80000004 });
+    far.write(encodeDataPacket(PacketType.StateChange64, (id ^= 1) >>> 0, payload));
+    await clock.run(client.waitForStop(1000));
+    await clock.run(client.request(getVersion, {}));
+    assert.equal(repeated, 0);
+  });
+
+  void it('takes a stop that equals the last one as a new one, when only the acknowledgement was lost', async () => {
+    const { clock, client, far } = setUp();
+    let id = initialPacketId;
+    let continues = 0;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6' && continues === 0) {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(
+          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
+        );
+      }
+      if (kind !== 'data 2') return;
+      const head = readManipulateHead(payload);
+      id = (id ^ 1) >>> 0;
+      if (head.apiNumber === continue2X64.number) {
+        continues++;
+        far.write(encodeDataPacket(PacketType.StateChange64, id, encodeStateChange(breakInStop)));
+        return;
+      }
+      const reply = encodeManipulate(getVersion.reply, head, { machineType: 0x8664, protocolVersion: 6 });
+      far.write(Buffer.concat([ack(packetId), encodeDataPacket(PacketType.StateManipulate, id, reply)]));
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    await clock.run(client.waitForStop(1000));
+    assert.equal(continues, 1);
+  });
+
   void it('notices a stop that comes in the same breath', async () => {
     const states: string[] = [];
     const { clock, client, far } = setUp({ onState: ({ kind }) => states.push(kind) });
@@ -450,6 +561,81 @@ void describe('what the target asks', () => {
     assert.equal(await clock.run(target.server.control({ kind: 'request', registers: 3 })), 1);
   });
 
+  void it('is answered with nothing by an observer that fails, and the failure is told', async () => {
+    const errors: VmkdError[] = [];
+    const { clock, client, target } = withTarget({
+      onPrompt: () => Promise.reject(new Error('closed')),
+      onPrint: () => {
+        throw new Error('no room');
+      },
+      onError: (error) => errors.push(error),
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    const stop = client.waitForStop(5000);
+    assert.equal(await clock.run(target.server.prompt('well', 10)), '');
+    await clock.run(target.server.print('x'));
+    target.breakNow();
+    await clock.run(stop);
+    assert.deepEqual(
+      errors.map(({ message }) => message),
+      ['closed', 'no room'],
+    );
+  });
+
+  void it('is not answered to another target than asked', async () => {
+    const clock = new VirtualClock();
+    const targets: ModelTarget[] = [];
+    let answer: (text: string) => void = () => undefined;
+    const client = new KdClient({
+      clock,
+      observer: { onPrompt: () => new Promise((resolve) => (answer = resolve)) },
+      open: (owner) => {
+        const [near, far] = memoryLinkPair(clock);
+        targets.push(new ModelTarget(far, clock));
+        return Promise.resolve(new KdcomChannel(near, owner, { role: 'debugger', clock }));
+      },
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    const asked = assert.rejects(targets[0]!.server.prompt('a', 9), VmkdError);
+    await clock.advance(10);
+    client.detach();
+    await clock.run(asked);
+    await clock.run(client.attach(attach));
+    const { packetsReceived } = targets[1]!.server.channel.statistics;
+    answer('yes');
+    await clock.advance(100);
+    assert.equal(targets[1]!.server.channel.statistics.packetsReceived, packetsReceived);
+  });
+
+  void it('a thousand times without listening is answered once', async () => {
+    let asked = 0;
+    const { clock, client, far } = setUp({
+      onPrompt: () => {
+        asked++;
+        return Promise.resolve('x');
+      },
+    });
+    rawPeer(far, () => undefined);
+    const attempt = assert.rejects(client.attach(attach), VmkdError);
+    await clock.advance(10);
+    const sentBefore = client.statistics?.packetsSent ?? 0;
+    const prompt = encodeDebugIo({
+      kind: 'prompt',
+      processorLevel: 6,
+      processor: 0,
+      prompt: '?',
+      maxAnswer: 4,
+    });
+    const packets = [0, 1].map((n) => encodeDataPacket(PacketType.DebugIo, initialPacketId + n, prompt));
+    far.write(Buffer.concat(Array.from({ length: 1000 }, (_, i) => packets[i & 1]!)));
+    await clock.advance(10);
+    assert.equal(asked, 1000);
+    assert.ok((client.statistics?.packetsSent ?? 0) - sentBefore <= 2);
+    await clock.run(attempt);
+  });
+
   void it('is answered as a bare debugger would without one', async () => {
     const { clock, client, target } = withTarget();
     await clock.run(client.attach(attach));
@@ -464,21 +650,122 @@ void describe('what the target asks', () => {
 });
 
 void describe('the target side', () => {
-  void it('answers many queued RESETs once, and repeats its stop', async () => {
+  /** A raw debugger; the server's packets as `kind id`. */
+  function withDebugger() {
     const clock = new VirtualClock();
     const [near, far] = memoryLinkPair(clock);
     const target = new ModelTarget(far, clock);
-    target.breakNow();
     const seen: string[] = [];
-    await clock.advance(1);
+    let acknowledging = true;
     rawPeer(near, (kind, id) => {
       seen.push(`${kind} ${id.toString(16)}`);
-      if (kind === 'data 7') near.write(ack((id & ~syncPacketId) >>> 0));
+      if (acknowledging && kind.startsWith('data')) near.write(ack((id & ~syncPacketId) >>> 0));
     });
-    const resets = Array.from({ length: 30 }, () => encodeControlPacket(PacketType.Reset, 0));
-    near.write(Buffer.concat(resets));
+    const setAcknowledging = (on: boolean): void => {
+      acknowledging = on;
+    };
+    return { clock, near, target, seen, setAcknowledging };
+  }
+
+  void it('answers many queued RESETs once, and repeats its stop', async () => {
+    const { clock, near, target, seen } = withDebugger();
+    target.breakNow();
+    await clock.advance(1);
+    near.write(Buffer.concat(Array.from({ length: 30 }, () => encodeControlPacket(PacketType.Reset, 0))));
     await clock.advance(1);
     assert.equal(seen.filter((line) => line.startsWith('control 6')).length, 1);
     assert.equal(seen.at(-1), 'data 7 80800000');
+  });
+
+  void it('begins with SYNC, and again after it gave a debugger up', async () => {
+    const { clock, target, seen, setAcknowledging } = withDebugger();
+    await clock.run(target.server.print('one'));
+    setAcknowledging(false);
+    await assert.rejects(clock.run(target.server.print('two', 0, 3)), fails('target-not-acknowledging'));
+    setAcknowledging(true);
+    await clock.run(target.server.print('three'));
+    assert.deepEqual(seen, [
+      'data 3 80800800',
+      'data 3 80800001',
+      'data 3 80800001',
+      'data 3 80800001',
+      'data 3 80800800',
+    ]);
+  });
+
+  void it('waits for a debugger for ever with an exception', async () => {
+    const { clock, target, seen, setAcknowledging } = withDebugger();
+    setAcknowledging(false);
+    target.breakNow();
+    await clock.advance(3_600_000);
+    assert.ok(seen.length > 1000);
+    assert.equal(target.orders.length, 0);
+  });
+
+  void it('hears nothing but break-ins while it runs', async () => {
+    const { clock, near, target, seen } = withDebugger();
+    const request = encodeManipulate(getVersion.request, { apiNumber: getVersion.number }, {});
+    near.write(encodeControlPacket(PacketType.Reset, 0));
+    near.write(encodeDataPacket(PacketType.StateManipulate, initialPacketId, request));
+    await clock.advance(100);
+    assert.deepEqual(seen, []);
+    assert.equal(target.served, 0);
+    near.write(Uint8Array.of(0x62));
+    await clock.advance(1);
+    assert.equal(seen[0], 'data 7 80800800');
+  });
+
+  void it('says a question again after a RESET, and refuses a second one', async () => {
+    const { clock, near, target, seen } = withDebugger();
+    const asked = assert.rejects(target.server.prompt('?', 4), VmkdError);
+    await clock.advance(1);
+    await assert.rejects(target.server.file({ kind: 'close', handle: 1n }), fails('internal'));
+    near.write(encodeControlPacket(PacketType.Reset, 0));
+    await clock.advance(1);
+    assert.deepEqual(seen, ['data 3 80800800', 'control 6 0', 'data 3 80800000']);
+    near.close();
+    await clock.run(asked);
+  });
+
+  void it('passes what it does not know to whoever serves the rest, whole', async () => {
+    const { clock, near, target } = withDebugger();
+    target.breakNow();
+    await clock.advance(1);
+    near.write(encodeControlPacket(PacketType.Reset, 0));
+    await clock.advance(1);
+    let request: Uint8Array | undefined;
+    target.server.serveRest((payload) => {
+      request = payload;
+      return Promise.resolve(payload.slice().fill(0x77, 16, 20));
+    });
+    const unknown = new Uint8Array(80).fill(0xab);
+    new DataView(unknown.buffer).setUint32(0, 0x3199, true);
+    near.write(encodeDataPacket(PacketType.StateManipulate, initialPacketId, unknown));
+    await clock.advance(1);
+    assert.deepEqual(request && [...request], [...unknown]);
+  });
+
+  void it('answers C0000001 where its handler fails, and says so', async () => {
+    const { clock, client, target } = withTarget();
+    const errors: string[] = [];
+    target.server.onError = ({ message }) => errors.push(message);
+    target.server.serve(readVirtualMemory, () => {
+      throw new Error('no such page');
+    });
+    await clock.run(client.attach(attach));
+    const { status } = await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 4 }));
+    assert.equal(status, 0xc0000001);
+    assert.deepEqual(errors, ['no such page']);
+  });
+
+  void it('cuts a reply to what a packet carries', async () => {
+    const { clock, client, target } = withTarget();
+    target.server.serve(readVirtualMemory, ({ count }) => ({
+      fields: { actual: count },
+      data: new Uint8Array(count),
+    }));
+    await clock.run(client.attach(attach));
+    const { data } = await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 5000 }));
+    assert.equal(data.length, 3944);
   });
 });
