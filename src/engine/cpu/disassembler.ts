@@ -135,7 +135,7 @@ class IcedDisassembler implements Disassembler {
   ): number {
     const instruction = this.#instruction;
     const { INVALID } = this.#iced.Code;
-    for (let at = 0; at < size; ) {
+    for (let at = 0; at < size;) {
       decoder.decodeOut(instruction);
       const code = instruction.code;
       let length = 1;
@@ -176,4 +176,6 @@ export function formatLine(line: InstructionLine, machine: CodeMachine): string 
 }
 
 const formatCodeAddress = (address: VirtualAddress, machine: CodeMachine): string =>
-  machine === 'x64' ? formatAddress(address) : formatAddress(signExtend32(Number(address & 0xffff_ffffn))).slice(9);
+  machine === 'x64'
+    ? formatAddress(address)
+    : formatAddress(signExtend32(Number(address & 0xffff_ffffn))).slice(9);
