@@ -2,7 +2,7 @@
 // tests, benches and the demo. Import this only after `bootstrap`, since esbuild is an npm package.
 
 import path from 'node:path';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { root } from './process.mjs';
 
@@ -20,18 +20,32 @@ const common = {
   },
 };
 
-/** Makes one shipped bundle. A `command` gets a first line that lets a shell run it, unless its source has one. */
+/** Files that npm packages read at run time from the folder of their code, which in a bundle is the bundle's. */
+const readBesideCode = { 'node_modules/iced-x86/iced_x86.js': ['iced_x86_bg.wasm'] };
+
+/** Makes one shipped bundle, with the files that its packages read beside it. A `command` gets a first line that lets a shell run it, unless its source has one. */
 export async function bundleProduct({ entry, outfile, command = false, external = [] }) {
   const sourceHasShebang = readFileSync(path.join(root, entry), 'utf8').startsWith('#!');
   const shebang = command && !sourceHasShebang ? '#!/usr/bin/env node\n' : '';
-  await build({
+  const { metafile } = await build({
     ...common,
     banner: { js: shebang + common.banner.js },
+    // CommonJS packages know it, ES modules do not.
+    define: { __dirname: 'import.meta.dirname' },
     entryPoints: [entry],
     outfile,
     external,
     legalComments: 'eof',
+    metafile: true,
   });
+  for (const input of Object.keys(metafile.inputs)) {
+    for (const file of readBesideCode[input] ?? []) {
+      copyFileSync(
+        path.join(root, path.dirname(input), file),
+        path.resolve(root, path.dirname(outfile), file),
+      );
+    }
+  }
 }
 
 /**
