@@ -264,6 +264,30 @@ function tests(): void {
         }));
     }
 
+    for (const [kind, code] of [
+      [1, 'c0000005'],
+      [2, 'c0000096'],
+      [3, '80000003'],
+    ] as const) {
+      test(`a user process that raises ${code} ends, and gives its memory back`, () =>
+        withMachine({ cmdline: 'nodebug' }, async (machine) => {
+          const available = async (): Promise<number> =>
+            figures(await machine.console.command('memory')).get('available') ?? 0;
+          const before = await available();
+          await machine.console.command(`userfault ${kind}`);
+          await machine.console.waitFor(
+            new RegExp(`^user exception ${code} at [0-9A-F]{16}: the process ends$`),
+          );
+          await askUntil(machine, 'processes', (answer) => !answer.includes('vmkuser.exe'));
+          await askUntil(
+            machine,
+            'memory',
+            (answer) => (figures(answer).get('available') ?? 0) > before + 10,
+          );
+          await assert.rejects(machine.console.command('user'), /no user process/);
+        }));
+    }
+
     test('a non-maskable interrupt that nobody in the kernel sent is a hardware failure', () =>
       withMachine({ cmdline: 'nodebug' }, async (machine) => {
         await machine.qmp('inject-nmi');

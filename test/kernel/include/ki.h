@@ -105,6 +105,7 @@ NTSTATUS PspCreateThread(PEPROCESS Process, KSTART_ROUTINE *Routine, PVOID Conte
 NTSTATUS PspCreateUserProcess(PCSTR ImageName, PEPROCESS *Process);
 VOID DECLSPEC_NORETURN PspExitThread(NTSTATUS Status);
 PEPROCESS PsGetCurrentProcess(VOID);
+NTSTATUS PspProvokeUserFault(ULONG Kind);
 extern ULONG PspUserSystemCalls;
 extern PEPROCESS PspUserProcess;
 

@@ -62,6 +62,7 @@ BOOLEAN MmAccessFault(PKTRAP_FRAME TrapFrame, KPROCESSOR_MODE PreviousMode, NTST
 
 /* User address spaces. The Mi* functions work on the current one. */
 ULONG64 MmCreateProcessAddressSpace(VOID);
+VOID MmDeleteProcessAddressSpace(ULONG64 DirectoryTableBase);
 BOOLEAN MiCommitUser(ULONG64 Address, ULONG64 Pages, ULONG64 Bits);
 BOOLEAN MiReserveUser(ULONG64 Address, ULONG64 Pages, ULONG64 SoftwareBits);
 

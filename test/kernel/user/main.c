@@ -21,6 +21,7 @@ typedef struct _USER_ROUND {
 int _fltused;
 USER_ROUND UserRounds[8];
 volatile ULONG64 UserCounter;
+__declspec(dllexport) volatile ULONG UserFault; /* set by the kernel's console */
 
 static DECLSPEC_NOINLINE ULONG Collatz(ULONG64 N)
 {
@@ -34,6 +35,15 @@ static DECLSPEC_NOINLINE ULONG GrowStack(ULONG Depth)
   volatile UCHAR Room[1024];
   Room[0] = (UCHAR)Depth;
   return Depth ? GrowStack(Depth - 1) + Room[0] : 0;
+}
+
+static DECLSPEC_NOINLINE VOID MakeFault(VOID)
+{
+  ULONG Kind = UserFault;
+  UserFault = 0;
+  if (Kind == 1) *(volatile ULONG *)0x10 = 0xDEAD;
+  if (Kind == 2) __asm__ volatile("hlt");
+  if (Kind == 3) __asm__ volatile("int3");
 }
 
 static DECLSPEC_NOINLINE VOID UserRound(ULONG64 Number)
@@ -57,6 +67,7 @@ VOID UserStart(PPEB Peb, ULONG Processors)
   GrowStack(20);
   for (ULONG64 Number = 0;; Number++) {
     UserRound(Number);
+    MakeFault();
     NtYieldExecution();
     NtDelayExecution(FALSE, &Interval);
   }

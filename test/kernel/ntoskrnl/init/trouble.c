@@ -183,6 +183,11 @@ COMMAND(Demo)
   return TRUE;
 }
 
+COMMAND(UserFault)
+{
+  return ConsoleStatus(PspProvokeUserFault((ULONG)ConsoleNumber(&Arguments, 1)), Answer, Size, "asked for");
+}
+
 COMMAND(Paged)
 {
   ULONG (*Function)(ULONG) = (ULONG(*)(ULONG))DemoExport("VmkDemoPaged");
@@ -224,6 +229,7 @@ const CONSOLE_COMMAND TroubleCommands[] = {
     {"touch", "touch: writes vmkdemo!VmkDemoWatched once", Touch},
     {"demo", "demo: vmkdemo's counters, asked by device control", Demo},
     {"paged", "paged [N]: calls vmkdemo!VmkDemoPaged, in a pageable section", Paged},
+    {"userfault", "userfault [1|2|3]: ring 3 writes to address 10, executes hlt, breaks", UserFault},
     {"trim", "trim [DRIVER]: pages a driver's PAGE sections out", Trim},
     {NULL, NULL, NULL},
 };

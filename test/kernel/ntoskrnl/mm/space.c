@@ -15,6 +15,27 @@ ULONG64 MmCreateProcessAddressSpace(VOID)
   return Page << PAGE_SHIFT;
 }
 
+/* Everything below one table of the user half: pages (but not the shared page, which is the kernel's), then tables. */
+static VOID FreeLevel(ULONG64 Table, ULONG Level, ULONG Entries)
+{
+  PULONG64 Entry = MiPhysicalWindow(Table);
+  ULONG64 Shared = (ULONG64)MmGetPhysicalAddress(SharedUserData).QuadPart;
+  for (ULONG I = 0; I < Entries; I++) {
+    ULONG64 Page = Entry[I] & PTE_PFN_MASK;
+    if (!(Entry[I] & PTE_PRESENT) || Page == Shared) continue;
+    if (Level > 0) FreeLevel(Page, Level - 1, 512);
+    Entry[I] = 0;
+    MiFreePages(Page >> PAGE_SHIFT, 1);
+  }
+}
+
+/* No processor has it loaded: its last thread is gone. */
+VOID MmDeleteProcessAddressSpace(ULONG64 DirectoryTableBase)
+{
+  FreeLevel(DirectoryTableBase, 3, 256);
+  MiFreePages(DirectoryTableBase >> PAGE_SHIFT, 1);
+}
+
 BOOLEAN MiCommitUser(ULONG64 Address, ULONG64 Pages, ULONG64 Bits)
 {
   for (ULONG64 I = 0; I < Pages; I++) {

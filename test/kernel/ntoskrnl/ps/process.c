@@ -147,6 +147,16 @@ VOID PspExitThread(NTSTATUS Status)
   __builtin_unreachable();
 }
 
+/* The address space of a process without threads; the object stays, as on NT while somebody refers to it. */
+static VOID ReleaseProcess(PEPROCESS Process)
+{
+  ULONG64 Cr3 = Process->Pcb.DirectoryTableBase;
+  if (Process->ActiveThreads || Cr3 == PsInitialSystemProcess->Pcb.DirectoryTableBase) return;
+  Process->Pcb.DirectoryTableBase = PsInitialSystemProcess->Pcb.DirectoryTableBase;
+  Process->Peb = NULL;
+  MmDeleteProcessAddressSpace(Cr3);
+}
+
 VOID PspReaper(PVOID Context)
 {
   UNREFERENCED_PARAMETER(Context);
@@ -159,6 +169,7 @@ VOID PspReaper(PVOID Context)
         Thread = (PETHREAD)CONTAINING_RECORD(RemoveHeadList(&PspReaperListHead), KTHREAD, WaitListEntry);
       KiUnlockDispatcher(Enabled);
       if (!Thread) break;
+      ReleaseProcess(CONTAINING_RECORD(Thread->Tcb.Process, EPROCESS, Pcb));
       MmDeleteKernelStack(Thread->Tcb.StackBase);
       ObDereferenceObject(Thread);
     }

@@ -151,3 +151,17 @@ NTSTATUS PspCreateUserProcess(PCSTR ImageName, PEPROCESS *Result)
   *Result = Process;
   return PspCreateThread(Process, UserThreadStartup, Start, ImageName, ~0ull, NULL);
 }
+
+/* Has the program do something wrong in ring 3: it looks at this variable of its own in every round. */
+NTSTATUS PspProvokeUserFault(ULONG Kind)
+{
+  if (!PspUserProcess || !PspUserProcess->ActiveThreads) return STATUS_OBJECT_NAME_NOT_FOUND;
+  KeAttachProcess(&PspUserProcess->Pcb);
+  PE_VIEW View = {PspUserProcess->SectionBaseAddress, MAXULONG, (ULONG64)PspUserProcess->SectionBaseAddress};
+  PIMAGE_NT_HEADERS Nt = PeHeadersOfImage(View.Memory, View.Size);
+  View.Size = Nt ? Nt->OptionalHeader.SizeOfImage : 0;
+  volatile ULONG *Fault = Nt ? (volatile ULONG *)PeFindExport(&View, "UserFault") : NULL;
+  if (Fault) *Fault = Kind;
+  KeDetachProcess();
+  return Fault ? STATUS_SUCCESS : STATUS_ENTRYPOINT_NOT_FOUND;
+}
