@@ -178,27 +178,29 @@ void describe('breakpoints', () => {
 });
 
 void describe('stepping', () => {
-  void it('goes through calls and returns, one instruction at a time', async () => {
+  void it('goes into calls and comes back from them, one instruction at a time', async () => {
     const { target } = attached;
-    const [work] = await lookUp('vmkdemo.sys!VmkDemoWork');
-    await target.breakpoints.set(work!);
+    const [fibonacci] = await lookUp('vmkdemo.sys!VmkDemoFibonacci');
+    await target.breakpoints.set(fibonacci!);
     await run();
     let last = target.stopped.change.programCounter;
-    let calls = 0;
-    const { rsp } = await target.registers.context();
-    for (let i = 0; i < 200; i++) {
+    const returns: bigint[] = [];
+    let cameBack = 0;
+    for (let i = 0; i < 200 && cameBack < 3; i++) {
       const opcode = target.report.instructionStream[0];
       const { programCounter } = await target.step(limit);
-      assert.notEqual(programCounter, last);
+      const { rsp } = await target.registers.context();
       if (opcode === 0xe8) {
-        calls++;
-        const { rsp: inside } = await target.registers.context();
-        assert.equal(await readNumber(target, inside as never), last + 5n);
+        assert.equal(programCounter, fibonacci);
+        returns.push(last + 5n);
+        assert.equal(await readNumber(target, rsp as never), last + 5n);
+      } else if (opcode === 0xc3 && returns.length > 0) {
+        assert.equal(programCounter, returns.pop());
+        cameBack++;
       }
       last = programCounter;
     }
-    assert.ok(calls > 0);
-    assert.ok((await target.registers.context()).rsp <= rsp + 0x100n);
+    assert.equal(cameBack, 3);
   });
 });
 
