@@ -1,8 +1,8 @@
 /**
  * A virtual machine that runs the demo kernel: QEMU with file-backed RAM, KD on COM1, the console on COM2, QMP.
  *
- *   await using is not needed: machine.stop() in a finally, and a hook at the exit of this process, end QEMU and
- *   remove what it left. If this process is killed, QEMU is killed by the system with it (setpriv --pdeathsig).
+ *   machine.stop() in a finally, and failing that a hook at the exit of this process, end QEMU and remove what it
+ *   left. If this process is killed, the system kills QEMU with it (setpriv --pdeathsig).
  *
  * Invariants: everything lives in folders of the machine's own; every wait has a limit; an error carries what QEMU
  * and the kernel last said. Node built-ins only.
