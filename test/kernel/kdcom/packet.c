@@ -175,6 +175,16 @@ static VOID GiveUpDebugger(PKD_CONTEXT KdContext)
   RemotePacketId = INITIAL_PACKET_ID;
 }
 
+/*
+ * The kinds that a debugger may send.  No checksum covers the header: another number here is a spoilt packet,
+ * which must not be acknowledged, or its sender would wait for ever for what was thrown away.
+ */
+static BOOLEAN MayArrive(USHORT PacketType)
+{
+  return PacketType == PACKET_TYPE_KD_STATE_MANIPULATE || PacketType == PACKET_TYPE_KD_DEBUG_IO ||
+         PacketType == PACKET_TYPE_KD_CONTROL_REQUEST || PacketType == PACKET_TYPE_KD_FILE_IO;
+}
+
 static KDSTATUS PollBreakIn(VOID)
 {
   UCHAR Byte;
@@ -234,7 +244,8 @@ KDSTATUS KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING Messag
     }
 
     Wanted = !AwaitingAck && Packet.PacketType == PacketType;
-    if (!ReceivePayload(&Packet, Wanted, MessageHeader, MessageData, DataLength)) {
+    if (!MayArrive(Packet.PacketType) ||
+        !ReceivePayload(&Packet, Wanted, MessageHeader, MessageData, DataLength)) {
       SendControlPacket(PACKET_TYPE_KD_RESEND, 0);
       continue;
     }

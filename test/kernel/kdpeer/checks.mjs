@@ -6,13 +6,40 @@ export const FAILED = 0xc0000001;
 const u64 = (bytes, at = 0) => bytes.readBigUInt64LE(at);
 
 export const read = (peer, address, count, options) =>
-  peer.request(0x3130, [[16, 8, address], [24, 4, count]], undefined, options);
+  peer.request(
+    0x3130,
+    [
+      [16, 8, address],
+      [24, 4, count],
+    ],
+    undefined,
+    options,
+  );
 export const write = (peer, address, data) =>
-  peer.request(0x3131, [[16, 8, address], [24, 4, data.length]], data);
+  peer.request(
+    0x3131,
+    [
+      [16, 8, address],
+      [24, 4, data.length],
+    ],
+    data,
+  );
 export const physical = (peer, address, count, caching = 0) =>
-  peer.request(0x313d, [[16, 8, address], [24, 4, count], [28, 4, caching]]);
+  peer.request(0x313d, [
+    [16, 8, address],
+    [24, 4, count],
+    [28, 4, caching],
+  ]);
 export const control = (peer, base, count, cpu = 0) =>
-  peer.request(0x3137, [[16, 8, base], [24, 4, count]], undefined, { cpu });
+  peer.request(
+    0x3137,
+    [
+      [16, 8, base],
+      [24, 4, count],
+    ],
+    undefined,
+    { cpu },
+  );
 export const context = (peer, cpu = 0) => peer.request(0x3132, [], undefined, { cpu });
 export const setBreakpoint = async (peer, address) => {
   const reply = await peer.request(0x3134, [[16, 8, address]]);
@@ -21,7 +48,18 @@ export const setBreakpoint = async (peer, address) => {
 export const clearBreakpoint = async (peer, handle) =>
   (await peer.request(0x3135, [[16, 4, handle]])).status === 0;
 export const go = (peer, { trace = 0, dr7 = 0x400n, status = 0x10002 } = {}) =>
-  peer.request(0x313c, [[16, 4, status], [20, 4, trace], [24, 8, dr7], [32, 8, 1], [40, 8, 0]], undefined, { reply: false });
+  peer.request(
+    0x313c,
+    [
+      [16, 4, status],
+      [20, 4, trace],
+      [24, 8, dr7],
+      [32, 8, 1],
+      [40, 8, 0],
+    ],
+    undefined,
+    { reply: false },
+  );
 export const pointer = async (peer, address) => u64((await read(peer, address, 8)).data);
 
 /** Waits for a stop; module notices on the way are collected and continued, as a debugger does. */
@@ -35,7 +73,7 @@ export async function stop(peer, limit = 10000, { notices = [], continueNotices 
 }
 
 /** A stop at a hard-coded int3 repeats for ever unless RIP is moved over it. */
-async function skipInt3(peer, state) {
+export async function skipInt3(peer, state) {
   if ((await read(peer, state.pc, 1)).data[0] !== 0xcc) return;
   const whole = (await context(peer, state.cpu)).data;
   whole.writeBigUInt64LE(state.pc + 1n, 0xf8);
@@ -52,14 +90,21 @@ export async function memory(t, peer, target) {
   t.is('the kernel header begins with MZ', header.data.toString('latin1', 0, 2), 'MZ');
   t.is('ActualBytesRead is the length', header.head.readUInt32LE(28), 0x40);
   const long = await read(peer, target.base, 100000);
-  t.is('a read is clamped to 3944 bytes', [long.status, long.head.readUInt32LE(28), long.data.length], [0, 3944, 3944]);
+  t.is(
+    'a read is clamped to 3944 bytes',
+    [long.status, long.head.readUInt32LE(28), long.data.length],
+    [0, 3944, 3944],
+  );
   const none = await read(peer, 0x10n, 8);
   t.is('an address that is not there: C0000001, no bytes', [none.status, none.data.length], [FAILED, 0]);
   let edge = (target.base & ~0xfffn) + 0x1000n;
   for (let i = 0; i < 4096 && (await read(peer, edge, 1)).status === 0; i++) edge += 0x1000n;
   const partial = await read(peer, edge - 24n, 64);
-  t.is('a read into a hole: C0000001 and the bytes before it',
-    [partial.status, partial.head.readUInt32LE(28), partial.data.length], [FAILED, 24, 24]);
+  t.is(
+    'a read into a hole: C0000001 and the bytes before it',
+    [partial.status, partial.head.readUInt32LE(28), partial.data.length],
+    [FAILED, 24, 24],
+  );
   const odd = await read(peer, target.base + 3n, 13);
   t.is('odd addresses and lengths', odd.data.equals(header.data.subarray(3, 16)), true);
 
@@ -73,20 +118,68 @@ export async function memory(t, peer, target) {
   t.is('a read-only page of code is written', (await read(peer, target.base + 2n, 1)).data[0], 0x77);
   await write(peer, target.base + 2n, header.data.subarray(2, 3));
 
-  const find = await peer.request(0x3156, [[16, 8, buffer], [24, 8, 4096], [32, 4, 3]], Buffer.from([9, 10, 11]));
+  const find = await peer.request(
+    0x3156,
+    [
+      [16, 8, buffer],
+      [24, 8, 4096],
+      [32, 4, 3],
+    ],
+    Buffer.from([9, 10, 11]),
+  );
   t.is('SearchMemory finds', [find.status, u64(find.head, 16)], [0, buffer + 1n + 9n]);
-  const lost = await peer.request(0x3156, [[16, 8, target.base], [24, 8, 64], [32, 4, 4]], Buffer.from('nope'));
+  const lost = await peer.request(
+    0x3156,
+    [
+      [16, 8, target.base],
+      [24, 8, 64],
+      [32, 4, 4],
+    ],
+    Buffer.from('nope'),
+  );
   t.is('SearchMemory that finds nothing: 8000001A', lost.status, 0x8000001a);
-  const hole = await peer.request(0x3156, [[16, 8, edge - 0x2000n], [24, 8, 0x4000], [32, 4, 8]], Buffer.from('\x01nowhere'));
+  const hole = await peer.request(
+    0x3156,
+    [
+      [16, 8, edge - 0x2000n],
+      [24, 8, 0x4000],
+      [32, 4, 8],
+    ],
+    Buffer.from('\x01nowhere'),
+  );
   t.is('SearchMemory steps over holes', hole.status, 0x8000001a);
   const fill = await peer.request(
-    0x315b, [[16, 8, buffer], [24, 4, 10], [28, 2, 1], [30, 2, 3]], Buffer.from('abc'));
+    0x315b,
+    [
+      [16, 8, buffer],
+      [24, 4, 10],
+      [28, 2, 1],
+      [30, 2, 3],
+    ],
+    Buffer.from('abc'),
+  );
   t.is('FillMemory counts', [fill.status, fill.head.readUInt32LE(24)], [0, 10]);
   t.is('FillMemory repeats its pattern', (await read(peer, buffer, 10)).data.toString(), 'abcabcabca');
-  const query = await peer.request(0x315c, [[16, 8, buffer], [24, 8, 0], [32, 4, 0]]);
-  t.is('QueryMemory: kernel space, all allowed', [query.status, query.head.readUInt32LE(32), query.head.readUInt32LE(36)], [0, 2, 7]);
-  t.is('QueryMemory of another space: C000000D',
-    (await peer.request(0x315c, [[16, 8, buffer], [32, 4, 1]])).status, 0xc000000d);
+  const query = await peer.request(0x315c, [
+    [16, 8, buffer],
+    [24, 8, 0],
+    [32, 4, 0],
+  ]);
+  t.is(
+    'QueryMemory: kernel space, all allowed',
+    [query.status, query.head.readUInt32LE(32), query.head.readUInt32LE(36)],
+    [0, 2, 7],
+  );
+  t.is(
+    'QueryMemory of another space: C000000D',
+    (
+      await peer.request(0x315c, [
+        [16, 8, buffer],
+        [32, 4, 1],
+      ])
+    ).status,
+    0xc000000d,
+  );
   t.is('CheckLowMemory answers', (await peer.request(0x3159)).status, 0);
   await write(peer, buffer, before);
 
@@ -104,22 +197,54 @@ export async function memory(t, peer, target) {
     table = entry & 0x000ffffffffff000n;
   }
   for (const caching of [0, 1, 2, 3]) {
-    t.is(`physical memory, cache flag ${caching}, is what the page tables say`,
-      (await physical(peer, frame, 64, caching)).data.equals(before.subarray(0, 64)), true);
+    t.is(
+      `physical memory, cache flag ${caching}, is what the page tables say`,
+      (await physical(peer, frame, 64, caching)).data.equals(before.subarray(0, 64)),
+      true,
+    );
   }
-  const spoil = await peer.request(0x313e, [[16, 8, frame], [24, 4, 4], [28, 4, 0]], Buffer.from('PHYS'));
+  const spoil = await peer.request(
+    0x313e,
+    [
+      [16, 8, frame],
+      [24, 4, 4],
+      [28, 4, 0],
+    ],
+    Buffer.from('PHYS'),
+  );
   t.is('WritePhysicalMemory', [spoil.status, (await read(peer, buffer, 4)).data.toString()], [0, 'PHYS']);
-  const fillPhysical = await peer.request(0x315b, [[16, 8, frame], [24, 4, 4], [28, 2, 2], [30, 2, 1]], Buffer.from('z'));
-  t.is('FillMemory, physical', [fillPhysical.status, (await read(peer, buffer, 4)).data.toString()], [0, 'zzzz']);
+  const fillPhysical = await peer.request(
+    0x315b,
+    [
+      [16, 8, frame],
+      [24, 4, 4],
+      [28, 2, 2],
+      [30, 2, 1],
+    ],
+    Buffer.from('z'),
+  );
+  t.is(
+    'FillMemory, physical',
+    [fillPhysical.status, (await read(peer, buffer, 4)).data.toString()],
+    [0, 'zzzz'],
+  );
   await write(peer, buffer, before);
-  t.is('physical memory beyond the machine: C0000001', (await physical(peer, 0xfffffffffffff000n, 8)).status, FAILED);
+  t.is(
+    'physical memory beyond the machine: C0000001',
+    (await physical(peer, 0xfffffffffffff000n, 8)).status,
+    FAILED,
+  );
 }
 
 export async function registers(t, peer, target) {
   await peer.reset(); // a fresh report: contexts are not "sent" yet
   target.state = await stop(peer);
   const old = Buffer.alloc(1232);
-  t.is('SetContext without GetContext: C0000001', (await peer.request(0x3133, [[16, 4, 0]], old)).status, FAILED);
+  t.is(
+    'SetContext without GetContext: C0000001',
+    (await peer.request(0x3133, [[16, 4, 0]], old)).status,
+    FAILED,
+  );
   for (let cpu = 0; cpu < target.cpus; cpu++) {
     const whole = await context(peer, cpu);
     t.is(`cpu ${cpu}: GetContext has 1232 bytes`, [whole.status, whole.data.length], [0, 1232]);
@@ -127,20 +252,51 @@ export async function registers(t, peer, target) {
     t.is(`cpu ${cpu}: RIP is in the kernel half`, rip > 0xffff800000000000n, true);
     if (cpu === target.state.cpu) t.is('RIP is the reported ProgramCounter', rip, target.state.pc);
     const halves = [];
-    for (const [offset, count] of [[0, 0x200], [0x200, 0x400]]) {
-      const part = await peer.request(0x315f, [[16, 4, offset], [20, 4, count]], undefined, { cpu });
+    for (const [offset, count] of [
+      [0, 0x200],
+      [0x200, 0x400],
+    ]) {
+      const part = await peer.request(
+        0x315f,
+        [
+          [16, 4, offset],
+          [20, 4, count],
+        ],
+        undefined,
+        { cpu },
+      );
       halves.push(part.data);
-      t.is(`cpu ${cpu}: GetContextEx at ${offset}`, part.head.readUInt32LE(24), Math.min(count, 1232 - offset));
+      t.is(
+        `cpu ${cpu}: GetContextEx at ${offset}`,
+        part.head.readUInt32LE(24),
+        Math.min(count, 1232 - offset),
+      );
     }
     t.is(`cpu ${cpu}: GetContextEx agrees`, Buffer.concat(halves).equals(whole.data), true);
 
     const changed = Buffer.from(whole.data);
     changed.writeBigUInt64LE(0x1122334455667788n, 0xf0); // R15
-    t.is(`cpu ${cpu}: SetContext`, (await peer.request(0x3133, [[16, 4, 0x58c]], changed, { cpu })).status, 0);
+    t.is(
+      `cpu ${cpu}: SetContext`,
+      (await peer.request(0x3133, [[16, 4, 0x58c]], changed, { cpu })).status,
+      0,
+    );
     t.is(`cpu ${cpu}: SetContext took`, u64((await context(peer, cpu)).data, 0xf0), 0x1122334455667788n);
-    for (const [offset, count] of [[0, 512], [512, 512], [1024, 208]]) {
-      const part = await peer.request(0x3160, [[16, 4, offset], [20, 4, count], [24, 4, 1232]],
-        whole.data.subarray(offset, offset + count), { cpu });
+    for (const [offset, count] of [
+      [0, 512],
+      [512, 512],
+      [1024, 208],
+    ]) {
+      const part = await peer.request(
+        0x3160,
+        [
+          [16, 4, offset],
+          [20, 4, count],
+          [24, 4, 1232],
+        ],
+        whole.data.subarray(offset, offset + count),
+        { cpu },
+      );
       t.is(`cpu ${cpu}: SetContextEx at ${offset}`, [part.status, part.head.readUInt32LE(24)], [0, count]);
       const committed = u64((await context(peer, cpu)).data, 0xf0) === u64(whole.data, 0xf0);
       t.is(`cpu ${cpu}: committed only when complete`, committed, offset === 1024);
@@ -152,27 +308,73 @@ export async function registers(t, peer, target) {
     t.is(`cpu ${cpu}: KPRCB lies in KPCR`, prcb - pcr, 0x180n);
     t.is(`cpu ${cpu}: KPCR.Self`, await pointer(peer, pcr + 0x18n), pcr);
     t.is(`cpu ${cpu}: KPRCB.CurrentThread`, await pointer(peer, prcb + 8n), thread);
-    t.is(`cpu ${cpu}: KiProcessorBlock`, await pointer(peer, target.kdbg.processorBlock + BigInt(cpu * 8)), prcb);
+    t.is(
+      `cpu ${cpu}: KiProcessorBlock`,
+      await pointer(peer, target.kdbg.processorBlock + BigInt(cpu * 8)),
+      prcb,
+    );
     const special = await control(peer, 2, 0xe0, cpu);
     t.is(`cpu ${cpu}: special registers, 0xE0 asked and given`, special.data.length, 0xe0);
     t.is(`cpu ${cpu}: paging is on in CR0`, special.data.readUInt32LE(0) >>> 31, 1);
     const dr = Buffer.from(special.data);
     dr.writeBigUInt64LE(0xffff800012345678n, 0x20);
-    t.is(`cpu ${cpu}: WriteControlSpace 2`,
-      (await peer.request(0x3138, [[16, 8, 2], [24, 4, dr.length]], dr, { cpu })).head.readUInt32LE(28), 0xe0);
-    t.is(`cpu ${cpu}: KernelDr0 took`, u64((await control(peer, 2, 0x28, cpu)).data, 0x20), 0xffff800012345678n);
-    await peer.request(0x3138, [[16, 8, 2], [24, 4, 0xe0]], special.data, { cpu });
+    t.is(
+      `cpu ${cpu}: WriteControlSpace 2`,
+      (
+        await peer.request(
+          0x3138,
+          [
+            [16, 8, 2],
+            [24, 4, dr.length],
+          ],
+          dr,
+          { cpu },
+        )
+      ).head.readUInt32LE(28),
+      0xe0,
+    );
+    t.is(
+      `cpu ${cpu}: KernelDr0 took`,
+      u64((await control(peer, 2, 0x28, cpu)).data, 0x20),
+      0xffff800012345678n,
+    );
+    await peer.request(
+      0x3138,
+      [
+        [16, 8, 2],
+        [24, 4, 0xe0],
+      ],
+      special.data,
+      { cpu },
+    );
   }
   t.is('control space 4: C0000001', (await control(peer, 4, 8)).status, FAILED);
-  t.is('write to control space 0: C0000001',
-    (await peer.request(0x3138, [[16, 8, 0], [24, 4, 8]], Buffer.alloc(8))).status, FAILED);
+  t.is(
+    'write to control space 0: C0000001',
+    (
+      await peer.request(
+        0x3138,
+        [
+          [16, 8, 0],
+          [24, 4, 8],
+        ],
+        Buffer.alloc(8),
+      )
+    ).status,
+    FAILED,
+  );
   t.is('a processor that does not exist: C0000001', (await context(peer, 32)).status, FAILED);
 }
 
 export async function processor(t, peer) {
-  const msr = (index, lo, hi) => lo === undefined
-    ? peer.request(0x3152, [[16, 4, index]])
-    : peer.request(0x3153, [[16, 4, index], [20, 4, lo], [24, 4, hi]]);
+  const msr = (index, lo, hi) =>
+    lo === undefined
+      ? peer.request(0x3152, [[16, 4, index]])
+      : peer.request(0x3153, [
+          [16, 4, index],
+          [20, 4, lo],
+          [24, 4, hi],
+        ]);
   const efer = await msr(0xc0000080);
   t.is('EFER: long mode is active', [efer.status, (efer.head.readUInt32LE(20) & 0x400) !== 0], [0, true]);
   // QEMU's TCG lets every MSR be read; a reserved bit of IA32_PKRS is one of the few things that it refuses.
@@ -182,41 +384,120 @@ export async function processor(t, peer) {
   t.is('took', (await msr(0xc0000083)).head.readUInt32LE(20), 0x1234);
   await msr(0xc0000083, star.head.readUInt32LE(20), star.head.readUInt32LE(24));
 
-  const input = (port, size) => peer.request(0x3139, [[16, 8, port], [24, 4, size]]);
-  const output = (port, size, value) => peer.request(0x313a, [[16, 8, port], [24, 4, size], [28, 4, value]]);
+  const input = (port, size) =>
+    peer.request(0x3139, [
+      [16, 8, port],
+      [24, 4, size],
+    ]);
+  const output = (port, size, value) =>
+    peer.request(0x313a, [
+      [16, 8, port],
+      [24, 4, size],
+      [28, 4, value],
+    ]);
   t.is('WriteIoSpace: the scratch register of COM2', (await output(0x2ff, 1, 0x5c)).status, 0);
   t.is('ReadIoSpace', (await input(0x2ff, 1)).head[28], 0x5c);
-  t.is('32-bit ports: the PCI address', [(await output(0xcf8, 4, 0x80000000)).status,
-    (await input(0xcfc, 4)).head.readUInt32LE(28) & 0xffff], [0, 0x8086]);
+  t.is(
+    '32-bit ports: the PCI address',
+    [(await output(0xcf8, 4, 0x80000000)).status, (await input(0xcfc, 4)).head.readUInt32LE(28) & 0xffff],
+    [0, 0x8086],
+  );
   t.is('16-bit ports', (await input(0xcfc, 2)).head.readUInt16LE(28), 0x8086);
   t.is('a misaligned port: 80000002', (await input(0xcfd, 4)).status, 0x80000002);
   t.is('a size of 3: C000000D', (await input(0xcfc, 3)).status, 0xc000000d);
-  const extended = await peer.request(0x3144, [[16, 4, 1], [20, 4, 1], [24, 4, 0], [28, 4, 1], [32, 8, 0x2ff]]);
+  const extended = await peer.request(0x3144, [
+    [16, 4, 1],
+    [20, 4, 1],
+    [24, 4, 0],
+    [28, 4, 1],
+    [32, 8, 0x2ff],
+  ]);
   t.is('ReadIoSpaceExtended', [extended.status, extended.head[40]], [0, 0x5c]);
-  t.is('WriteIoSpaceExtended', (await peer.request(0x3145,
-    [[16, 4, 1], [20, 4, 1], [24, 4, 0], [28, 4, 1], [32, 8, 0x2ff], [40, 4, 0x5d]])).status, 0);
+  t.is(
+    'WriteIoSpaceExtended',
+    (
+      await peer.request(0x3145, [
+        [16, 4, 1],
+        [20, 4, 1],
+        [24, 4, 0],
+        [28, 4, 1],
+        [32, 8, 0x2ff],
+        [40, 4, 0x5d],
+      ])
+    ).status,
+    0,
+  );
   t.is('took', (await input(0x2ff, 1)).head[28], 0x5d);
-  const bus = await peer.request(0x3157, [[16, 4, 4], [20, 4, 0], [24, 4, 0], [28, 4, 0], [32, 4, 64]]);
-  t.is('GetBusData: the host bridge', [bus.status, bus.head.readUInt32LE(32), bus.data.readUInt32LE(0)],
-    [0, 64, 0x12378086]);
-  const line = await peer.request(0x3157, [[16, 4, 4], [20, 4, 0], [24, 4, 1], [28, 4, 0x3c], [32, 4, 1]]);
-  t.is('SetBusData: an interrupt line', (await peer.request(0x3158,
-    [[16, 4, 4], [20, 4, 0], [24, 4, 1], [28, 4, 0x3c], [32, 4, 1]], line.data)).status, 0);
-  t.is('GetBusData of another bus kind: C0000001', (await peer.request(0x3157, [[16, 4, 1], [32, 4, 4]])).status, FAILED);
+  const bus = await peer.request(0x3157, [
+    [16, 4, 4],
+    [20, 4, 0],
+    [24, 4, 0],
+    [28, 4, 0],
+    [32, 4, 64],
+  ]);
+  t.is(
+    'GetBusData: the host bridge',
+    [bus.status, bus.head.readUInt32LE(32), bus.data.readUInt32LE(0)],
+    [0, 64, 0x12378086],
+  );
+  const line = await peer.request(0x3157, [
+    [16, 4, 4],
+    [20, 4, 0],
+    [24, 4, 1],
+    [28, 4, 0x3c],
+    [32, 4, 1],
+  ]);
+  t.is(
+    'SetBusData: an interrupt line',
+    (
+      await peer.request(
+        0x3158,
+        [
+          [16, 4, 4],
+          [20, 4, 0],
+          [24, 4, 1],
+          [28, 4, 0x3c],
+          [32, 4, 1],
+        ],
+        line.data,
+      )
+    ).status,
+    0,
+  );
+  t.is(
+    'GetBusData of another bus kind: C0000001',
+    (
+      await peer.request(0x3157, [
+        [16, 4, 1],
+        [32, 4, 4],
+      ])
+    ).status,
+    FAILED,
+  );
 }
 
 export async function refused(t, peer) {
-  for (const api of [0x313f, 0x3140, 0x3142, 0x3143, 0x3147, 0x3148, 0x3151, 0x3154, 0x315d, 0x315e, 0x3161, 0x9999]) {
+  for (const api of [
+    0x313f, 0x3140, 0x3142, 0x3143, 0x3147, 0x3148, 0x3151, 0x3154, 0x315d, 0x315e, 0x3161, 0x9999,
+  ]) {
     const reply = await peer.request(api);
     const echoed = Buffer.from(peer.lastRequest);
     echoed.writeUInt32LE(FAILED, 8);
-    t.is(`api ${api.toString(16)}: the 56 bytes come back with C0000001`, [reply.head.equals(echoed), reply.data.length], [true, 0]);
+    t.is(
+      `api ${api.toString(16)}: the 56 bytes come back with C0000001`,
+      [reply.head.equals(echoed), reply.data.length],
+      [true, 0],
+    );
   }
   await peer.request(0x3141, [], undefined, { reply: false });
   await peer.request(0x315a, [], undefined, { reply: false });
   const version = await peer.request(0x3146, [], undefined, { cpu: 0xffff });
   t.is('after two silent ones GetVersion is next', version.status, 0);
-  t.is('unused fields are echoed', [version.head.readUInt16LE(6), version.head.readUInt32LE(12)], [0xffff, 0xcdcdcdcd]);
+  t.is(
+    'unused fields are echoed',
+    [version.head.readUInt16LE(6), version.head.readUInt32LE(12)],
+    [0xffff, 0xcdcdcdcd],
+  );
 }
 
 export async function breakpoints(t, peer, target) {
@@ -244,11 +525,19 @@ export async function breakpoints(t, peer, target) {
   const here = await setBreakpoint(peer, target.state.pc);
   await peer.request(0x3150, [], undefined, { cpu: 1 - target.state.cpu, reply: false });
   const other = await stop(peer);
-  t.is('SwitchProcessor: 80000007 from the other one', [other.code, other.cpu], [0x80000007, 1 - target.state.cpu]);
+  t.is(
+    'SwitchProcessor: 80000007 from the other one',
+    [other.code, other.cpu],
+    [0x80000007, 1 - target.state.cpu],
+  );
   await peer.request(0x3150, [], undefined, { cpu: target.state.cpu, reply: false });
   target.state = await stop(peer);
   t.is('and back', target.state.cpu, 1 - other.cpu);
-  t.is('a report deletes breakpoints in its 16 bytes', [await clearBreakpoint(peer, near), await clearBreakpoint(peer, here)], [false, false]);
+  t.is(
+    'a report deletes breakpoints in its 16 bytes',
+    [await clearBreakpoint(peer, near), await clearBreakpoint(peer, here)],
+    [false, false],
+  );
   t.is('and not the next one', await clearBreakpoint(peer, far), true);
   const original = (await read(peer, target.state.pc, target.state.streamLength)).data;
   t.is('the stream shows the original bytes', target.state.stream.equals(original), true);

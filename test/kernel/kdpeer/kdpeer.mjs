@@ -15,11 +15,25 @@ import { Peer } from './wire.mjs';
 
 // In this order: the last ones end the machine.
 const SECTIONS = {
-  memory: checks.memory, registers: checks.registers, processor: checks.processor, refused: checks.refused,
-  breakpoints: checks.breakpoints, handshake: checks.handshake, run: live.run, print: live.print,
-  modules: live.modulesComeAndGo, files: live.files, exceptions: live.exceptions, user: live.user,
-  bugcheck: live.bugcheck, reboot: live.reboot, 'cause-bugcheck': live.causeBugCheck,
-  'reboot-again': live.reboot, farewell: live.farewell,
+  memory: checks.memory,
+  registers: checks.registers,
+  processor: checks.processor,
+  refused: checks.refused,
+  breakpoints: checks.breakpoints,
+  handshake: checks.handshake,
+  run: live.run,
+  print: live.print,
+  modules: live.modulesComeAndGo,
+  files: live.files,
+  exceptions: live.exceptions,
+  user: live.user,
+  noise: live.noise,
+  soak: live.soak,
+  bugcheck: live.bugcheck,
+  reboot: live.reboot,
+  'cause-bugcheck': live.causeBugCheck,
+  'reboot-again': live.reboot,
+  farewell: live.farewell,
 };
 
 class Tally {
@@ -59,14 +73,24 @@ async function describe(peer, state) {
     base: version.readBigUInt64LE(32),
     modules: version.readBigUInt64LE(40),
     version: {
-      major: version.readUInt16LE(16), build: version.readUInt16LE(18), protocol: version[20], secondary: version[21],
-      flags: version.readUInt16LE(22), machine: version.readUInt16LE(24), packets: version[26], states: version[27],
+      major: version.readUInt16LE(16),
+      build: version.readUInt16LE(18),
+      protocol: version[20],
+      secondary: version[21],
+      flags: version.readUInt16LE(22),
+      machine: version.readUInt16LE(24),
+      packets: version[26],
+      states: version[27],
       apis: version[28],
     },
     kdbg: {
-      tag: kdbg.toString('latin1', 0x10, 0x14), size: kdbg.readUInt32LE(0x14), base: kdbg.readBigUInt64LE(0x18),
-      modules: kdbg.readBigUInt64LE(0x48), processes: kdbg.readBigUInt64LE(0x50),
-      processorBlock: kdbg.readBigUInt64LE(0x218), directory: kdbg.readUInt16LE(0x2ae),
+      tag: kdbg.toString('latin1', 0x10, 0x14),
+      size: kdbg.readUInt32LE(0x14),
+      base: kdbg.readBigUInt64LE(0x18),
+      modules: kdbg.readBigUInt64LE(0x48),
+      processes: kdbg.readBigUInt64LE(0x50),
+      processorBlock: kdbg.readBigUInt64LE(0x218),
+      directory: kdbg.readUInt16LE(0x2ae),
     },
     block: await checks.pointer(peer, list),
     scratch: kdbg.readBigUInt64LE(0x1e0), // the print buffer: kernel memory that nobody executes
@@ -76,7 +100,8 @@ async function describe(peer, state) {
 function parse(args) {
   const options = {};
   for (let arg = args.shift(); arg !== undefined; arg = args.shift()) {
-    if (!/^--(only|skip|images|late|kd|console)$/.test(arg) || args.length === 0) throw new Error(`what is ${arg}?`);
+    if (!/^--(only|skip|images|late|kd|console)$/.test(arg) || args.length === 0)
+      throw new Error(`what is ${arg}?`);
     options[arg.slice(2)] = args.shift();
   }
   return options;
@@ -94,9 +119,22 @@ async function main() {
     console.log(`attached: ${peer.seen.prints.length} prints, ${peer.seen.syncs} syncs`);
     await peer.reset();
     const target = await describe(peer, await checks.stop(peer));
-    t.is('version', target.version, { major: 0xf, build: 19041, protocol: 6, secondary: 2, flags: 7, machine: 0x8664, packets: 12, states: 3, apis: 0x31 });
-    t.is('KDBG', [target.kdbg.tag, target.kdbg.size, target.kdbg.base, target.kdbg.modules],
-      ['KDBG', 0x380, target.base, target.modules]);
+    t.is('version', target.version, {
+      major: 0xf,
+      build: 19041,
+      protocol: 6,
+      secondary: 2,
+      flags: 7,
+      machine: 0x8664,
+      packets: 12,
+      states: 3,
+      apis: 0x31,
+    });
+    t.is(
+      'KDBG',
+      [target.kdbg.tag, target.kdbg.size, target.kdbg.base, target.kdbg.modules],
+      ['KDBG', 0x380, target.base, target.modules],
+    );
     t.is('the report has 240 bytes', target.state.length, 240);
     if (machine.images) {
       const file = fs.readFileSync(path.join(machine.images, 'vmkondem.sys'));
@@ -105,7 +143,11 @@ async function main() {
       target.userImage = fs.readFileSync(path.join(machine.images, 'vmkuser.exe'));
     }
     for (const [name, section] of Object.entries(SECTIONS)) {
-      if ((options.only && !options.only.split(',').includes(name)) || options.skip?.split(',').includes(name)) continue;
+      if (
+        (options.only && !options.only.split(',').includes(name)) ||
+        options.skip?.split(',').includes(name)
+      )
+        continue;
       const started = Date.now();
       await section(t, peer, target, kernel);
       console.log(`${name}: ${t.passed} passed, ${t.failed} failed, ${Date.now() - started} ms`);

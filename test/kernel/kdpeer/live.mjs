@@ -16,7 +16,10 @@ export class Console {
     const console = new Console();
     console.#socket = net.connect(path);
     await new Promise((resolve, reject) => console.#socket.once('connect', resolve).once('error', reject));
-    console.#socket.on('data', (bytes) => { console.#text += bytes.toString('latin1'); console.#wake(); });
+    console.#socket.on('data', (bytes) => {
+      console.#text += bytes.toString('latin1');
+      console.#wake();
+    });
     console.#socket.on('error', () => undefined);
     return console;
   }
@@ -40,10 +43,14 @@ export class Console {
       const match = /^([=!] .*)\r?\n/m.exec(this.#text);
       if (match) return match[1].trimEnd();
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`the console did not answer in ${limit} ms: ${JSON.stringify(this.#text)}`);
+      if (left <= 0)
+        throw new Error(`the console did not answer in ${limit} ms: ${JSON.stringify(this.#text)}`);
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, left);
-        this.#wake = () => { clearTimeout(timer); resolve(); };
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
     }
   }
@@ -61,7 +68,11 @@ async function ansi(peer, address) {
 /** PsLoadedModuleList: name -> { base, size }. */
 export async function modules(peer, head) {
   const found = new Map();
-  for (let link = await pointer(peer, head), i = 0; link !== head && i < 64; link = await pointer(peer, link), i++) {
+  for (
+    let link = await pointer(peer, head), i = 0;
+    link !== head && i < 64;
+    link = await pointer(peer, link), i++
+  ) {
     const entry = (await read(peer, link, 0x68)).data;
     const name = (await read(peer, u64(entry, 0x60), entry.readUInt16LE(0x58))).data.toString('utf16le');
     found.set(name, { base: u64(entry, 0x30), size: entry.readUInt32LE(0x40) });
@@ -72,7 +83,9 @@ export async function modules(peer, head) {
 /** The export directory of the image at base: name -> address. */
 export async function exportsOf(peer, base) {
   const headers = base + BigInt((await read(peer, base + 0x3cn, 4)).data.readUInt32LE(0));
-  const directory = (await read(peer, base + BigInt((await read(peer, headers + 0x88n, 4)).data.readUInt32LE(0)), 40)).data;
+  const directory = (
+    await read(peer, base + BigInt((await read(peer, headers + 0x88n, 4)).data.readUInt32LE(0)), 40)
+  ).data;
   const at = (offset) => base + BigInt(directory.readUInt32LE(offset));
   const count = Math.min(directory.readUInt32LE(24), 512);
   const found = new Map();
@@ -99,7 +112,15 @@ async function watch(peer, target, address, dr7) {
     const special = (await checks.control(peer, 2, 0xe0, cpu)).data;
     special.writeBigUInt64LE(address, 0x20);
     special.writeBigUInt64LE(dr7, 0x48);
-    await peer.request(0x3138, [[16, 8, 2], [24, 4, special.length]], special, { cpu });
+    await peer.request(
+      0x3138,
+      [
+        [16, 8, 2],
+        [24, 4, special.length],
+      ],
+      special,
+      { cpu },
+    );
   }
 }
 
@@ -126,7 +147,11 @@ export async function run(t, peer, target, kernel) {
     const from = state.pc;
     await go(peer, { trace: 1 });
     state = await stop(peer);
-    t.is(`step ${step + 1}`, [state.code, state.pc !== from, (state.dr6 & 0x4000n) !== 0n], [0x80000004, true, true]);
+    t.is(
+      `step ${step + 1}`,
+      [state.code, state.pc !== from, (state.dr6 & 0x4000n) !== 0n],
+      [0x80000004, true, true],
+    );
   }
   t.is('steps stay near', state.pc - work < 0x400n, true);
 
@@ -163,8 +188,11 @@ export async function print(t, peer, target, kernel) {
   await resume(peer, target.state);
   const count = peer.seen.prints.length;
   t.is('300 prints', await kernel.ask('print 300', 20000), '= 300 printed');
-  t.is('all arrive, in order', peer.seen.prints.slice(count).filter((text) => /^demo print/.test(text)),
-    Array.from({ length: 300 }, (_, i) => `demo print ${i + 1} of 300\n`));
+  t.is(
+    'all arrive, in order',
+    peer.seen.prints.slice(count).filter((text) => /^demo print/.test(text)),
+    Array.from({ length: 300 }, (_, i) => `demo print ${i + 1} of 300\n`),
+  );
   peer.answers.prompt = (payload) => {
     const text = Buffer.from('yes, all of it');
     const answer = Buffer.from(payload.subarray(0, 16));
@@ -200,7 +228,11 @@ export async function print(t, peer, target, kernel) {
 async function notice(t, peer, kernel, command, unload) {
   kernel.tell(command);
   const state = await stop(peer, 10000, { continueNotices: false });
-  t.is(`${command}: a notice`, [state.kind, state.unload, /vmkondem\.sys$/.test(state.path)], ['symbols', unload, true]);
+  t.is(
+    `${command}: a notice`,
+    [state.kind, state.unload, /vmkondem\.sys$/.test(state.path)],
+    ['symbols', unload, true],
+  );
   return state;
 }
 
@@ -260,8 +292,11 @@ export async function files(t, peer, target, kernel) {
   await notice(t, peer, kernel, 'load', false);
   await go(peer);
   t.is('a driver from the debugger loads', await kernel.answer(), '= loaded');
-  t.is('kdfiles: create, reads, close', [asked[0], asked.at(-1), asked.filter((api) => api === 0x3431).length],
-    [0x3430, 0x3433, Math.ceil(image.length / 3936)]);
+  t.is(
+    'kdfiles: create, reads, close',
+    [asked[0], asked.at(-1), asked.filter((api) => api === 0x3431).length],
+    [0x3430, 0x3433, Math.ceil(image.length / 3936)],
+  );
   t.is('what it prints has come from our file', peer.seen.prints.includes('VMKONDEM: hello 43\n'), true);
   await notice(t, peer, kernel, 'unload', true);
   await go(peer);
@@ -308,9 +343,17 @@ export async function exceptions(t, peer, target, kernel) {
   })();
   await resume(peer, state);
   t.is('the stub switched off', await kernel.ask('kd off'), '= off');
-  t.is('takes its breakpoints out', /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)), false);
+  t.is(
+    'takes its breakpoints out',
+    /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)),
+    false,
+  );
   t.is('and on', await kernel.ask('kd on'), '= on, debugger present');
-  t.is('puts them back', /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)), true);
+  t.is(
+    'puts them back',
+    /cc$/.test(await kernel.ask(`peek 0x${(target.base + 0x1010n).toString(16)}`)),
+    true,
+  );
   target.state = await breakIn(t, peer);
   t.is('the handle still counts', await checks.clearBreakpoint(peer, handle), true);
 }
@@ -333,11 +376,19 @@ export async function user(t, peer, target, kernel) {
   const place = number('base') + syscallOffset(target.userImage, 0x34);
   let state = await breakIn(t, peer);
   const other = await checks.setBreakpoint(peer, place + 2n);
-  t.is('out of its process a user breakpoint is owed', [other > 0, await checks.clearBreakpoint(peer, other)], [true, true]);
+  t.is(
+    'out of its process a user breakpoint is owed',
+    [other > 0, await checks.clearBreakpoint(peer, other)],
+    [true, true],
+  );
   await watch(peer, target, place, 0x401n);
   await resume(peer, state, { dr7: 0x401n });
   state = await stop(peer);
-  t.is('an execution breakpoint in user mode', [state.code, state.pc, state.cs & 3, state.dr6 & 1n], [0x80000004, place, 3, 1n]);
+  t.is(
+    'an execution breakpoint in user mode',
+    [state.code, state.pc, state.cs & 3, state.dr6 & 1n],
+    [0x80000004, place, 3, 1n],
+  );
   const special = (await checks.control(peer, 2, 0xe0, state.cpu)).data;
   t.is('CR3 is the process', u64(special, 0x10) & 0x000ffffffffff000n, number('dtb') & 0x000ffffffffff000n);
   t.is('user memory is read', (await read(peer, place, 2)).data.toString('hex'), '0f05');
@@ -348,14 +399,118 @@ export async function user(t, peer, target, kernel) {
   target.state = state;
 }
 
+/** Numbers from a seed: a failure can be run again. */
+function dice(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 0x100000000;
+  };
+}
+
+/** A line that loses and spoils what we send, and loses our acknowledgements: slow answers, never wrong ones. */
+export async function noise(t, peer, target) {
+  const seed = Number(process.env.KDPEER_SEED ?? Date.now() % 100000);
+  const random = dice(seed);
+  const truth = (await read(peer, target.base, 3944)).data;
+  let wrong = 0;
+  peer.spoil = (bytes) => {
+    const chance = random();
+    if (chance < 0.03) return undefined;
+    if (chance < 0.06) {
+      // Not the type field, which no checksum covers: an acknowledgement that became a RESET is a reset.
+      const at = Math.floor(random() * bytes.length);
+      if (at !== 4 && at !== 5) bytes[at] ^= 1 << Math.floor(random() * 8);
+    }
+    return chance > 0.98 ? Buffer.concat([bytes, bytes]) : bytes;
+  };
+  let done = 0;
+  for (; done < 500; done++) {
+    const at = Math.floor(random() * 3000);
+    const count = 1 + Math.floor(random() * 900);
+    const reply = await read(peer, target.base + BigInt(at), count, { limit: 20000 }).catch((error) => {
+      console.log(`noise: seed ${seed}, exchange ${done}: ${error.message}\n${peer.log.join('\n')}`);
+    });
+    if (!reply) break;
+    if (!reply.data.equals(truth.subarray(at, at + count))) wrong++;
+  }
+  peer.spoil = undefined;
+  t.is(`500 reads over a bad line, none wrong (seed ${seed})`, [done, wrong], [500, 0]);
+  await peer.reset();
+  target.state = await stop(peer);
+}
+
+/** A breakpoint that both processors run into, again and again, each time stepped off and set anew. */
+export async function soak(t, peer, target, kernel) {
+  const list = await modules(peer, target.modules);
+  const place = (await exportsOf(peer, list.get('vmkdemo.sys').base)).get('VmkDemoShared');
+  const hits = [0, 0];
+  let steps = 0; // fewer than hits: a processor about to step may find the other's int3 set anew
+  let other = 0;
+  let state;
+  t.is('the breakpoint', (await checks.setBreakpoint(peer, place)) > 0, true);
+  await resume(peer, target.state);
+  while (hits[0] + hits[1] < 300 && steps < 1000 && other === 0) {
+    state = await stop(peer);
+    if (state.code === 0x80000003 && state.pc === place) {
+      hits[state.cpu]++;
+      if ((hits[0] + hits[1]) % 7 === 0) {
+        // a look at the other processor, and back
+        await peer.request(0x3150, [], undefined, { cpu: 1 - state.cpu, reply: false });
+        t.is('switched', (await stop(peer)).cpu, 1 - state.cpu);
+        await peer.request(0x3150, [], undefined, { cpu: state.cpu, reply: false });
+        t.is('and back', (await stop(peer)).pc, place);
+      }
+      await go(peer, { trace: 1 }); // the report took the int3 out: this is a step over the original
+    } else if (state.code === 0x80000004) {
+      steps++;
+      await checks.setBreakpoint(peer, place); // refused when the other processor's step has set it already
+      await go(peer);
+    } else {
+      other++;
+    }
+  }
+  t.is('both processors hit it, nothing else stopped', [hits[0] > 50, hits[1] > 50, other], [true, true, 0]);
+  if (other > 0) return;
+  await stop(peer);
+  for (let i = 1; i <= 32; i++) await checks.clearBreakpoint(peer, i);
+  await go(peer);
+  state = await breakIn(t, peer);
+  for (let i = 0; i < 3; i++) {
+    // continue from a processor that the debugger has switched to
+    await checks.skipInt3(peer, state);
+    await peer.request(0x3150, [], undefined, { cpu: 1 - state.cpu, reply: false });
+    await stop(peer);
+    await go(peer);
+    t.is('the machine runs on', /^= \d/.test(await kernel.ask('ticks')), true);
+    state = await breakIn(t, peer);
+  }
+  await resume(peer, state);
+  const counts =
+    /shared (\d+) perCpu (\d+) (\d+)/
+      .exec(await kernel.ask('demo'))
+      ?.slice(1)
+      .map(Number) ?? [];
+  t.is('no increment got lost on the way', Math.abs(counts[0] - counts[1] - counts[2]) <= 1, true);
+  target.state = await breakIn(t, peer);
+}
+
 export async function bugcheck(t, peer, target, kernel) {
   await resume(peer, target.state);
   kernel.tell('bugcheck 0xe2 1 2 3 4');
   let state = await stop(peer);
   t.is('a bugcheck breaks', state.code, 0x80000003);
-  t.is('and says so', peer.seen.prints.some((text) => text.includes('Fatal System Error: 0x000000e2')), true);
+  t.is(
+    'and says so',
+    peer.seen.prints.some((text) => text.includes('Fatal System Error: 0x000000e2')),
+    true,
+  );
   const data = (await read(peer, await pointer(peer, target.block + 0x88n), 40)).data;
-  t.is('KiBugCheckData', Array.from({ length: 5 }, (_, i) => u64(data, i * 8)), [0xe2n, 1n, 2n, 3n, 4n]);
+  t.is(
+    'KiBugCheckData',
+    Array.from({ length: 5 }, (_, i) => u64(data, i * 8)),
+    [0xe2n, 1n, 2n, 3n, 4n],
+  );
   await resume(peer, state);
   state = await stop(peer);
   t.is('a second break', state.code, 0x80000003);
@@ -367,7 +522,11 @@ export async function reboot(t, peer, target, kernel) {
   await peer.request(0x313b, [], undefined, { reply: false });
   const state = await stop(peer, 10000, { continueNotices: false });
   t.is('a new boot begins with SYNC', peer.seen.syncs, syncs + 1);
-  t.is('and with its kernel', [state.kind, /nt[a-z]+\.exe$/i.test(state.path), state.unload], ['symbols', true, false]);
+  t.is(
+    'and with its kernel',
+    [state.kind, /nt[a-z]+\.exe$/i.test(state.path), state.unload],
+    ['symbols', true, false],
+  );
   kernel.forget();
   const notices = [];
   await go(peer);
@@ -377,14 +536,22 @@ export async function reboot(t, peer, target, kernel) {
     const next = await stop(peer, 500, { notices }).catch(() => undefined);
     if (next) throw new Error(`a stop that nobody asked for: ${next.code.toString(16)}`);
   }
-  t.is('the other boot images follow', notices.map((notice) => notice.path.replace(/.*\\/, '')), ['kdcom.dll', 'vmkdemo.sys']);
+  t.is(
+    'the other boot images follow',
+    notices.map((notice) => notice.path.replace(/.*\\/, '')),
+    ['kdcom.dll', 'vmkdemo.sys'],
+  );
   target.state = await breakIn(t, peer);
 }
 
 export async function causeBugCheck(t, peer, target) {
   await peer.request(0x3149, [[16, 4, 0xdeaddead]], undefined, { reply: false });
   const state = await stop(peer);
-  t.is('CauseBugCheck', [state.code, peer.seen.prints.some((text) => text.includes('0xdeaddead'))], [0x80000003, true]);
+  t.is(
+    'CauseBugCheck',
+    [state.code, peer.seen.prints.some((text) => text.includes('0xdeaddead'))],
+    [0x80000003, true],
+  );
   target.state = state;
 }
 
@@ -393,7 +560,10 @@ export async function farewell(t, peer, target, kernel) {
   await resume(peer, target.state);
   kernel.tell('reboot');
   const state = await stop(peer, 10000, { continueNotices: false });
-  t.is('the target-gone notice', [state.kind, state.unload, state.base, state.path, state.length],
-    ['symbols', true, 0xffffffffffffffffn, '', 240]);
+  t.is(
+    'the target-gone notice',
+    [state.kind, state.unload, state.base, state.path, state.length],
+    ['symbols', true, 0xffffffffffffffffn, '', 240],
+  );
   await peer.request(0x3136, [[16, 4, 0x10002]], undefined, { reply: false });
 }

@@ -13,18 +13,50 @@ export async function boot({ images, append = '' } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kdpeer-'));
   const at = (name) => path.join(folder, name);
   const socket = (name) => `unix:${at(name)},server=on,wait=off`;
-  const child = spawn('qemu-system-x86_64', [
-    '-M', 'pc', '-accel', 'tcg', '-smp', '2', '-m', '256M', '-cpu', 'max', '-display', 'none', '-nodefaults',
-    '-serial', socket('kd'), '-serial', socket('console'), '-monitor', 'none',
-    '-kernel', path.join(images, 'boot.bin'), '-append', append,
-    '-initrd', FILES.map((name) => path.join(images, name)).join(','),
-  ], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(
+    'qemu-system-x86_64',
+    [
+      '-M',
+      'pc',
+      '-accel',
+      'tcg',
+      '-smp',
+      '2',
+      '-m',
+      '256M',
+      '-cpu',
+      'max',
+      '-display',
+      'none',
+      '-nodefaults',
+      '-serial',
+      socket('kd'),
+      '-serial',
+      socket('console'),
+      '-monitor',
+      'none',
+      '-kernel',
+      path.join(images, 'boot.bin'),
+      '-append',
+      append,
+      '-initrd',
+      FILES.map((name) => path.join(images, name)).join(','),
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  const stop = async () => {
-    child.kill();
-    await ended;
+  const clean = () => {
+    child.kill('SIGKILL');
     fs.rmSync(folder, { recursive: true, force: true });
   };
+  const stop = async () => {
+    clean();
+    await ended;
+    process.off('exit', clean);
+  };
+  process.once('exit', clean);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+  process.stdout.on('error', () => process.exit(1)); // the reader of our output has gone
   const deadline = Date.now() + 5000;
   while (!fs.existsSync(at('console'))) {
     if (Date.now() > deadline || child.exitCode !== null) {

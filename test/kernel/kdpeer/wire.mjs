@@ -10,7 +10,17 @@ const DATA = 0x30303030;
 const CONTROL = 0x69696969;
 const INITIAL = 0x80800000;
 const SYNC = 0x800;
-export const TYPE = { manipulate: 2, io: 3, ack: 4, resend: 5, reset: 6, state: 7, trace: 9, control: 10, file: 11 };
+export const TYPE = {
+  manipulate: 2,
+  io: 3,
+  ack: 4,
+  resend: 5,
+  reset: 6,
+  state: 7,
+  trace: 9,
+  control: 10,
+  file: 11,
+};
 
 const sum = (bytes) => bytes.reduce((total, byte) => (total + byte) >>> 0, 0);
 const hex = (value) => `0x${value.toString(16)}`;
@@ -20,13 +30,15 @@ export class Peer {
   #buffer = Buffer.alloc(0);
   #mine = INITIAL;
   #theirs = INITIAL;
-  #acked = new Set();
+  #sending = undefined;
   #waiting = [];
   #queue = [];
   answers = {};
-  seen = { prints: [], traces: [], resets: 0, resends: 0, duplicates: 0, syncs: 0 };
-  /** Test aid: how many of the next acknowledgements are swallowed. */
+  seen = { prints: [], traces: [], resets: 0, resends: 0, duplicates: 0, syncs: 0, bad: 0 };
+  /** Test aids: how many of the next acknowledgements are swallowed; what is done to each thing sent. */
   dropAcks = 0;
+  spoil = undefined;
+  log = [];
 
   static async connect(path, limit = 5000) {
     const peer = new Peer();
@@ -53,7 +65,17 @@ export class Peer {
   }
 
   raw(bytes) {
-    this.#socket.write(Buffer.from(bytes));
+    this.#note('sent', bytes);
+    const sent = this.spoil ? this.spoil(Buffer.from(bytes)) : bytes;
+    if (sent !== bytes) this.#note(sent ? 'spoilt' : 'lost', sent ?? bytes);
+    if (sent) this.#socket.write(Buffer.from(sent));
+  }
+
+  #note(what, bytes) {
+    if (this.log.length >= 60) this.log.shift();
+    this.log.push(
+      `${performance.now().toFixed(1)} ${what} ${Buffer.from(bytes.subarray?.(0, 40) ?? bytes).toString('hex')} (${bytes.length})`,
+    );
   }
 
   breakIn() {
@@ -93,17 +115,13 @@ export class Peer {
   }
 
   async send(type, payload) {
-    const id = this.#mine;
-    this.#acked.delete(id);
+    const sending = { id: this.#mine, acked: false };
+    this.#sending = sending;
     for (let attempt = 0; attempt < 20; attempt++) {
-      this.raw(this.frame(type, payload, id));
+      this.raw(this.frame(type, payload, sending.id));
       const resends = this.seen.resends;
-      const done = await this.until(
-        () => this.#acked.has(id) || this.seen.resends > resends, 500, 'an acknowledgement', true);
-      if (done && this.#acked.has(id)) {
-        this.#mine = (id ^ 1) >>> 0;
-        return;
-      }
+      await this.until(() => sending.acked || this.seen.resends > resends, 500, 'an acknowledgement', true);
+      if (sending.acked) return;
     }
     throw new Error(`packet type ${type} was never acknowledged`);
   }
@@ -125,7 +143,10 @@ export class Peer {
       }
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, left);
-        this.#waiting.push(() => { clearTimeout(timer); resolve(); });
+        this.#waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
       });
     }
     return true;
@@ -145,7 +166,8 @@ export class Peer {
     await this.send(TYPE.manipulate, Buffer.concat([head, data]));
     if (!reply) return undefined;
     const { payload } = await this.next([TYPE.manipulate], limit);
-    if (payload.readUInt32LE(0) !== api) throw new Error(`asked ${hex(api)}, got ${hex(payload.readUInt32LE(0))}`);
+    if (payload.readUInt32LE(0) !== api)
+      throw new Error(`asked ${hex(api)}, got ${hex(payload.readUInt32LE(0))}`);
     return { status: payload.readUInt32LE(8), head: payload.subarray(0, 56), data: payload.subarray(56) };
   }
 
@@ -175,18 +197,28 @@ export class Peer {
     const payload = Buffer.from(this.#buffer.subarray(16, 16 + length));
     const good = sum(payload) === this.#buffer.readUInt32LE(12) && this.#buffer[16 + length] === 0xaa;
     this.#buffer = this.#buffer.subarray(17 + length);
-    if (!good) throw new Error(`bad checksum or trailer in a packet of type ${type}`);
+    if (!good) {
+      this.seen.bad++;
+      this.control(TYPE.resend);
+      return true;
+    }
     this.#onData(type, id, payload);
     return true;
   }
 
   #onControl(type, id) {
-    if (type === TYPE.ack) this.#acked.add(id);
-    else if (type === TYPE.resend) this.seen.resends++;
+    this.#note('control', Buffer.from(`${type} ${id.toString(16)}`));
+    if (type === TYPE.ack) {
+      if (id === this.#sending?.id && !this.#sending.acked) {
+        this.#sending.acked = true;
+        this.#mine = (id ^ 1) >>> 0; // at once: the packet behind this one may want an answer under the next id
+      }
+    } else if (type === TYPE.resend) this.seen.resends++;
     else if (type === TYPE.reset) this.seen.resets++;
   }
 
   #onData(type, id, payload) {
+    this.#note(`data ${type} ${id.toString(16)}`, payload);
     if (this.dropAcks > 0) this.dropAcks--;
     else this.control(TYPE.ack, (id & ~SYNC) >>> 0);
     if (id & SYNC) {
@@ -200,7 +232,10 @@ export class Peer {
     }
     this.#theirs = (this.#theirs ^ 1) >>> 0;
     const answer = this.#answer(type, payload);
-    if (answer) this.send(type, answer).catch((error) => { this.failure = error; });
+    if (answer)
+      this.send(type, answer).catch((error) => {
+        this.failure = error;
+      });
   }
 
   #answer(type, payload) {
