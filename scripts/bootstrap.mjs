@@ -24,7 +24,11 @@ export const toolSets = {
     { commands: ['clang'], debian: 'clang', brew: 'llvm' },
     { commands: ['lld-link'], debian: 'lld', brew: 'lld' },
   ],
-  test: [{ commands: ['llvm-pdbutil'], debian: 'llvm', brew: 'llvm' }],
+  test: [
+    { commands: ['llvm-pdbutil'], debian: 'llvm', brew: 'llvm' },
+    { commands: ['cabextract'], debian: 'cabextract', brew: 'cabextract' },
+    { commands: ['gcab'], debian: 'gcab', brew: 'gcab' },
+  ],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
 
