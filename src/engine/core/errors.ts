@@ -51,6 +51,10 @@ const vocabulary = {
   'file-damaged': 'The file is not what its name says, or was cut short. Get it again from where it came.',
   'file-unsupported':
     'This kind of file is known but not read. Get it in another form, named in the message.',
+  'symbol-path-bad':
+    'Write the symbol path as srv*FOLDER*URL, cache*FOLDER, or plain folders, with “;” between them.',
+  'symbol-name-refused':
+    'The guest or the PDB gives a name that no symbol file can have. Load its symbols by hand, from a file you trust.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
   cancelled: 'Nothing to do: the request was cancelled.',
   usage: 'Run “vmkd help”.',
