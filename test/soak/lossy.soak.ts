@@ -2,20 +2,22 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { allFaults, type Faults } from '../fixtures/faultyLink';
 import { runLossy } from '../fixtures/lossy';
 import { seedFromEnvironment } from '../fixtures/random';
 
 const first = seedFromEnvironment(1000);
 
-for (let i = 0; i < 20; i++) {
-  const seed = first + i;
-  void it(`seed ${seed}: 100,000 exchanges at 5 %`, async (t) => {
-    const result = await runLossy(seed, 100_000, 0.05);
+function soak(seed: number, exchanges: number, what: string, faults: Faults): void {
+  void it(`seed ${seed}: ${exchanges} exchanges, ${what}`, async (t) => {
+    const result = await runLossy(seed, exchanges, faults);
     t.diagnostic(JSON.stringify(result));
-    assert.equal(result.exchanges, 100_000);
+    assert.equal(result.exchanges, exchanges);
   });
 }
 
-void it(`seed ${first}: 10,000 exchanges at 10 %`, async () => {
-  assert.equal((await runLossy(first, 10_000, 0.1)).exchanges, 10_000);
-});
+for (let seed = first; seed < first + 10; seed++) {
+  soak(seed, 100_000, 'every fault at 5 %', allFaults(0.05));
+  soak(seed, 50_000, 'all but reordering at 5 %', { ...allFaults(0.05), reorder: 0 });
+}
+soak(first, 10_000, 'every fault at 10 %', allFaults(0.1));
