@@ -63,6 +63,12 @@ export function memorySource(bytes: Uint8Array, name: string): ByteSource {
   };
 }
 
+/** As `source.read`, but in memory of its own: for what is kept. */
+export function readOwn(source: ByteSource, offset: number, length: number): Uint8Array {
+  const bytes = source.read(offset, length);
+  return bytes.buffer.byteLength === length ? bytes : bytes.slice();
+}
+
 const blockSize = 65536;
 const cachedBlocks = 32;
 

@@ -1,98 +1,96 @@
 /**
- * A PE image as it lies in memory: just enough to know what it is and what it exports. Bytes come through a reader, so an
- * image in guest memory (pages absent) and one in a buffer are read alike. The image is hostile: every RVA, count and
- * string is bounded by the image's own size and by the limits below.
- *
- *   0 'MZ' … 3c u32 e_lfanew ─▶ 'PE\0\0'  +4 COFF header (20)  +18h optional header:
- *       PE32+ magic 20b; 38h SizeOfImage; 70h data directories: [0] exports {u32 rva, u32 size}
- *       PE32  magic 10b; 38h SizeOfImage; 60h data directories
- *   export directory (40): 14 functions  18 names  1c rva of functions  20 rva of names  24 rva of ordinals
+ * PE images: from a file, laid out as on disk, and from guest memory, laid out as loaded and with pages absent. Both
+ * are hostile: see pe/headers.ts for what is bounded.
  */
 
-import { VmkdError } from '../core/errors';
-import { hex16, hex32, layout, u16, u32 } from '../core/layout';
-import { decodeAnsiz } from '../core/text';
+import { mustLieInside, type ByteSource } from '../core/byteSource';
+import { FileBytes } from './fileBytes';
+import { parsePdbReference, type PdbReference } from './pe/debugDirectory';
+import { parseExports, type ExportTable } from './pe/exports';
+import { functionTable, type FunctionTable } from './pe/functionTable';
+import { parseHeaders, type PeImage } from './pe/headers';
+import { parseAt, parseFrom, type ImageReader } from './pe/reading';
 
-/** Reads `length` bytes at an offset from the image's base. @throws if any of them is absent. */
-export type ImageReader = (rva: number, length: number) => Promise<Uint8Array>;
+const inMemory = 'The image in memory';
 
-const dosHeader = layout(64, { magic: [0, hex16], newHeader: [0x3c, u32] });
-const ntHeaders = layout(0x78, {
-  signature: [0, hex32],
-  machine: [4, hex16],
-  timeDateStamp: [8, hex32],
-  magic: [0x18, hex16],
-  sizeOfImage: [0x50, u32],
-  checkSum: [0x58, hex32],
-});
-const directory = layout(8, { rva: [0, u32], size: [4, u32] });
-const exportDirectory = layout(40, {
-  functionCount: [0x14, u32],
-  nameCount: [0x18, u32],
-  functions: [0x1c, u32],
-  names: [0x20, u32],
-  ordinals: [0x24, u32],
-});
-
-const mostExports = 65536;
-const longestName = 512;
-
-export interface PeImage {
-  /** IMAGE_FILE_MACHINE_*. */
-  readonly machine: number;
-  /** Seconds since 1970, or a hash in reproducible builds; with the size, the image's key in symbol stores. */
-  readonly timeDateStamp: number;
-  /** Bytes in memory. */
-  readonly sizeOfImage: number;
-  readonly checkSum: number;
-  /** The export directory, if there is one. */
-  readonly exports: { readonly rva: number; readonly size: number } | undefined;
-}
-
-/** @throws protocol-violation if it is no PE image; whatever `read` throws. */
+/** @throws file-damaged if it is no PE image; whatever `read` throws. */
 export async function readPeImage(read: ImageReader): Promise<PeImage> {
-  const dos = dosHeader.read(await read(0, dosHeader.size));
-  if (dos.magic !== 0x5a4d || dos.newHeader > 0x10000) throw notAnImage('it does not begin with MZ');
-  const nt = ntHeaders.read(await read(dos.newHeader, ntHeaders.size));
-  if (nt.signature !== 0x4550) throw notAnImage('it has no PE header');
-  const directories = { 0x20b: 0x18 + 0x70, 0x10b: 0x18 + 0x60 }[nt.magic];
-  if (directories === undefined)
-    throw notAnImage(`its optional header is of kind 0x${nt.magic.toString(16)}`);
-  const found = directory.read(await read(dos.newHeader + directories, directory.size));
-  const inside =
-    found.rva > 0 && found.size >= exportDirectory.size && found.rva + found.size <= nt.sizeOfImage;
-  const { machine, timeDateStamp, sizeOfImage, checkSum } = nt;
-  return { machine, timeDateStamp, sizeOfImage, checkSum, exports: inside ? found : undefined };
+  return parseFrom(parseHeaders(inMemory), read);
 }
 
-/** Exported names and their RVAs. Forwarders (RVAs inside the export directory) are left out. */
+/** Exported names and their RVAs, without forwarders and what is exported by ordinal only. */
 export async function readExports(read: ImageReader, image: PeImage): Promise<ReadonlyMap<string, number>> {
-  const found = new Map<string, number>();
-  if (!image.exports) return found;
-  // One read of the whole directory: linkers put its tables and names inside it.
-  const { rva, size } = image.exports;
-  const bytes = await read(rva, size);
-  const table = exportDirectory.read(bytes);
-  if (table.nameCount > mostExports || table.functionCount > mostExports) {
-    throw new VmkdError('protocol-violation', `An image claims ${table.nameCount} exported names`);
-  }
-  const part = async (at: number, length: number): Promise<Uint8Array> =>
-    at >= rva && at + length <= rva + size ? bytes.subarray(at - rva, at - rva + length) : read(at, length);
-  const functions = await part(table.functions, table.functionCount * 4);
-  const names = await part(table.names, table.nameCount * 4);
-  const ordinals = await part(table.ordinals, table.nameCount * 2);
-  for (let i = 0; i < table.nameCount; i++) {
-    const nameRva = u32.read(viewOf(names), i * 4);
-    const ordinal = u16.read(viewOf(ordinals), i * 2);
-    if (ordinal >= table.functionCount || nameRva < rva || nameRva >= rva + size) continue;
-    const functionRva = u32.read(viewOf(functions), ordinal * 4);
-    const isForwarder = functionRva >= rva && functionRva < rva + size;
-    if (functionRva === 0 || functionRva >= image.sizeOfImage || isForwarder) continue;
-    found.set(decodeAnsiz(bytes.subarray(nameRva - rva, nameRva - rva + longestName)), functionRva);
-  }
-  return found;
+  const { symbols } = await readExportTable(read, image);
+  return new Map(
+    symbols.flatMap(({ name, rva, forwarder }) =>
+      name === undefined || forwarder !== undefined ? [] : [[name, rva]],
+    ),
+  );
 }
 
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** Everything that is exported, as far as its pages are present. */
+export async function readExportTable(read: ImageReader, image: PeImage): Promise<ExportTable> {
+  return parseFrom(parseExports(image, inMemory), read);
+}
 
-const notAnImage = (why: string): VmkdError => new VmkdError('protocol-violation', `Not a PE image: ${why}`);
+/** Which PDB belongs to an image in memory. @throws what `read` throws if that page is absent. */
+export async function readPdbReference(read: ImageReader, image: PeImage): Promise<PdbReference | undefined> {
+  return parseFrom(parsePdbReference(image, inMemory), read);
+}
+
+/** A PE file. All of it is read when it is asked for; an RVA without bytes in the file reads as zeros. */
+export class PeFile {
+  readonly image: PeImage;
+  /** Bytes by RVA, as the loader would lay them out (without relocations). */
+  readonly memory: ByteSource;
+  #functions: FunctionTable | undefined;
+
+  /** @throws file-damaged if it is no PE image. */
+  constructor(readonly file: ByteSource) {
+    this.image = parseAt(parseHeaders(file.name), file);
+    this.memory = loaded(file, this.image);
+  }
+
+  exports(): ExportTable {
+    return parseAt(parseExports(this.image, this.file.name), this.memory);
+  }
+
+  pdbReference(): PdbReference | undefined {
+    return parseAt(parsePdbReference(this.image, this.file.name), this.memory);
+  }
+
+  /** Undefined on machines without one (x86). */
+  functions(): FunctionTable | undefined {
+    const { exceptions, machine } = this.image;
+    if (exceptions === undefined) return undefined;
+    if (this.#functions === undefined) {
+      const pdata = new FileBytes(this.memory.read(exceptions.rva, exceptions.size), this.file.name);
+      this.#functions = functionTable(machine, pdata, this.memory);
+    }
+    return this.#functions;
+  }
+}
+
+function loaded(file: ByteSource, image: PeImage): ByteSource {
+  const headers = Math.min(image.sizeOfHeaders, file.size);
+  const parts = [{ rva: 0, fileOffset: 0, fileSize: headers, size: headers }, ...image.sections];
+  const present = (part: { fileSize: number; size: number }): number => Math.min(part.fileSize, part.size);
+  return {
+    name: file.name,
+    size: image.sizeOfImage,
+    read(rva, length) {
+      mustLieInside(this, rva, length);
+      const whole = parts.find((p) => p.rva <= rva && rva + length <= p.rva + present(p));
+      if (whole !== undefined) return file.read(whole.fileOffset + rva - whole.rva, length);
+      // Partly or wholly zeros. SizeOfImage is only a claim: what is longer than the file was not meant seriously.
+      mustLieInside({ name: file.name, size: file.size + 0x10000 }, 0, length);
+      const bytes = new Uint8Array(length);
+      for (const part of parts) {
+        const start = Math.max(rva, part.rva);
+        const end = Math.min(rva + length, part.rva + present(part));
+        if (start < end) bytes.set(file.read(part.fileOffset + start - part.rva, end - start), start - rva);
+      }
+      return bytes;
+    },
+  };
+}
