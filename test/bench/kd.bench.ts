@@ -6,7 +6,7 @@
  * same pipe to the same kernel by a loop that does nothing but wait for as many bytes as came the first time.
  */
 
-import type { VirtualAddress } from '../../src/engine/core/addresses';
+import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
 import { systemClock } from '../../src/engine/core/clock';
 import { VmkdError } from '../../src/engine/core/errors';
 import { KdClient } from '../../src/engine/kd/client';
@@ -27,8 +27,11 @@ import { ModelTarget, breakInStop, modelBase } from '../fixtures/modelTarget';
 import { bootDemoKernel } from '../kernel/machine';
 import type { Bench, Figure } from './bench';
 
-const bulkBytes = 1 << 20;
-const rounds = 3;
+/** 1 MiB in all. Each piece is read, then replayed at once, so that a machine whose speed drifts is fair to both. */
+const pieces = 64;
+const pieceBytes = 16 * 1024;
+/** Milliseconds within which the guest answers, however busy the machine. */
+const replayLimit = 5000;
 
 const bench: Bench = {
   needsKernel: true,
@@ -163,22 +166,34 @@ async function uart(): Promise<Figure[]> {
       linkMilliseconds: 10_000,
     });
     await target.attach({ breakIn: true, milliseconds: 30_000 });
-    const base = target.stopped.version.kernelBase;
-    const rates: number[] = [];
-    const overheads: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      const { seconds, turns } = await readBulk(target, recorder, base);
-      rates.push(bulkBytes / 1024 / seconds);
-      const bare = await recorder.replay(turns);
-      overheads.push((seconds / bare - 1) * 100);
-      process.stderr.write(
-        `round ${round + 1}: ${seconds.toFixed(2)} s, the bare bytes ${bare.toFixed(2)} s\n`,
+    const [kernel] = await target.modules();
+    if (!kernel) throw new VmkdError('internal', 'the demo kernel has no modules');
+    const piecesInKernel = Math.floor(kernel.size / pieceBytes);
+    const pairs: { client: number; bare: number }[] = [];
+    for (let attempt = 0; pairs.length < pieces; attempt++) {
+      if (attempt === 3 * pieces)
+        throw new VmkdError('internal', 'the machine is too busy: packets are lost all the time');
+      const disturbances = disturbancesOf(target);
+      const { seconds, turns } = await readPiece(
+        target,
+        recorder,
+        plus(kernel.base, (pairs.length % piecesInKernel) * pieceBytes),
       );
+      // Bytes that were sent twice cannot be replayed; that piece says nothing about the client.
+      if (disturbancesOf(target) !== disturbances) continue;
+      const bare = await recorder.replay(turns);
+      if (bare !== undefined) pairs.push({ client: seconds, bare });
     }
+    const seconds = pairs.reduce((sum, { client }) => sum + client, 0);
     await target.release();
     return [
-      { id: 'kd.uart.read_kb_per_s', value: median(rates), unit: 'KB/s' },
-      { id: 'kd.uart.client_overhead_pct', value: median(overheads), unit: '%', goal: { atMost: 20 } },
+      { id: 'kd.uart.read_kb_per_s', value: (pieces * pieceBytes) / 1024 / seconds, unit: 'KB/s' },
+      {
+        id: 'kd.uart.client_overhead_pct',
+        value: (median(pairs.map(({ client, bare }) => client / bare)) - 1) * 100,
+        unit: '%',
+        goal: { atMost: 20 },
+      },
     ];
   } finally {
     await endpoint.dispose();
@@ -186,22 +201,19 @@ async function uart(): Promise<Figure[]> {
   }
 }
 
-/** 1 MiB in pieces from the start of the kernel: what lies behind its end is read again from the start. */
-async function readBulk(target: LiveTarget, recorder: Recorder, base: VirtualAddress) {
-  const [kernel] = await target.modules();
-  if (!kernel) throw new VmkdError('internal', 'the demo kernel has no modules');
+/** Packets that the line or a busy machine lost. */
+function disturbancesOf({ client }: LiveTarget): number {
+  const { retransmissions = 0, duplicates = 0, damaged = 0 } = client.statistics ?? {};
+  return retransmissions + duplicates + damaged;
+}
+
+async function readPiece(target: LiveTarget, recorder: Recorder, address: VirtualAddress) {
   recorder.start();
   const started = performance.now();
-  let done = 0;
-  while (done < bulkBytes) {
-    const wanted = Math.min(bulkBytes - done, kernel.size);
-    const got = (await target.memory.readPartial(base, wanted)).length;
-    if (got !== wanted)
-      throw new VmkdError('internal', `the kernel's image ends after ${got} of ${wanted} bytes`);
-    done += got;
-  }
+  const got = (await target.memory.readPartial(address, pieceBytes)).length;
+  if (got !== pieceBytes) throw new VmkdError('internal', `only ${got} of ${pieceBytes} bytes could be read`);
   // An even number of requests leaves the packet ids as they were, so that they can be replayed.
-  if (recorder.requests % 2 !== 0) await target.memory.readPartial(base, 16);
+  if (recorder.requests % 2 !== 0) await target.memory.readPartial(address, 16);
   return { seconds: (performance.now() - started) / 1000, turns: recorder.end() };
 }
 
@@ -260,28 +272,29 @@ class Recorder {
     return this.#turns?.filter(({ written }) => isRequest(written)).length ?? 0;
   }
 
-  /** Sends the same packets again, ids and all. @returns Seconds. */
-  async replay(turns: readonly Turn[]): Promise<number> {
+  /** Sends the same packets again, ids and all. @returns Seconds; undefined if bytes stayed away. */
+  async replay(turns: readonly Turn[]): Promise<number | undefined> {
     const link = this.#link!;
     let awaited = 0;
-    let arrived: () => void = () => undefined;
+    let arrived: (whole: boolean) => void = () => undefined;
     this.#onBytes = (chunk) => {
       awaited -= chunk.length;
-      if (awaited <= 0) arrived();
+      if (awaited <= 0) arrived(true);
     };
-    const limit = setTimeout(() => {
-      throw new VmkdError('internal', `the replay stopped ${awaited} bytes before the end of a turn`);
-    }, 60_000);
     try {
       const started = performance.now();
       for (const { written, received } of turns) {
         awaited += received;
         link.write(written);
-        if (awaited > 0) await new Promise<void>((resolve) => (arrived = resolve));
+        if (awaited <= 0) continue;
+        const whole = new Promise<boolean>((resolve) => (arrived = resolve));
+        const limit = setTimeout(() => arrived(false), replayLimit);
+        const came = await whole;
+        clearTimeout(limit);
+        if (!came) return undefined;
       }
       return (performance.now() - started) / 1000;
     } finally {
-      clearTimeout(limit);
       this.#onBytes = this.#toClient;
     }
   }
