@@ -35,7 +35,9 @@ const header = layout(56, {
 
 const tpiStream = 2;
 const ipiStream = 4;
-const mostNames = 65536;
+const mostNames = 8192;
+/** Templates have long names; a hostile file repeats the longest one for each method. */
+const longestName = 4096;
 /** Records between two entries of the index; linkers leave at most some hundreds. */
 const longestWalk = 65536;
 
@@ -66,14 +68,15 @@ export class IdNames implements InlineeNames {
     if (record === undefined) return undefined;
     const kind = record.u16(2);
     const scope = record.u32(4);
-    if (kind === 0x1601) return qualified(scope === 0 ? undefined : this.#stringOf(scope), record.string(12));
-    if (kind === 0x1602) return qualified(this.#typeNameOf(scope), record.string(12));
+    if (kind === 0x1601)
+      return qualified(scope === 0 ? undefined : this.#stringOf(scope), record.string(12, 12 + longestName));
+    if (kind === 0x1602) return qualified(this.#typeNameOf(scope), record.string(12, 12 + longestName));
     return undefined;
   }
 
   #stringOf(id: number): string | undefined {
     const record = this.#ids?.record(id);
-    return record?.u16(2) === 0x1605 ? record.string(8) : undefined;
+    return record?.u16(2) === 0x1605 ? record.string(8, 8 + longestName) : undefined;
   }
 
   #typeNameOf(index: number): string | undefined {
@@ -87,7 +90,7 @@ export class IdNames implements InlineeNames {
       case 0x1506:
         return afterNumber(record, 0xc);
       case 0x1507:
-        return record.string(0x10);
+        return record.string(0x10, 0x10 + longestName);
       default:
         return undefined;
     }
@@ -100,7 +103,8 @@ const qualified = (scope: string | undefined, name: string): string =>
 function afterNumber(record: FileBytes, at: number): string {
   const leaf = record.u16(at);
   const size = leaf < 0x8000 ? 0 : [1, 2, 2, 4, 4, 0, 0, 0, 0, 8, 8][leaf - 0x8000];
-  return record.string(at + 2 + (size ?? 0));
+  const nameAt = at + 2 + (size ?? 0);
+  return record.string(nameAt, nameAt + longestName);
 }
 
 /** Random access to the records of TPI or IPI. */

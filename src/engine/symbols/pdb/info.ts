@@ -29,6 +29,9 @@ export interface PdbInfo {
 
 const infoStream = 1;
 const headerSize = 28;
+const longestName = 1024;
+/** Stream indices have 16 bits. */
+const mostNamed = 65536;
 const featureVc110 = 20091201;
 const featureVc140 = 20140508;
 
@@ -49,7 +52,9 @@ export function readInfo(msf: Msf): PdbInfo {
   at += 4 + bytes.u32(at) * 4;
   for (let bit = 0; bit < presentWords * 32; bit++) {
     if (((present.u32((bit >> 5) * 4) >>> (bit & 31)) & 1) === 0) continue;
-    namedStreams.set(names.string(bytes.u32(at)), bytes.u32(at + 4));
+    const name = bytes.u32(at);
+    namedStreams.set(names.string(name, name + longestName), bytes.u32(at + 4));
+    if (namedStreams.size > mostNamed) throw fileDamaged(stream.name, `over ${mostNamed} named streams`);
     at += 8;
   }
   if (namedStreams.size > entries) throw fileDamaged(stream.name, `more than its ${entries} named streams`);

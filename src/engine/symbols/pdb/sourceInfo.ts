@@ -6,6 +6,7 @@
  *   u32 offsets of paths[sum of the counts], the paths (NUL-ended)
  */
 
+import { fileDamaged } from '../../core/byteSource';
 import type { FileBytes } from '../fileBytes';
 
 export interface SourcePath {
@@ -33,10 +34,14 @@ export function readSourceInfo(bytes: FileBytes): SourcePath[] {
       else if (modules[modules.length - 1] !== module) modules.push(module);
     }
   }
-  return [...byOffset].map(([offset, modules]) => ({
-    path: names.string(offset, offset + longestPath),
-    modules,
-  }));
+  let length = 0;
+  return [...byOffset].map(([offset, modules]) => {
+    const path = names.string(offset, offset + longestPath);
+    // Paths lie one after the other; only a hostile file has them overlap.
+    length += path.length;
+    if (length > bytes.length) throw fileDamaged(bytes.name, 'its source paths overlap');
+    return { path, modules };
+  });
 }
 
 const longestPath = 4096;

@@ -46,4 +46,4 @@ export class StringTable {
   }
 }
 
-const mostKnown = 65536;
+const mostKnown = 8192;
