@@ -28,6 +28,7 @@ export const toolSets = {
     { commands: ['llvm-pdbutil'], debian: 'llvm', brew: 'llvm' },
     { commands: ['cabextract'], debian: 'cabextract', brew: 'cabextract' },
     { commands: ['gcab'], debian: 'gcab', brew: 'gcab' },
+    { commands: ['openssl'], debian: 'openssl', brew: 'openssl' },
   ],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };

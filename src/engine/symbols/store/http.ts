@@ -7,7 +7,7 @@
  * Environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY (either case), NO_PROXY (hosts, .domains, *, host:port).
  */
 
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { pipeline, type Readable } from 'node:stream';
@@ -36,7 +36,9 @@ export function httpGet(environment: Environment): HttpGet {
   return async (url, signal) => {
     const headers = { 'user-agent': userAgent, 'accept-encoding': 'gzip, deflate, br' };
     const proxy = proxyFor(url, environment);
-    if (proxy === undefined) return send(url, { signal, headers });
+    if (proxy === undefined) {
+      return answerOf((url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { signal, headers }));
+    }
     const proxyHeaders = authorization(proxy);
     if (url.protocol === 'http:') {
       const { hostname, port } = hostOf(proxy);
@@ -50,7 +52,13 @@ export function httpGet(environment: Environment): HttpGet {
     }
     const socket = await tunnel(url, proxy, proxyHeaders, signal);
     const secured = await secure(socket, url.hostname, signal);
-    return send(url, { signal, headers, agent: false, createConnection: () => secured });
+    const request = httpsRequest(url, { signal, headers, agent: false, createConnection: () => secured });
+    // Nobody else ends the socket under the TLS, which would keep the process alive.
+    request.on('close', () => {
+      secured.destroy();
+      socket.destroy();
+    });
+    return answerOf(request);
   };
 }
 
@@ -63,14 +71,13 @@ function secure(socket: Socket, servername: string, signal: AbortSignal): Promis
     });
     // Stays for good: the request brings a listener of its own later.
     secured.on('error', reject);
-    secured.on('close', () => signal.removeEventListener('abort', onAbort));
+    secured.on('close', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+    });
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
   });
-}
-
-function send(url: URL, options: RequestOptions): Promise<HttpAnswer> {
-  return answerOf(url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options));
 }
 
 function answerOf(request: ReturnType<typeof httpRequest>): Promise<HttpAnswer> {
