@@ -141,6 +141,16 @@ export class C13 {
     return undefined;
   }
 
+  /** Whether a table has rows of some file; its rows are not looked at. */
+  hasFile(table: LineTable, wanted: (file: number) => boolean): boolean {
+    const bytes = this.#bytes;
+    for (let block = table.blocksAt; block + blockHeader <= table.blocksEnd;) {
+      if (wanted(bytes.u32(block))) return true;
+      block += Math.max(bytes.u32(block + 8), blockHeader);
+    }
+    return false;
+  }
+
   /** All rows of a table, in order of address. */
   rows(table: LineTable): LineRow[] {
     const found: { at: number; file: number; columnAt: number; offset: number }[] = [];

@@ -48,12 +48,12 @@ export class Globals {
     this.#sections = sections;
   }
 
-  /** Those of exactly this name. */
-  find(name: string): GlobalSymbol[] {
+  /** Those of this name; by default exactly, or as `matches` has it (the hash does not tell case). */
+  find(name: string, matches = (found: string): boolean => found === name): GlobalSymbol[] {
     const found: GlobalSymbol[] = [];
     for (const at of this.#hash.candidates(name)) {
       const symbol = this.at(at);
-      if (symbol?.name === name) found.push(symbol);
+      if (symbol !== undefined && matches(symbol.name)) found.push(symbol);
     }
     return found;
   }

@@ -47,13 +47,13 @@ export class Publics {
     this.#sections = sections;
   }
 
-  /** Those of exactly this name. */
-  find(name: string): PublicSymbol[] {
+  /** Those of this name; by default exactly, or as `matches` has it (the hash does not tell case). */
+  find(name: string, matches = (found: string): boolean => found === name): PublicSymbol[] {
     const found: PublicSymbol[] = [];
     const candidates = name.length === 8 ? this.#ofLength8() : this.#hash.candidates(name);
     for (const at of candidates) {
       const symbol = this.at(at);
-      if (symbol?.name === name) found.push(symbol);
+      if (symbol !== undefined && matches(symbol.name)) found.push(symbol);
     }
     return found;
   }

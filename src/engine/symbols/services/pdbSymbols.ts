@@ -86,8 +86,8 @@ export class PdbSymbols implements ImageSymbols {
         if (symbol !== undefined && wanted.matches(symbol.name)) add(this.#foundGlobal(symbol));
       }
     } else {
-      for (const symbol of publics.find(wanted.plain)) add(foundPublic(symbol));
-      for (const symbol of globals.find(wanted.plain)) add(this.#foundGlobal(symbol));
+      for (const symbol of publics.find(wanted.plain, wanted.matches)) add(foundPublic(symbol));
+      for (const symbol of globals.find(wanted.plain, wanted.matches)) add(this.#foundGlobal(symbol));
     }
     return [...found.values()].sort((a, b) => a.rva - b.rva);
   }

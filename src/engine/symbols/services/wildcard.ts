@@ -3,7 +3,7 @@
 export interface Wildcard {
   /** Set if there is no `*` or `?`: then a hash table can find it. */
   readonly plain: string | undefined;
-  matches(name: string): boolean;
+  readonly matches: (name: string) => boolean;
 }
 
 export function wildcard(pattern: string): Wildcard {

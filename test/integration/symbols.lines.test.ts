@@ -1,0 +1,151 @@
+/** Source file and line → code: of every line of the demo kernel's files, against llvm-pdbutil; and paths as editors have them. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { openFileSource } from '../../src/engine/core/byteSource';
+import { Pdb } from '../../src/engine/symbols/pdb/pdb';
+import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
+import { findLine } from '../../src/engine/symbols/services/sourceLines';
+import { localPath } from '../../src/engine/symbols/services/sourcePaths';
+import { clangSamples, llvm, msvcSamples } from '../fixtures/pdbSamples';
+
+const withPdb = (path: string, test: (pdb: Pdb) => void) => () => {
+  const file = openFileSource(path);
+  try {
+    test(new Pdb(file));
+  } finally {
+    file.close();
+  }
+};
+const kernel = clangSamples()[0]!;
+
+void describe('source lines to code', () => {
+  for (const sample of [kernel, msvcSamples[0]!]) {
+    void it(
+      `${sample.name}: every line of every file has its rows`,
+      withPdb(sample.pdb, (pdb) => {
+        const lines = rowsByLine(llvm('llvm-pdbutil', ['dump', '-l', sample.pdb]));
+        assert.ok(lines.size > 1000);
+        let checked = 0;
+        for (const [key, offsets] of lines) {
+          if (checked++ % 7 !== 0) continue;
+          const at = key.lastIndexOf(':');
+          const [match] = findLine(pdb, { path: key.slice(0, at), line: Number(key.slice(at + 1)) });
+          assert.equal(match?.how, 'exact', key);
+          const ours = match.code.filter((c) => !c.inlined).map((c) => c.rva);
+          const theirs = offsets.map(([section, offset]) => pdb.sections.rvaOf(section, offset)!);
+          assert.deepEqual(
+            [...new Set(ours)],
+            [...new Set(theirs)].sort((a, b) => a - b),
+            key,
+          );
+          assert.ok(match.code.some((c) => c.first));
+        }
+      }),
+    );
+  }
+
+  void it(
+    'inlined code is found where it was inlined, and leads back to its line',
+    withPdb(kernel.pdb, (pdb) => {
+      const symbols = new PdbSymbols(pdb);
+      let inlined = 0;
+      const path = pdb.sourcePaths.find((s) => s.path.endsWith('include/intrin.h'))!.path;
+      for (let line = 1; line < 120; line++) {
+        for (const match of findLine(pdb, { path, line })) {
+          if (match.line !== line) continue;
+          for (const { rva } of match.code.filter((c) => c.inlined)) {
+            inlined++;
+            const frames = symbols.framesAt(rva);
+            assert.ok(
+              frames.some((f) => f.source?.path === path && f.source.line === line),
+              `${line} ${rva}`,
+            );
+          }
+        }
+      }
+      assert.ok(inlined > 50, `${inlined}`);
+    }),
+  );
+
+  void it(
+    'paths match by case and slashes, source map, and suffix; checksums are compared',
+    withPdb(kernel.pdb, (pdb) => {
+      const { path } = pdb.sourcePaths.find((s) => s.path.endsWith('ntoskrnl/hal/acpi.c'))!;
+      const symbols = new PdbSymbols(pdb);
+      const line = symbols.framesAt(symbols.search('HalpReadAcpi', 1)[0]!.rva).at(-1)!.source!.line;
+      const folder = path.slice(0, -'ntoskrnl/hal/acpi.c'.length);
+      const content = readFileSync(path);
+      const find = (editor: string, more: object = {}) => findLine(pdb, { path: editor, line, ...more })[0];
+
+      assert.equal(find(path)?.how, 'exact');
+      assert.equal(find(path)?.checksum, 'unknown');
+      assert.equal(find(path.toUpperCase().replaceAll('/', '\\'))?.how, 'exact');
+      assert.equal(find(`C:\\elsewhere\\ntoskrnl\\hal\\acpi.c`)?.how, 'suffix');
+      const sourceMap = [{ pdb: folder, local: 'C:\\work\\kernel\\' }];
+      assert.equal(find('c:/Work/kernel/ntoskrnl/hal/acpi.c', { sourceMap })?.how, 'mapped');
+      assert.equal(find('/nowhere/at/all.c'), undefined);
+      assert.equal(find('/nowhere/xacpi.c'), undefined);
+      assert.equal(find(path, { content })?.checksum, 'match');
+      assert.equal(find(path, { content: content.subarray(1) })?.checksum, 'mismatch');
+      // A line without code: the next that has some.
+      assert.ok(find(path, { line: 1 })!.line > 1);
+      assert.equal(find(path, { line: 1_000_000 }), undefined);
+
+      assert.equal(localPath(path, sourceMap), 'C:\\work\\kernel\\ntoskrnl\\hal\\acpi.c');
+      assert.equal(localPath(`${folder}../../etc/passwd`, sourceMap), undefined);
+      assert.equal(localPath('d:\\os\\x.c', sourceMap), undefined);
+    }),
+  );
+
+  void it(
+    'symbols are searched by name and by wildcard',
+    withPdb(kernel.pdb, (pdb) => {
+      const symbols = new PdbSymbols(pdb);
+      assert.equal(symbols.quality, 'private');
+      const names = (pattern: string): string[] => symbols.search(pattern, 1000).map((s) => s.name);
+      assert.deepEqual(names('KeBugCheckEx'), ['KeBugCheckEx']);
+      assert.equal(symbols.search('KeBugCheckEx', 9)[0]!.kind, 'procedure');
+      assert.deepEqual(names('kebugcheckEX'), ['KeBugCheckEx']);
+      assert.ok(names('mm*').includes('MmIsAddressValid'));
+      assert.ok(names('Mm*').every((n) => n.toLowerCase().startsWith('mm')));
+      assert.deepEqual(names('KeBugCheck?x'), ['KeBugCheckEx']);
+      assert.deepEqual(names('NoSuchThing*'), []);
+      assert.equal(symbols.search('*', 5).length, 5);
+      const all = symbols.search('*', 100_000);
+      for (const symbol of all.filter((s) => s.kind === 'procedure')) {
+        assert.equal(symbols.symbolAt(symbol.rva)?.rva, symbol.rva, symbol.name);
+      }
+      assert.equal(symbols.search('PsLoadedModuleList', 9)[0]?.kind, 'data');
+      const list = symbols.search('PsLoadedModuleList', 9)[0]!;
+      assert.deepEqual(
+        [symbols.symbolAt(list.rva + 4)?.name, symbols.symbolAt(list.rva + 4)?.displacement],
+        ['PsLoadedModuleList', 4],
+      );
+    }),
+  );
+});
+
+/** `path:line` → the places of its rows. */
+function rowsByLine(text: string): Map<string, [section: number, offset: number][]> {
+  const found = new Map<string, [number, number][]>();
+  let path = '';
+  let section = 0;
+  for (const line of text.split('\n')) {
+    const table = /^ {2}([0-9A-F]{4}):[0-9A-F]{8}-/.exec(line);
+    if (table) section = parseInt(table[1]!, 16);
+    else if (/^Mod /.test(line)) path = '';
+    else if (/^\S.* \((?:MD5|SHA-1|SHA-256): /.test(line)) path = line.slice(0, line.lastIndexOf(' ('));
+    else if (/^\S/.test(line)) path = '';
+    else if (path !== '') {
+      for (const [, number, offset] of line.matchAll(/(\d+) ([0-9A-F]{8}) ?/g)) {
+        const key = `${path}:${number}`;
+        const rows = found.get(key) ?? [];
+        rows.push([section, parseInt(offset!, 16)]);
+        found.set(key, rows);
+      }
+    }
+  }
+  return found;
+}
