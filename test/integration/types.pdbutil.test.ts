@@ -17,6 +17,7 @@ import { enumeratorsOf } from '../../src/engine/symbols/types/enums';
 import type { IdRecord, Member, MemberAttributes, TypeRecord } from '../../src/engine/symbols/types/records';
 import { layoutOf } from '../../src/engine/symbols/types/structLayout';
 import { TypeTable } from '../../src/engine/symbols/types/typeTable';
+import { coldTypeMs, warmTypeUs } from '../bench/symbolTypes';
 
 const prebuilds = 'node_modules/node-pty/prebuilds';
 const pdbs = [
@@ -529,3 +530,12 @@ for (const pdb of [...pdbs, ...ours]) {
     });
   });
 }
+
+it('gives the bench of symbols something to measure', () => {
+  const [pdb] = pdbs;
+  const cold = coldTypeMs(pdb!, '_EXCEPTION_RECORD');
+  const warm = warmTypeUs(pdb!);
+  // The goals are 5 ms and 50 us; a machine may be busy.
+  assert.ok(cold > 0 && cold < 500, `${cold} ms`);
+  assert.ok(warm > 0 && warm < 5000, `${warm} us`);
+});

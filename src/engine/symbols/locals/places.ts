@@ -69,7 +69,7 @@ export function asPlace({ kind, data }: SymbolRecord): Place | undefined {
     case K.DEFRANGE_REGISTER_REL_INDIR:
       return inMemory(data, data.i32(8), 12);
     case K.DEFRANGE_CONSTVAL_FULL_SCOPE:
-      return { spot: { kind: 'constant', bytes: data.bytes.slice() } };
+      return { spot: { kind: 'constant', bytes: Uint8Array.from(data.bytes) } };
     case K.DEFRANGE_GLOBALSYM_FULL_SCOPE:
       return { spot: { kind: 'addressOf', place: { offset: data.u32(0), section: data.u16(4) } } };
     case K.DEFRANGE:

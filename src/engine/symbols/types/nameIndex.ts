@@ -52,8 +52,7 @@ class HashedIndex implements NameIndex {
     { buckets, values, adjustments }: NameHashes,
   ) {
     this.#buckets = buckets;
-    // A copy, for alignment; PDBs and all machines that Node runs on are little endian.
-    this.#bucketOf = new Uint32Array(new Uint8Array(values.bytes).buffer);
+    this.#bucketOf = wordsOf(values.bytes);
     this.#preferred = readAdjustments(adjustments);
   }
 
@@ -92,6 +91,12 @@ class HashedIndex implements NameIndex {
     }
     return heads;
   }
+}
+
+/** As numbers; PDBs and all machines that Node runs on are little endian. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
 }
 
 function isDefinitionOf(types: TypeStream, index: TypeIndex, name: string): boolean {
