@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { formatAddress, parseAddress, plus, signExtend32, virtualAddress } from './addresses';
 import { VmkdError, asVmkdError, errorCodes } from './errors';
 import { Mutex } from './mutex';
-import { decodeAnsiz, decodeUtf16z, encodeAnsi, encodeUtf16z } from './text';
+import { decodeAnsi, decodeAnsiz, decodeUtf16z, encodeAnsi, encodeUtf16z } from './text';
 
 void describe('addresses', () => {
   void it('wrap at 64 bits, and 32-bit pointers are sign-extended', () => {
@@ -70,7 +70,9 @@ void describe('text', () => {
     assert.equal(decodeUtf16z(Uint8Array.of(0x61, 0, 0x62)), 'a');
   });
 
-  void it('shows what Latin-1 does not have as a question mark', () => {
-    assert.deepEqual([...encodeAnsi('é→')], [0xe9, 0x3f]);
+  void it('comes back from the code page as it went, and shows what that lacks as a question mark', () => {
+    const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    assert.deepEqual(encodeAnsi(decodeAnsi(all)), all);
+    assert.deepEqual([...encodeAnsi('é€→')], [0xe9, 0x80, 0x3f]);
   });
 });

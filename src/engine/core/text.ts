@@ -1,17 +1,20 @@
 /** Text as NT's debugger protocol carries it: ANSI (code page unknown; Windows-1252 is assumed) and UTF-16. */
 
-const ansi = new TextDecoder('windows-1252');
+/** Where Windows-1252 differs from Latin-1: 0x80 to 0x9f. (Node 20's own decoder takes them for Latin-1.) */
+const windows1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 const utf16 = new TextDecoder('utf-16le');
 
-export const decodeAnsi = (bytes: Uint8Array): string => ansi.decode(bytes);
+export const decodeAnsi = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    .toString('latin1')
+    .replace(/[\u0080-\u009f]/g, (character) => windows1252[character.charCodeAt(0) - 0x80]!);
 
-/** Characters outside Latin-1 become '?', as Windows does when it has no mapping. */
-export function encodeAnsi(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => {
-    const code = character.codePointAt(0) ?? 0x3f;
-    return code <= 0xff ? code : 0x3f;
-  });
-}
+/** What `decodeAnsi` makes of each byte, the other way round. */
+const ansiBytes = new Map(Array.from({ length: 256 }, (_, byte) => [decodeAnsi(Uint8Array.of(byte)), byte]));
+
+/** The inverse of `decodeAnsi`. Characters that the code page lacks become '?', as in Windows. */
+export const encodeAnsi = (text: string): Uint8Array =>
+  Uint8Array.from(text, (character) => ansiBytes.get(character) ?? 0x3f);
 
 /** Up to the first NUL, or all of it. */
 export function decodeUtf16z(bytes: Uint8Array): string {
@@ -31,5 +34,5 @@ export function encodeUtf16z(text: string): Uint8Array {
 /** Up to the first NUL, or all of it. */
 export function decodeAnsiz(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return ansi.decode(end < 0 ? bytes : bytes.subarray(0, end));
+  return decodeAnsi(end < 0 ? bytes : bytes.subarray(0, end));
 }

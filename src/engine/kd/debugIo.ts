@@ -14,6 +14,8 @@ import { hex32, layout, u16, u32 } from '../core/layout';
 import { decodeAnsi, encodeAnsi } from '../core/text';
 
 const headSize = 16;
+/** NT takes packets of up to 4000 bytes. */
+const longestAnswer = 4000 - headSize;
 const head = layout(headSize, {
   api: [0, hex32],
   processorLevel: [4, u16],
@@ -77,9 +79,9 @@ export function encodeDebugIo(message: DebugIoMessage): Uint8Array {
   return payload;
 }
 
-/** The debugger's answer; cut to what the guest's buffer takes. */
+/** The debugger's answer; cut to what the guest's buffer takes, and a packet that NT accepts. */
 export function encodePromptAnswer(prompt: PromptMessage, answer: string): Uint8Array {
-  const text = encodeAnsi(answer).subarray(0, prompt.maxAnswer);
+  const text = encodeAnsi(answer).subarray(0, Math.min(prompt.maxAnswer, longestAnswer));
   const payload = new Uint8Array(headSize + text.length);
   head.write(payload, {
     api: DebugIoApi.Prompt,

@@ -49,7 +49,7 @@ function describeBody(packet: KdPacket, sender: Sender, machine: MachineType): s
     case 'traceIo':
       return describeData(message.trace.data);
     case 'controlRequest':
-      return `${message.request.kind} debug registers ${hex(message.request.registers)}`;
+      return `${message.request.kind} Dr${message.request.number}`;
     case 'manipulate':
       return '';
   }

@@ -41,7 +41,10 @@ export interface FileCreate {
   /** As the guest names it: `\SystemRoot\system32\drivers\x.sys`. Hostile: never a host path. */
   readonly name: string;
   readonly desiredAccess: number;
+  readonly fileAttributes: number;
+  readonly shareAccess: number;
   readonly createDisposition: number;
+  readonly createOptions: number;
 }
 export interface FileRead {
   readonly kind: 'read';
@@ -94,8 +97,8 @@ export function decodeFileRequest(payload: Uint8Array): FileRequest {
   const data = payload.subarray(headSize);
   switch (api) {
     case FileIoApi.Create: {
-      const { desiredAccess, createDisposition } = create.read(payload);
-      return { kind: 'create', name: decodeUtf16z(data), desiredAccess, createDisposition };
+      const { handle: _handle, length: _length, ...wishes } = create.read(payload);
+      return { kind: 'create', name: decodeUtf16z(data), ...wishes };
     }
     case FileIoApi.Read:
       return { kind: 'read', ...transfer.read(payload) };
@@ -117,17 +120,15 @@ export function decodeFileRequest(payload: Uint8Array): FileRequest {
 }
 
 /**
- * The answer, laid over the request as the target expects.
- * @param request The request's payload. @throws value-out-of-range for more data than a packet carries.
+ * The answer, laid over the request as the target expects. Data beyond what a read asked for, or a packet carries, is left
+ * out: the target asks for the rest. @param request The request's payload.
  */
 export function encodeFileAnswer(request: Uint8Array, answer: FileAnswer): Uint8Array {
-  const data = answer.data ?? new Uint8Array();
-  if (data.length > maxFileData) {
-    throw new VmkdError(
-      'value-out-of-range',
-      `${data.length} bytes of a file do not fit one packet; ${maxFileData} do`,
-    );
-  }
+  const wanted = Math.min(
+    head.read(request).api === FileIoApi.Read ? transfer.read(request).length : 0,
+    maxFileData,
+  );
+  const data = answer.data?.subarray(0, wanted) ?? new Uint8Array();
   const payload = new Uint8Array(headSize + data.length);
   payload.set(request.subarray(0, headSize));
   payload.set(data, headSize);
@@ -147,8 +148,7 @@ export function encodeFileAnswer(request: Uint8Array, answer: FileAnswer): Uint8
 export function encodeFileRequest(request: FileRequest): Uint8Array {
   switch (request.kind) {
     case 'create': {
-      const { name, desiredAccess, createDisposition } = request;
-      return assemble(FileIoApi.Create, create, { desiredAccess, createDisposition }, encodeUtf16z(name));
+      return assemble(FileIoApi.Create, create, request, encodeUtf16z(request.name));
     }
     case 'read':
       return assemble(FileIoApi.Read, transfer, request);

@@ -15,6 +15,7 @@
  * Source: the behaviour of Microsoft's kdcom.dll as seen on the wire by real debuggers and targets.
  */
 
+import { VmkdError } from '../core/errors';
 import { layout, hex32, u16, u32 } from '../core/layout';
 
 export const dataLeader = 0x30303030;
@@ -76,8 +77,14 @@ export function checksum(payload: Uint8Array): number {
   return sum >>> 0;
 }
 
-/** @param payload 1 to 4096 bytes; longer is a defect of the caller. */
+/** 16 + n + 1 bytes. @param payload n bytes, 1 to 4096. @throws value-out-of-range */
 export function encodeDataPacket(type: DataType, packetId: number, payload: Uint8Array): Uint8Array {
+  if (payload.length === 0 || payload.length > maxAcceptedPayload) {
+    throw new VmkdError(
+      'value-out-of-range',
+      `A packet of ${payload.length} bytes; 1 to ${maxAcceptedPayload} are possible`,
+    );
+  }
   const bytes = new Uint8Array(headerSize + payload.length + 1);
   packetHeader.write(bytes, {
     leader: dataLeader,
@@ -91,6 +98,7 @@ export function encodeDataPacket(type: DataType, packetId: number, payload: Uint
   return bytes;
 }
 
+/** 16 bytes. @param packetId What is acknowledged; 0 for RESEND and RESET. */
 export function encodeControlPacket(type: ControlType, packetId: number): Uint8Array {
   const bytes = new Uint8Array(headerSize);
   packetHeader.write(bytes, { leader: controlLeader, type, byteCount: 0, packetId, checksum: 0 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { randomFrom, seedFromEnvironment, type Random } from '../../../test/fixtures/random';
-import { breakInStop } from '../../../test/fixtures/modelTarget';
+import { breakInStop, plainCreate } from '../../../test/fixtures/modelTarget';
 import { virtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { decodeControlAnswer, encodeControlRequest } from './controlRequest';
@@ -47,7 +47,7 @@ const samples: readonly KdPacket[] = [
   },
   {
     type: PacketType.FileIo,
-    payload: encodeFileRequest({ kind: 'create', name: '\\x', desiredAccess: 1, createDisposition: 1 }),
+    payload: encodeFileRequest({ kind: 'create', name: '\\x', ...plainCreate }),
   },
   {
     type: PacketType.FileIo,
@@ -58,7 +58,7 @@ const samples: readonly KdPacket[] = [
     payload: encodeFileRequest({ kind: 'write', handle: 1n, offset: 0n, data: new Uint8Array(9) }),
   },
   { type: PacketType.TraceIo, payload: encodeTraceIo({ ...from, data: new Uint8Array(12) }) },
-  { type: PacketType.ControlRequest, payload: encodeControlRequest({ kind: 'request', registers: 3 }) },
+  { type: PacketType.ControlRequest, payload: encodeControlRequest({ kind: 'request', number: 3 }) },
   ...manipulateApis('x64').map((api) => ({
     type: PacketType.StateManipulate,
     payload: encodeManipulate(api.reply, { apiNumber: api.number }, {}, new Uint8Array(24)),

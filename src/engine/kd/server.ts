@@ -165,8 +165,8 @@ export class KdServer {
     return decodeFileAnswer(await this.#ask(PacketType.FileIo, encodeFileRequest(request)));
   }
 
-  /** @returns The debug registers that the debugger lent or took back, as a bit mask. */
-  async control(request: ControlRequest): Promise<number> {
+  /** @returns Whether the debugger lent the register, or took it back. @throws target-not-acknowledging, link-* */
+  async control(request: ControlRequest): Promise<boolean> {
     return decodeControlAnswer(await this.#ask(PacketType.ControlRequest, encodeControlRequest(request)))
       .granted;
   }

@@ -39,8 +39,8 @@ export interface Stop {
 /** How far back a late reply may come from. */
 const recentSequences = 65536;
 
-/** How often a peer must speak another protocol until it is believed. */
-const strangeEnough = 3;
+/** How often the same nonsense must come until it is taken as meant. */
+const convincing = 3;
 
 /** Always large, so that the padding of a target that sends zeros or small numbers is never one of ours. */
 const sequenceNumber = (count: number): number => ((count & 0x7fff_ffff) | 0x8000_0000) >>> 0;
@@ -55,14 +55,15 @@ export class Session {
   #exchange: Exchange | undefined;
   #sequence: number;
   #echoesPadding = false;
-  /** Packets of another protocol, without one of ours in between. */
-  #strangePackets = 0;
+  /** The last packet that made no sense, and how often it came in a row. */
+  #refused: KdPacket | undefined;
+  #refusals = 0;
   #ended = false;
 
   constructor(
     private readonly clock: Clock,
     private readonly hooks: SessionHooks,
-    servant: TargetServant,
+    private readonly servant: TargetServant,
     firstSequence: number,
   ) {
     this.#sequence = sequenceNumber(firstSequence);
@@ -149,15 +150,26 @@ export class Session {
     try {
       if (packet.type === PacketType.StateManipulate) return this.#judgeReply(packet.payload);
       decodeTargetPacket(packet);
-      this.#strangePackets = 0;
       return 'accept';
     } catch (thrown) {
-      const error = asVmkdError(thrown);
-      // A damaged type looks like another protocol: only a peer that insists is believed.
-      if (error.code !== 'protocol-violation' && ++this.#strangePackets === strangeEnough)
-        this.hooks.onFault(error);
-      return 'damaged';
+      return this.#refuse(packet, asVmkdError(thrown));
     }
+  }
+
+  /**
+   * A packet that makes no sense was damaged on its way, and is asked for again; unless it comes again as it was: then the
+   * peer means it, and would send it for ever.
+   */
+  #refuse({ type, payload }: KdPacket, error: VmkdError): Verdict {
+    const again = this.#refused?.type === type && equalBytes(this.#refused.payload, payload);
+    this.#refused = { type, payload: again ? this.#refused!.payload : payload.slice() };
+    this.#refusals = again ? this.#refusals + 1 : 1;
+    if (this.#refusals < convincing) return 'damaged';
+    this.#refused = undefined;
+    const fatal = type === PacketType.StateChange64 || error.code !== 'protocol-violation';
+    if (fatal) this.hooks.onFault(error);
+    else this.servant.onError?.(error);
+    return 'stale';
   }
 
   #judgeReply(payload: Uint8Array): Verdict {

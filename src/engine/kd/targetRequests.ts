@@ -23,8 +23,8 @@ export interface TargetServant {
   /** Without a server: “no such file”. */
   onFile?(request: FileRequest): Promise<FileAnswer>;
   onTrace?(trace: TraceMessage): void;
-  /** @returns The debug registers lent, as a bit mask; without a server none. */
-  onControlRequest?(request: ControlRequest): number;
+  /** @returns Whether the debug register is lent, or was taken back; without a server it is not. */
+  onControlRequest?(request: ControlRequest): boolean;
   /** Something failed that no caller waits for. */
   onError?(error: VmkdError): void;
 }
@@ -75,7 +75,7 @@ export class TargetRequests {
   }
 
   async #controlAnswer(request: ControlRequest): Promise<KdPacket> {
-    const granted = await this.#ask(() => this.servant.onControlRequest?.(request), 0);
+    const granted = await this.#ask(() => this.servant.onControlRequest?.(request), false);
     return { type: PacketType.ControlRequest, payload: encodeControlRequest(request, granted) };
   }
 

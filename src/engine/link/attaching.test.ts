@@ -209,6 +209,18 @@ void describe('a peer that is no sane target ends in a typed error, in bounded t
         answer();
       },
     ],
+    [
+      'protocol-violation',
+      'stops in a way that nobody knows, and obeys every RESEND',
+      (far) => {
+        const stop = encodeStateChange(breakInStop);
+        new DataView(stop.buffer).setUint32(0, 0x3033, true);
+        const packet = encodeDataPacket(PacketType.StateChange64, initialPacketId, stop);
+        rawPeer(far, (kind) => {
+          if (kind === 'break-in' || kind === 'control 5') far.write(packet);
+        });
+      },
+    ],
   ];
   for (const [code, what, play] of cases) {
     void it(`${code}: it ${what}`, async () => {

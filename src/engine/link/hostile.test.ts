@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ModelTarget, breakInStop, modelBase } from '../../../test/fixtures/modelTarget';
 import { randomFrom, seedFromEnvironment, type Random } from '../../../test/fixtures/random';
+import { plainCreate } from '../../../test/fixtures/modelTarget';
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
 import { VmkdError } from '../core/errors';
 import { KdClient } from '../kd/client';
@@ -58,10 +59,7 @@ const payloads = (random: Random): readonly [DataType, Uint8Array][] => [
     PacketType.DebugIo,
     encodeDebugIo({ kind: 'prompt', processorLevel: 0, processor: 0, prompt: '?', maxAnswer: random.next() }),
   ],
-  [
-    PacketType.FileIo,
-    encodeFileRequest({ kind: 'create', name: '..\\..\\x', desiredAccess: 0, createDisposition: 0 }),
-  ],
+  [PacketType.FileIo, encodeFileRequest({ kind: 'create', name: '..\\..\\x', ...plainCreate })],
   [PacketType.FileIo, random.bytes(64 + random.below(40))],
   [PacketType.TraceIo, random.bytes(70)],
   [PacketType.ControlRequest, random.bytes(12)],

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ModelTarget, breakInStop, modelBase } from '../../../test/fixtures/modelTarget';
+import { plainCreate } from '../../../test/fixtures/modelTarget';
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
 import { plus } from '../core/addresses';
 import { VmkdError } from '../core/errors';
@@ -281,16 +282,14 @@ void describe('what the target asks', () => {
       onPrompt: ({ prompt }) => Promise.resolve(`${prompt}!`),
       onFile: (request) =>
         Promise.resolve(request.kind === 'create' ? { status: 0, handle: 7n, length: 99n } : { status: 0 }),
-      onControlRequest: ({ registers }) => registers & 1,
+      onControlRequest: ({ number }) => number === 3,
     });
     await clock.run(client.attach(attach));
     await clock.run(client.continue());
     assert.equal(await clock.run(target.server.prompt('well', 10)), 'well!');
-    const created = await clock.run(
-      target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),
-    );
+    const created = await clock.run(target.server.file({ kind: 'create', name: 'x', ...plainCreate }));
     assert.deepEqual([created.handle, created.length], [7n, 99n]);
-    assert.equal(await clock.run(target.server.control({ kind: 'request', registers: 3 })), 1);
+    assert.equal(await clock.run(target.server.control({ kind: 'request', number: 3 })), true);
   });
 
   void it('is answered with nothing by an observer that fails, and the failure is told', async () => {
@@ -341,6 +340,29 @@ void describe('what the target asks', () => {
     assert.equal(targets[1]!.server.channel.statistics.packetsReceived, packetsReceived);
   });
 
+  void it('in words that nobody knows is asked for again, then dropped, and told', async () => {
+    const errors: string[] = [];
+    const { clock, client, far } = setUp({ onError: ({ code }) => errors.push(code) });
+    const print = encodeDebugIo({ kind: 'print', processorLevel: 6, processor: 0, text: 'x' });
+    new DataView(print.buffer).setUint32(0, 0x3232, true);
+    const packet = encodeDataPacket(PacketType.DebugIo, initialPacketId, print);
+    const heard: string[] = [];
+    rawPeer(far, (kind) => {
+      heard.push(kind);
+      if (kind === 'control 5') far.write(packet);
+    });
+    const attempt = assert.rejects(client.attach(attach), VmkdError);
+    await clock.advance(1);
+    far.write(packet);
+    await clock.advance(1000);
+    assert.deepEqual(
+      heard.filter((kind) => /control [45]/.test(kind)),
+      ['control 5', 'control 5', 'control 4'],
+    );
+    assert.deepEqual(errors, ['protocol-violation']);
+    await clock.run(attempt);
+  });
+
   void it('a thousand times without listening is answered once', async () => {
     let asked = 0;
     const { clock, client, far } = setUp({
@@ -373,10 +395,8 @@ void describe('what the target asks', () => {
     await clock.run(client.attach(attach));
     await clock.run(client.continue());
     assert.equal(await clock.run(target.server.prompt('well', 10)), '');
-    const { status } = await clock.run(
-      target.server.file({ kind: 'create', name: 'x', desiredAccess: 1, createDisposition: 1 }),
-    );
+    const { status } = await clock.run(target.server.file({ kind: 'create', name: 'x', ...plainCreate }));
     assert.equal(status, 0xc000000f);
-    assert.equal(await clock.run(target.server.control({ kind: 'request', registers: 3 })), 0);
+    assert.equal(await clock.run(target.server.control({ kind: 'request', number: 3 })), false);
   });
 });

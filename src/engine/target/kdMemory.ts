@@ -29,6 +29,7 @@ type ReadReply =
 export class KdMemory implements VirtualMemory {
   constructor(private readonly client: KdClient) {}
 
+  /** @param length Bytes, at most 256 MiB. @throws value-out-of-range; target and link errors; never for absent memory. */
   readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
     return readInPieces(length, (offset, count) =>
       this.client.request(readVirtualMemory, { address: plus(address, offset), count }),

@@ -71,6 +71,14 @@ export class KdRegisters {
     );
   }
 
+  /** x86 keeps other registers at other offsets: what x64 calls base 2 lies in the middle of its CONTEXT. */
+  #mustBeX64(): void {
+    const { state } = this.client;
+    if (state.kind === 'stopped' && state.version.machine !== 'x64') {
+      throw new VmkdError('target-unsupported', 'Special registers of x86 guests are not supported yet');
+    }
+  }
+
   async #contextBytes(machine: MachineType, processor: number | undefined): Promise<Uint8Array> {
     const size = contextSizes[machine];
     const { data } = await this.client.demand(getContext, {}, onProcessor(processor));
@@ -83,8 +91,9 @@ export class KdRegisters {
     return data.slice(0, size);
   }
 
-  /** As many bytes as the target has: older ones lack the last fields. */
+  /** As many bytes as the target has: older ones lack the last fields. @throws target-unsupported on x86 */
   async #specialBytes(processor: number | undefined): Promise<Uint8Array> {
+    this.#mustBeX64();
     const count = specialRegistersX64.size;
     const { data, fields } = await this.client.demand(
       readControlSpace,

@@ -105,7 +105,7 @@ export class LiveTarget {
         onPrompt: (prompt) => observer.onPrompt?.(prompt) ?? Promise.resolve(''),
         ...(observer.onFile && { onFile: (request) => observer.onFile!(request) }),
         onTrace: (trace) => observer.onTrace?.(trace),
-        onControlRequest: (request) => observer.onControlRequest?.(request) ?? 0,
+        onControlRequest: (request) => observer.onControlRequest?.(request) ?? false,
         onError: (error) => observer.onError?.(error),
       },
       open: (owner, signal) => this.#open(owner, signal),
@@ -189,7 +189,12 @@ export class LiveTarget {
     await this.#resumeFrom(this.stopped, options);
   }
 
-  /** One instruction of the stopped processor; all others run meanwhile. @throws as `nextStop` */
+  /**
+   * One instruction of the stopped processor; all others run meanwhile. An int3 of the code counts as none: what follows it is
+   * executed.
+   * @returns The next stop that is news: another processor's, if that one ran into something first. Then the step is still
+   *   owed, and ends as a stop of its own after the next continue. @throws as `nextStop`
+   */
   async step(milliseconds: number, signal?: AbortSignal): Promise<StateChange> {
     const from = this.stopped;
     await this.#leaveInt3(from);
