@@ -25,6 +25,8 @@ export interface NameIndex {
 
 const encoder = new TextEncoder();
 const mostOfOneName = 256;
+/** A linker's buckets hold a handful. Where one holds more, the hashes are not what they should be. */
+const mostOfOneBucket = 512;
 
 export function openNameIndex(types: TypeStream): NameIndex {
   const hashes = types.nameHashes();
@@ -46,6 +48,7 @@ class HashedIndex implements NameIndex {
   #next = new Uint32Array(0);
   #scans = 0;
   readonly #preferred: ReadonlySet<TypeIndex>;
+  #scanned: ScannedIndex | undefined;
 
   constructor(
     private readonly types: TypeStream,
@@ -57,9 +60,15 @@ class HashedIndex implements NameIndex {
   }
 
   find(name: string): readonly TypeIndex[] {
+    if (this.#scanned) return this.#scanned.find(name);
     const found: TypeIndex[] = [];
+    let candidates = 0;
     const bucket = hashOf(encoder.encode(name)) % this.#buckets;
     for (const place of this.#inBucket(bucket)) {
+      if (++candidates > mostOfOneBucket) {
+        this.#scanned = new ScannedIndex(this.types);
+        return this.#scanned.find(name);
+      }
       const index = this.types.begin + place;
       if (!isDefinitionOf(this.types, index, name)) continue;
       if (this.#preferred.has(index)) found.unshift(index);

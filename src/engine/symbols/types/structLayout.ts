@@ -57,20 +57,34 @@ const mostFields = 65_536;
 /** Undefined if `type` is no class, struct or union, or is declared only. @throws file-damaged */
 export function layoutOf(types: TypeTable, type: TypeIndex): StructLayout | undefined {
   const index = types.bare(type);
-  const known = layouts.get(types) ?? new Map<TypeIndex, StructLayout>();
+  const known = layouts.get(types) ?? { fields: 0, byType: new Map<TypeIndex, StructLayout>() };
   layouts.set(types, known);
-  let layout = known.get(index);
+  let layout = known.byType.get(index);
   if (!layout) {
     layout = makeLayout(types, index);
-    if (known.size >= mostKept) known.clear();
-    if (layout) known.set(index, layout);
+    if (layout) keep(known, layout);
   }
   return layout;
 }
 
 /** Layouts that were asked for: views ask again at every stop. */
-const layouts = new WeakMap<TypeTable, Map<TypeIndex, StructLayout>>();
-const mostKept = 512;
+interface Known {
+  fields: number;
+  readonly byType: Map<TypeIndex, StructLayout>;
+}
+const layouts = new WeakMap<TypeTable, Known>();
+const mostKeptFields = 100_000;
+
+function keep(known: Known, layout: StructLayout): void {
+  // An empty one counts too.
+  const weight = layout.fields.length + 10;
+  if (known.fields + weight > mostKeptFields) {
+    known.byType.clear();
+    known.fields = 0;
+  }
+  known.fields += weight;
+  known.byType.set(layout.type, layout);
+}
 
 function makeLayout(types: TypeTable, index: TypeIndex): StructLayout | undefined {
   const tag = types.tag(index);

@@ -3,7 +3,7 @@
  * a type without its modifiers, its size. Layouts, enumerators and texts are built on this (structLayout.ts, enums.ts,
  * typeText.ts).
  *
- * Invariants: nothing is read that nobody asked for; decoded records are kept, at most `mostKept` of them; a chain of
+ * Invariants: nothing is read that nobody asked for; decoded records are kept, at most `mostKept` of them and `mostKeptBytes`; a chain of
  * types (modifier of a typedef of …) is followed `longestChain` steps, so that a cycle ends as `file-damaged`.
  */
 
@@ -19,6 +19,8 @@ import { TypeStream } from './typeStream';
 const tpiStream = 2;
 const ipiStream = 4;
 const mostKept = 8192;
+/** In the file; a decoded record takes some twenty times as much. */
+const mostKeptBytes = 2 << 20;
 const longestChain = 64;
 /** A field list of 64 KiB holds at most some thousand members; NT's largest structures need two or three lists. */
 const mostFieldLists = 256;
@@ -27,6 +29,7 @@ export class TypeTable {
   readonly types: TypeStream;
   readonly #ids: TypeStream | undefined;
   readonly #kept = new Map<TypeIndex, TypeRecord>();
+  #keptBytes = 0;
   readonly #keptIds = new Map<TypeIndex, IdRecord>();
   /** Names asked for, and declarations with their definitions. */
   readonly #found = new Map<string, readonly TypeIndex[]>();
@@ -44,7 +47,13 @@ export class TypeTable {
   record(index: TypeIndex): TypeRecord {
     let record = this.#kept.get(index);
     if (!record) {
-      record = decodeType(this.types.record(index));
+      const bytes = this.types.record(index);
+      record = decodeType(bytes);
+      this.#keptBytes += bytes.length;
+      if (this.#keptBytes > mostKeptBytes) {
+        this.#kept.clear();
+        this.#keptBytes = bytes.length;
+      }
       keep(this.#kept, index, record);
     }
     return record;

@@ -211,6 +211,30 @@ it('follows no cycle', () => {
   }
 });
 
+it('finds all types, and in time, when all share one bucket', () => {
+  const honest = new TypeTable(memoryMsf(streamsOf(pdb)), true);
+  const [known] = honest.find('_EXCEPTION_RECORD');
+  assert.ok(known !== undefined);
+  const streams = streamsOf(pdb);
+  const tpi = streams.get(2)!;
+  const hash = streams.get(tpi[0x14]! | (tpi[0x15]! << 8))!;
+  const word = (at: number): number => new DataView(tpi.buffer).getUint32(at, true);
+  const hashes = word(0x20);
+  const own = hashes + (known - honest.types.begin) * 4;
+  const bucket = hash.slice(own, own + 4);
+  for (let at = 0; at < word(0x24); at += 4) hash.set(bucket, hashes + at);
+  const types = new TypeTable(memoryMsf(streams), true);
+  const start = performance.now();
+  assert.ok(types.find('_EXCEPTION_RECORD').includes(known));
+  honest.forEachTag((index, name) => {
+    assert.ok(
+      types.find(name).includes(index) || name.includes('unnamed') || honest.find(name).length > 200,
+      name,
+    );
+  });
+  assert.ok(performance.now() - start < 2000);
+});
+
 it('reads what one linker in a hundred writes', () => {
   const types = craft(
     [
