@@ -9,22 +9,25 @@
 import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
 import { systemClock } from '../../src/engine/core/clock';
 import { VmkdError } from '../../src/engine/core/errors';
+import { contextX64 } from '../../src/engine/cpu/contextX64';
 import { KdClient } from '../../src/engine/kd/client';
 import { encodeDebugIo } from '../../src/engine/kd/debugIo';
 import { PacketScanner, PacketType, encodeDataPacket, initialPacketId } from '../../src/engine/kd/framing';
 import { getContext } from '../../src/engine/kd/manipulate/context';
-import { continue2X64 } from '../../src/engine/kd/manipulate/execution';
+import { manipulateApi } from '../../src/engine/kd/manipulate';
 import { readVirtualMemory } from '../../src/engine/kd/manipulate/memory';
 import { encodeManipulate, manipulateData, readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { decodeTargetPacket, type KdPacket } from '../../src/engine/kd/packet';
-import { encodeStateChange } from '../../src/engine/kd/stateChange';
+import type { Sender } from '../../src/engine/kd/describe';
+import { encodeStateChange, readControlReport } from '../../src/engine/kd/stateChange';
 import { createEndpoint } from '../../src/engine/link/endpoint';
 import { KdcomChannel } from '../../src/engine/link/kdcomChannel';
 import type { ByteLink } from '../../src/engine/link/link';
 import { memoryLinkPair } from '../../src/engine/link/memoryLink';
+import { traceEvents, type TraceChunk } from '../../src/engine/link/trace';
 import { LiveTarget } from '../../src/engine/target/liveTarget';
-import { ModelTarget, breakInStop, modelBase } from '../fixtures/modelTarget';
-import { bootDemoKernel } from '../kernel/machine';
+import { ModelTarget, modelBase } from '../fixtures/modelTarget';
+import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 import type { Bench, Figure } from './bench';
 
 /** 1 MiB in all. Each piece is read, then replayed at once, so that a machine whose speed drifts is fair to both. */
@@ -36,71 +39,34 @@ const replayLimit = 5000;
 const bench: Bench = {
   needsKernel: true,
   async figures() {
-    return [codec(), await roundTrip(), ...(await uart())];
+    const { figures, recording } = await uart();
+    return [codec(recording), await roundTrip(), ...figures];
   },
 };
 export default bench;
 
-/** Encodes and decodes a mix like that of a session: reads, prints, contexts, stops. */
-function codec(): Figure {
-  const packets = 300_000;
-  const page = new Uint8Array(512).fill(0x5a);
-  const mix: (() => KdPacket)[] = [
-    () =>
-      manipulate(
-        readVirtualMemory.number,
-        encodeManipulate(
-          readVirtualMemory.reply,
-          { apiNumber: 0x3130 },
-          { address: modelBase, count: 512, actual: 512 },
-          page,
-        ),
-      ),
-    () =>
-      manipulate(
-        readVirtualMemory.number,
-        encodeManipulate(
-          readVirtualMemory.request,
-          { apiNumber: 0x3130 },
-          { address: modelBase, count: 512 },
-        ),
-      ),
-    () =>
-      manipulate(
-        getContext.number,
-        encodeManipulate(getContext.reply, { apiNumber: 0x3132 }, {}, new Uint8Array(1232)),
-      ),
-    () =>
-      manipulate(
-        continue2X64.number,
-        encodeManipulate(
-          continue2X64.request,
-          { apiNumber: 0x313c },
-          { continueStatus: 0x10002, dr7: 0x400n },
-        ),
-      ),
-    () => ({
-      type: PacketType.DebugIo,
-      payload: encodeDebugIo({
-        kind: 'print',
-        processorLevel: 6,
-        processor: 0,
-        text: 'a line of DbgPrint\n',
-      }),
-    }),
-    () => ({ type: PacketType.StateChange64, payload: encodeStateChange(breakInStop) }),
-  ];
-  let decoded = 0;
+/** A packet of a recorded session, and who sent it. */
+interface Recorded {
+  readonly packet: KdPacket;
+  readonly sender: Sender;
+}
+
+/** Finds, decodes, encodes again and frames the packets of a real session, over and over. */
+function codec(recording: readonly Recorded[]): Figure {
+  const packets = 200_000;
+  const frames = recording.map(({ packet }) =>
+    encodeDataPacket(packet.type, initialPacketId, packet.payload),
+  );
+  let sender: Sender = 'target';
+  let done = 0;
+  let bytes = 0;
   const scanner = new PacketScanner({
     onData(type, _id, payload) {
-      const message = decodeTargetPacket({ type, payload });
-      if (message.family === 'manipulate') {
-        const api = message.head.apiNumber === 0x3130 ? readVirtualMemory.reply : continue2X64.request;
-        api.read(payload);
-        decoded += manipulateData(payload).length >= 0 ? 1 : 0;
-      } else {
-        decoded++;
-      }
+      const again = recode({ type, payload }, sender);
+      if (again.length !== payload.length)
+        throw new VmkdError('internal', 'a packet came back with another length');
+      bytes += encodeDataPacket(type, initialPacketId, again).length;
+      done++;
     },
     onControl: () => undefined,
     onBreakIn: () => undefined,
@@ -111,14 +77,15 @@ function codec(): Figure {
   });
   const run = (count: number): void => {
     for (let i = 0; i < count; i++) {
-      const { type, payload } = mix[i % mix.length]!();
-      scanner.push(encodeDataPacket(type, initialPacketId, payload));
+      sender = recording[i % recording.length]!.sender;
+      scanner.push(frames[i % frames.length]!);
     }
   };
   run(packets / 10);
-  decoded = 0;
+  done = bytes = 0;
   const seconds = timed(() => run(packets));
-  if (decoded !== packets) throw new VmkdError('internal', `${decoded} of ${packets} packets were decoded`);
+  if (done !== packets || bytes === 0)
+    throw new VmkdError('internal', `${done} of ${packets} packets were decoded`);
   return {
     id: 'kd.codec.packets_per_s',
     value: packets / seconds,
@@ -127,10 +94,23 @@ function codec(): Figure {
   };
 }
 
-const manipulate = (_api: number, payload: Uint8Array): KdPacket => ({
-  type: PacketType.StateManipulate,
-  payload,
-});
+/** From bytes to meaning and back. */
+function recode({ type, payload }: KdPacket, sender: Sender): Uint8Array {
+  if (type === PacketType.StateManipulate) {
+    const head = readManipulateHead(payload);
+    const api = manipulateApi(head.apiNumber, 'x64');
+    if (!api) return payload;
+    const structure = sender === 'debugger' ? api.request : api.reply;
+    const data = manipulateData(payload);
+    if (api.number === getContext.number && data.length > 0) contextX64.read(data);
+    return encodeManipulate(structure, head, structure.read(payload), data, payload);
+  }
+  const message = decodeTargetPacket({ type, payload });
+  if (message.family === 'debugIo') return encodeDebugIo(message.message);
+  if (message.family !== 'stateChange') return payload;
+  readControlReport(message.change, 'x64');
+  return encodeStateChange(message.change);
+}
 
 async function roundTrip(): Promise<Figure> {
   const [near, far] = memoryLinkPair(systemClock);
@@ -151,7 +131,7 @@ async function roundTrip(): Promise<Figure> {
   return { id: 'kd.roundtrip.inprocess_us_p50', value: median(times) * 1000, unit: 'us' };
 }
 
-async function uart(): Promise<Figure[]> {
+async function uart(): Promise<{ figures: Figure[]; recording: Recorded[] }> {
   const machine = await bootDemoKernel({});
   const endpoint = createEndpoint(machine.kdLink);
   try {
@@ -169,6 +149,7 @@ async function uart(): Promise<Figure[]> {
     const [kernel] = await target.modules();
     if (!kernel) throw new VmkdError('internal', 'the demo kernel has no modules');
     const piecesInKernel = Math.floor(kernel.size / pieceBytes);
+    const recording = await recordSession(target, machine, recorder);
     const pairs: { client: number; bare: number }[] = [];
     for (let attempt = 0; pairs.length < pieces; attempt++) {
       if (attempt === 3 * pieces)
@@ -186,7 +167,7 @@ async function uart(): Promise<Figure[]> {
     }
     const seconds = pairs.reduce((sum, { client }) => sum + client, 0);
     await target.release();
-    return [
+    const figures: Figure[] = [
       { id: 'kd.uart.read_kb_per_s', value: (pieces * pieceBytes) / 1024 / seconds, unit: 'KB/s' },
       {
         id: 'kd.uart.client_overhead_pct',
@@ -195,10 +176,37 @@ async function uart(): Promise<Figure[]> {
         goal: { atMost: 20 },
       },
     ];
+    return { figures, recording };
   } finally {
     await endpoint.dispose();
     await machine.stop();
   }
+}
+
+/** What a look around sends and gets: registers, modules, memory, steps, prints. */
+async function recordSession(
+  target: LiveTarget,
+  machine: DemoMachine,
+  recorder: Recorder,
+): Promise<Recorded[]> {
+  recorder.chunks = [];
+  for (let i = 0; i < 5; i++) {
+    await target.modules();
+    for (const processor of [0, 1]) {
+      await target.registers.context(processor);
+      await target.registers.special(processor);
+    }
+    await target.memory.readPartial(target.stopped.version.kernelBase, 8192);
+    for (let step = 0; step < 5; step++) await target.step(10_000);
+    await target.resume();
+    await machine.console.command('print 10');
+    await target.breakIn(10_000);
+  }
+  const { chunks } = recorder;
+  recorder.chunks = undefined;
+  return [...traceEvents(chunks)].flatMap(({ sender, what }) =>
+    what.kind === 'packet' ? [{ sender, packet: what.packet }] : [],
+  );
 }
 
 /** Packets that the line or a busy machine lost. */
@@ -227,6 +235,8 @@ interface Turn {
 class Recorder {
   #link: ByteLink | undefined;
   #turns: Turn[] | undefined;
+  /** Everything that passes, while it is there. */
+  chunks: TraceChunk[] | undefined;
   #toClient: (chunk: Uint8Array) => void = () => undefined;
   #onBytes: (chunk: Uint8Array) => void = () => undefined;
 
@@ -239,6 +249,7 @@ class Recorder {
       },
       attach: (handlers) => {
         this.#toClient = (chunk) => {
+          this.chunks?.push({ milliseconds: 0, sender: 'target', bytes: chunk.slice() });
           const turn = this.#turns?.at(-1);
           if (turn) turn.received += chunk.length;
           handlers.onBytes(chunk);
@@ -250,6 +261,7 @@ class Recorder {
         });
       },
       write: (bytes) => {
+        this.chunks?.push({ milliseconds: 0, sender: 'debugger', bytes: bytes.slice() });
         this.#turns?.push({ written: bytes.slice(), received: 0 });
         link.write(bytes);
       },

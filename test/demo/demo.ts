@@ -30,22 +30,30 @@ interface DemoResult {
   watchpointHit: { symbol: string; address: string; rip: string; before: string; after: string };
   debugPrints: string[];
   resumed: { ticksBefore: number; ticksAfter: number };
+  /** From the start of QEMU until the kernel serves its console. */
+  millisToBoot: number;
+  /** From connecting until the kernel has stopped. */
   millisToFirstBreak: number;
 }
 
 async function demo(say: (line: string) => void): Promise<DemoResult> {
   say('booting the demo kernel in QEMU');
+  const started = performance.now();
   const machine = await bootDemoKernel({});
   try {
-    say(`  process ${machine.pid}, KD on ${machine.kdLink}`);
-    return await debug(machine, say);
+    const millisToBoot = Math.round(performance.now() - started);
+    say(`  up after ${millisToBoot} ms, process ${machine.pid}, KD on ${machine.kdLink}`);
+    return { ...(await debug(machine, say)), millisToBoot };
   } finally {
     await machine.stop();
     say('the virtual machine has ended');
   }
 }
 
-async function debug(machine: DemoMachine, say: (line: string) => void): Promise<DemoResult> {
+async function debug(
+  machine: DemoMachine,
+  say: (line: string) => void,
+): Promise<Omit<DemoResult, 'millisToBoot'>> {
   const prints: string[] = [];
   const endpoint = createEndpoint(machine.kdLink);
   const target = new LiveTarget({
@@ -86,7 +94,8 @@ async function debug(machine: DemoMachine, say: (line: string) => void): Promise
       millisToFirstBreak,
     };
   } finally {
-    target.client.detach();
+    // Harmless after the demo has let the kernel go; after a failure it must not stay stopped.
+    await target.release();
     await endpoint.dispose();
   }
 }

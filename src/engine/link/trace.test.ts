@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { ModelTarget, modelBase } from '../../../test/fixtures/modelTarget';
@@ -66,6 +66,21 @@ void describe('packet trace', () => {
         '2.000 ← a packet that never ended',
       ],
     );
+  });
+
+  void it('outlives an attempt that never got anywhere', (t) => {
+    const folder = tempFolder(t);
+    const file = path.join(folder, 'old.trace');
+    writeFileSync(file, 'precious');
+    const clock = new VirtualClock();
+    const writer = new TraceWriter(file, 'l', clock, (error) => assert.fail(error));
+    writer.close();
+    assert.equal(readFileSync(file, 'utf8'), 'precious');
+    const next = new TraceWriter(file, 'l', clock, (error) => assert.fail(error));
+    next.record('>', Uint8Array.of(0x62));
+    next.close();
+    assert.equal([...readTraceChunks(file)].length, 1);
+    assert.deepEqual(readdirSync(folder), ['old.trace']);
   });
 
   void it('that cannot be written is an error before the session', (t) => {

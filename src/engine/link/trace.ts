@@ -10,7 +10,7 @@
  * chunk is in the file before its bytes are acted upon; bytes are recorded below the framing, damage and noise included.
  */
 
-import { closeSync, openSync, writeSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { VmkdError } from '../core/errors';
 import type { Clock } from '../core/clock';
 import { PacketScanner, PacketType, packetTypes, type ControlType } from '../kd/framing';
@@ -25,6 +25,8 @@ const formatVersion = 1;
 
 export class TraceWriter {
   #file: number | undefined;
+  /** Written under another name until the session has begun: an old trace outlives an attempt that never got anywhere. */
+  #begun = false;
   readonly #started: number;
 
   /** @throws file-unwritable */
@@ -37,21 +39,22 @@ export class TraceWriter {
   ) {
     this.#started = clock.now();
     try {
-      this.#file = openSync(path, 'w', 0o600);
-      writeSync(
-        this.#file,
-        `${JSON.stringify({ vmkdTrace: formatVersion, link, started: new Date().toISOString() })}\n`,
-      );
+      this.#file = openSync(this.#partPath, 'w', 0o600);
+      const head = { vmkdTrace: formatVersion, link, started: new Date().toISOString() };
+      writeSync(this.#file, `${JSON.stringify(head)}\n`);
     } catch (cause) {
       throw unwritable(path, cause);
     }
   }
 
+  /** @param direction > to the target, < from it. @param chunk Any number of bytes, packets or not. */
   record(direction: '>' | '<', chunk: Uint8Array): void {
     if (this.#file === undefined) return;
     const time = Math.round((this.clock.now() - this.#started) * 1000) / 1000;
     try {
       writeSync(this.#file, `[${time},"${direction}","${Buffer.from(chunk).toString('hex')}"]\n`);
+      if (!this.#begun) renameSync(this.#partPath, this.path);
+      this.#begun = true;
     } catch (cause) {
       this.close();
       this.onFailure(unwritable(this.path, cause));
@@ -59,8 +62,14 @@ export class TraceWriter {
   }
 
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    if (this.#file === undefined) return;
+    closeSync(this.#file);
     this.#file = undefined;
+    if (!this.#begun) rmSync(this.#partPath, { force: true });
+  }
+
+  get #partPath(): string {
+    return `${this.path}.part`;
   }
 }
 
