@@ -294,6 +294,17 @@ function tests(): void {
         assert.match(await machine.console.waitFor(/\*\*\* STOP/), /0x00000080 /);
       }));
 
+    test('a non-maskable interrupt in the middle of a console line gets its blue screen out', async () => {
+      for (let round = 0; round < 6; round++) {
+        await withMachine({ cmdline: 'nodebug' }, async (machine) => {
+          // A hundred long answers in a row: nearly all the time goes into writing, with the console's lock held.
+          await machine.console.command('help\n'.repeat(100));
+          await machine.qmp('inject-nmi');
+          assert.match(await machine.console.waitFor(/\*\*\* STOP/), /STOP: 0x0{6}80 /);
+        });
+      }
+    });
+
     test('reboot resets the machine', () =>
       withMachine({ cmdline: 'nodebug', noReboot: true }, async (machine) => {
         assert.equal(await machine.console.command('reboot'), 'rebooting');

@@ -41,6 +41,7 @@ extern KEVENT HalpConsoleEvent;
 
 /* ---- ke ----------------------------------------------------------------------------------------------------- */
 extern KSPIN_LOCK KiDispatcherLock;
+extern PKPRCB volatile KiBugCheckOwner; /* null until the machine goes down */
 extern KPCR KiInitialPCR;
 extern volatile ULONG64 KiCr3ForStart;
 VOID KiInitializeProcessor(PKPCR Pcr, ULONG Number, PVOID Tables);

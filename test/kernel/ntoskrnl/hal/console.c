@@ -23,15 +23,32 @@ VOID HalpInitializeConsole(VOID)
   KeInitializeEvent(&HalpConsoleEvent, SynchronizationEvent, FALSE);
 }
 
+/*
+ * FALSE: written without the lock. After a bugcheck its holder may be the code that our own NMI interrupted, or a
+ * processor that has stopped for good; a live one is done with its line long before the limit.
+ */
+static BOOLEAN LockOutput(VOID)
+{
+  ULONG64 End = KiReadTsc() + HalpTscFrequency / 10;
+  while (__atomic_exchange_n(&OutputLock, 1, __ATOMIC_ACQUIRE)) {
+    if (!KiBugCheckOwner)
+      End = KiReadTsc() + HalpTscFrequency / 10;
+    else if (KiReadTsc() > End)
+      return FALSE;
+    YieldProcessor();
+  }
+  return TRUE;
+}
+
 VOID HalpConsoleWrite(PCSTR Text, SIZE_T Length)
 {
   BOOLEAN Enabled = KeDisableInterrupts();
-  KiAcquireSpinLock(&OutputLock);
+  BOOLEAN Locked = LockOutput();
   for (SIZE_T I = 0; I < Length; I++) {
     for (ULONG Spin = 0; !(KiInByte(COM2 + 5) & 0x20) && Spin < 200000; Spin++) YieldProcessor();
     KiOutByte(COM2, (UCHAR)Text[I]);
   }
-  KiReleaseSpinLock(&OutputLock);
+  if (Locked) KiReleaseSpinLock(&OutputLock);
   if (Enabled) KiEnableInterrupts();
 }
 

@@ -4,7 +4,7 @@
 #include "ki.h"
 
 ULONG64 KiBugCheckData[5];
-PKPRCB KiBugCheckOwner;
+PKPRCB volatile KiBugCheckOwner;
 static volatile LONG BugCheckActive;
 
 /* As NT: breaks for ever when a debugger may come, so a late one finds the machine where it fell. */
@@ -22,7 +22,13 @@ VOID KeBugCheckEx(ULONG Code, ULONG_PTR P1, ULONG_PTR P2, ULONG_PTR P3, ULONG_PT
   if (InterlockedCompareExchange(&BugCheckActive, 1, 0)) {
     /* A second one: the first goes on if it is another processor's, otherwise nothing more can be done. */
     if (KiBugCheckOwner == Prcb) HalReturnToFirmware(HalRebootRoutine);
-    for (;;) KiIdleHalt();
+    /* Interrupts on: the return from one lets the freeze NMI in, should we be in an NMI ourselves. It comes in on the
+       same stack, so nothing here needs one; and no other thread may run on this processor any more. */
+    KfRaiseIrql(max(KeGetCurrentIrql(), DISPATCH_LEVEL));
+    for (;;) {
+      KiEnableInterrupts();
+      KiHalt();
+    }
   }
   KiBugCheckOwner = Prcb;
   KiBugCheckData[0] = Code;
