@@ -161,7 +161,8 @@ ULONG KdpPrompt(ULONG64 PromptText, USHORT PromptLength, ULONG64 Response, USHOR
   if (!KdDebuggerEnabled || KdDebuggerNotPresent || KdpOwnsMachine()) {
     return 0;
   }
-  if (PreviousMode != KernelMode && Response + MaximumLength > MmUserProbeAddress) {
+  if (PreviousMode != KernelMode &&
+      (Response >= MmUserProbeAddress || Response + MaximumLength > MmUserProbeAddress)) {
     return 0;
   }
   Prompt.Buffer = Buffer;
