@@ -171,7 +171,9 @@ VOID KdpSuspendAllBreakpoints(VOID)
 
     if ((Entry->Flags & KD_BREAKPOINT_IN_USE) && !(Entry->Flags & KD_BREAKPOINT_SUSPENDED) &&
         KdpRemove(Entry)) {
-      Entry->Flags |= KD_BREAKPOINT_SUSPENDED;
+      /* One that was only waiting to be removed is gone now, and must not come back. */
+      Entry->Flags =
+          Entry->Flags & KD_BREAKPOINT_NEEDS_REPLACE ? 0 : Entry->Flags | KD_BREAKPOINT_SUSPENDED;
     }
   }
 }
