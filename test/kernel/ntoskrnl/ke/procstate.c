@@ -128,7 +128,10 @@ VOID KeContextFromKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
   }
 }
 
-/* Debug registers of a CONTEXT are for reading: KD sets them through KSPECIAL_REGISTERS, as on NT. */
+/*
+ * Debug registers are not set here: KdpTakeDebugRegisters puts those that a debugger has changed in a CONTEXT into
+ * KSPECIAL_REGISTERS, from where they are loaded when the machine goes on.
+ */
 VOID KeContextToKframes(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame, PCONTEXT Context,
                         ULONG ContextFlags, KPROCESSOR_MODE PreviousMode)
 {
