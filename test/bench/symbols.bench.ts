@@ -15,6 +15,7 @@ import { bigPdb, type BigPdb } from '../fixtures/bigPdb';
 import { llvm } from '../fixtures/pdbSamples';
 import { randomFrom } from '../fixtures/random';
 import type { Bench } from './bench';
+import { coldTypeMs, warmTypeUs } from './symbolTypes';
 
 const repeats = 5;
 const theirLookups = 5_000;
@@ -59,6 +60,10 @@ const tasks = {
     symbols.search('Unit7Function*', 1_000);
     return process.resourceUsage().maxRSS * 1024;
   },
+  /** Milliseconds to the layout of a type by its name. */
+  typeCold: (big: BigPdb): number => coldTypeMs(big.pdb, 'Node77'),
+  /** Microseconds for one that was asked for before. */
+  typeWarm: (big: BigPdb): number => warmTypeUs(big.pdb),
 } satisfies Record<string, (big: BigPdb) => number>;
 
 /** Called in a new process. */
@@ -126,6 +131,8 @@ const bench: Bench = {
     const open = repeated(() => fresh('first', big));
     const publics = repeated(() => fresh('publics', big));
     const rate = repeated(() => fresh('lookups', big));
+    const typeCold = repeated(() => fresh('typeCold', big));
+    const typeWarm = repeated(() => fresh('typeWarm', big));
     const memory = repeated(() => fresh('memory', big));
     process.stderr.write(
       `${big.pdb}: ${(size / 1e6).toFixed(1)} MB; publics ${publics.toFixed(0)} ms, llvm-pdbutil ` +
@@ -136,6 +143,8 @@ const bench: Bench = {
       { id: 'sym.publics_vs_pdbutil', value: publics / theirPublics, unit: 'x', goal: { atMost: 1 } },
       { id: 'sym.lookup_vs_symbolizer', value: rate / theirRate, unit: 'x', goal: { atLeast: 10 } },
       { id: 'sym.lookups_per_s', value: rate, unit: '1/s', goal: { atLeast: 100_000 } },
+      { id: 'sym.type_cold_ms', value: typeCold, unit: 'ms', goal: { atMost: 5 } },
+      { id: 'sym.type_warm_us', value: typeWarm, unit: 'us', goal: { atMost: 50 } },
       { id: 'sym.rss_vs_file', value: memory / size, unit: 'x', goal: { atMost: 3 } },
     ];
   },

@@ -96,6 +96,11 @@ export class C13 {
     this.tables = tables.sort((a, b) => a.section - b.section || a.offset - b.offset);
   }
 
+  /** Where in `/names` the path of a file is. @throws file-damaged if there is none at that offset. */
+  nameOffset(file: number): number {
+    return this.#checksums.u32(file);
+  }
+
   /** @throws file-damaged if there is none at that offset. */
   file(offset: number): SourceFile {
     const bytes = this.#checksums;

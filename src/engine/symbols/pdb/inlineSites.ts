@@ -24,7 +24,7 @@ import { S, recordEnd } from './symbolKinds';
 export interface InlineRow {
   /** From the start of the procedure: [start, end). */
   readonly start: number;
-  end: number;
+  readonly end: number;
   /** Checksum entry of the file. */
   readonly file: number;
   readonly line: number;
@@ -36,10 +36,12 @@ export interface InlineSite {
   /** How many sites it is nested in. */
   readonly depth: number;
   readonly symbolOffset: number;
+  /** In order of code; those that hold the offset, if one was asked for. */
   readonly rows: readonly InlineRow[];
 }
 
 const deepest = 256;
+const unknown: Inlinee = { file: 0, line: 0 };
 
 /**
  * The sites of a procedure that hold an offset from its start, the outermost first; or all of them, in file order.
@@ -64,9 +66,9 @@ export function inlineSites(
     }
     const inlinee = symbols.u32(at + 12);
     const annotations = at + (kind === S.INLINESITE ? 16 : 20);
-    const rows = annotatedRows(symbols, annotations, end, c13.inlinee(inlinee) ?? { file: 0, line: 0 });
+    const rows = annotatedRows(symbols, annotations, end, c13.inlinee(inlinee) ?? unknown, offset);
     const scopeEnd = endOfScope(symbols, at, end);
-    if (offset === undefined || rows.some((row) => row.start <= offset && offset < row.end)) {
+    if (offset === undefined || rows.length > 0) {
       if (ends.length >= deepest) throw fileDamaged(symbols.name, `inline sites nested over ${deepest} deep`);
       found.push({ inlinee, depth: ends.length, symbolOffset: at, rows });
       ends.push(scopeEnd);
@@ -79,14 +81,22 @@ export function inlineSites(
   return found;
 }
 
-/** Runs the annotations in [at, end). */
-export function annotatedRows(bytes: FileBytes, at: number, end: number, base: Inlinee): InlineRow[] {
+/** Runs the annotations in [at, end). With `only`, an offset, no other rows than those that hold it are made. */
+export function annotatedRows(
+  bytes: FileBytes,
+  at: number,
+  end: number,
+  base: Inlinee,
+  only?: number,
+): InlineRow[] {
   const rows: InlineRow[] = [];
-  let open: InlineRow | undefined;
   let code = 0;
-  let line = base.line;
-  let { file } = base;
+  let { line, file } = base;
   let position = at;
+  /** The row that is open: where it began (-1: none is), and what it says. */
+  let start = -1;
+  let rowFile = 0;
+  let rowLine = 0;
 
   const operand = (): number => {
     const first = position < end ? bytes.u8(position) : 0;
@@ -113,20 +123,24 @@ export function annotatedRows(bytes: FileBytes, at: number, end: number, base: I
     return 0;
   };
   const signed = (value: number): number => (value & 1 ? -(value >>> 1) : value >>> 1);
-  const row = (): void => {
-    if (open !== undefined) open.end = code;
-    open = { start: code, end: code, file, line };
-    rows.push(open);
-  };
   const close = (rowEnd: number): void => {
-    if (open !== undefined) open.end = rowEnd;
-    open = undefined;
+    if (start >= 0 && (only === undefined || (start <= only && only < rowEnd))) {
+      rows.push({ start, end: rowEnd, file: rowFile, line: rowLine });
+    }
+    start = -1;
+  };
+  const row = (): void => {
+    close(code);
+    start = code;
+    rowFile = file;
+    rowLine = line;
   };
 
   while (position < end) {
     switch (operand()) {
       case 0:
-        return rows;
+        position = end;
+        break;
       case 1:
         code = operand();
         break;
@@ -163,5 +177,7 @@ export function annotatedRows(bytes: FileBytes, at: number, end: number, base: I
         operand();
     }
   }
+  // One that nothing ends has no code.
+  close(start);
   return rows;
 }

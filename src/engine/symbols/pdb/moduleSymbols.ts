@@ -68,21 +68,32 @@ export class ModuleSymbols {
     const at = this.#records[index]!;
     const end = recordEnd(bytes, at);
     const kind = bytes.u16(at + 2);
-    const place = { section: this.#sections[index]!, offset: this.#offsets[index]! };
-    const common = {
-      ...place,
+    const section = this.#sections[index]!;
+    const offset = this.#offsets[index]!;
+    // One object literal and no spreading: this is made for every address that is looked up.
+    const make = (
+      what: Procedure['kind'],
+      name: string,
+      type: number,
+      parentSection: number,
+      parentOffset: number,
+    ): Procedure => ({
+      kind: what,
+      name,
+      section,
+      offset,
       length: this.#lengths[index]!,
       symbolOffset: at,
       endOffset: endOfScope(bytes, at, end),
-      type: 0,
-      parent: place,
-    };
-    if (kind === S.THUNK32) return { ...common, kind: 'thunk', name: bytes.string(at + 25, end) };
+      type,
+      parent: { section: parentSection, offset: parentOffset },
+    });
+    if (kind === S.THUNK32) return make('thunk', bytes.string(at + 25, end), 0, section, offset);
     if (kind === S.SEPCODE) {
-      const parent = { section: bytes.u16(at + 30), offset: bytes.u32(at + 24) };
-      return { ...common, kind: 'separated', name: this.#nameAt(parent.section, parent.offset), parent };
+      const [parentSection, parentOffset] = [bytes.u16(at + 30), bytes.u32(at + 24)];
+      return make('separated', this.#nameAt(parentSection, parentOffset), 0, parentSection, parentOffset);
     }
-    return { ...common, kind: 'procedure', name: bytes.string(at + 39, end), type: bytes.u32(at + 28) };
+    return make('procedure', bytes.string(at + 39, end), bytes.u32(at + 28), section, offset);
   }
 
   /** The procedure whose record begins at an offset: what a global symbol refers to. */

@@ -18,7 +18,19 @@ import type { FunctionTable } from '../pe/functionTable';
 import type { FoundSymbol, ImageSymbols, SourceFrame, SourceLine, SymbolAt } from './imageSymbols';
 import { wildcard } from './wildcard';
 
+/** What the PDB has at an address. */
+interface Found {
+  readonly rva: number;
+  readonly place: SectionOffset;
+  readonly piece: Contribution | undefined;
+  readonly module: ModuleInfo | undefined;
+  readonly procedure: Procedure | undefined;
+}
+
 export class PdbSymbols implements ImageSymbols {
+  /** People ask for the name, the line and the frames of one address in turn. */
+  #last: Found | undefined;
+
   /**
    * @param functions The image's function table; without it the PDB's own copy is used, if there is one.
    */
@@ -32,10 +44,9 @@ export class PdbSymbols implements ImageSymbols {
   }
 
   symbolAt(rva: number): SymbolAt | undefined {
-    const place = this.pdb.sections.placeOf(rva);
-    if (place === undefined) return undefined;
-    const piece = this.pdb.contributions.find(place.section, place.offset);
-    const procedure = this.#module(piece)?.symbols.find(place.section, place.offset);
+    const found = this.#find(rva);
+    if (found === undefined) return undefined;
+    const { place, piece, procedure } = found;
     if (procedure !== undefined) return this.#procedureAt(procedure, rva);
     return this.pdb.sections.isCode(place.section)
       ? this.#codePublicAt(rva, piece)
@@ -43,15 +54,14 @@ export class PdbSymbols implements ImageSymbols {
   }
 
   framesAt(rva: number): SourceFrame[] {
-    const place = this.pdb.sections.placeOf(rva);
-    if (place === undefined) return [];
-    const module = this.#module(this.pdb.contributions.find(place.section, place.offset));
-    const procedure = module?.symbols.find(place.section, place.offset);
+    const found = this.#find(rva);
+    if (found === undefined) return [];
+    const { place, module, procedure } = found;
     const frames: SourceFrame[] = [];
     if (module !== undefined && procedure !== undefined) {
       const offset = place.offset - procedure.offset;
       for (const site of module.inlineSites(procedure, offset)) {
-        const row = site.rows.findLast((r) => r.start <= offset && offset < r.end)!;
+        const row = site.rows.at(-1)!;
         const base = rva - offset;
         frames.push({
           name: this.pdb.inlineeNames.nameOf(site.inlinee),
@@ -92,8 +102,15 @@ export class PdbSymbols implements ImageSymbols {
     return [...found.values()].sort((a, b) => a.rva - b.rva);
   }
 
-  #module(piece: Contribution | undefined): ModuleInfo | undefined {
-    return piece && this.pdb.module(piece.module);
+  #find(rva: number): Found | undefined {
+    if (this.#last?.rva === rva) return this.#last;
+    const place = this.pdb.sections.placeOf(rva);
+    if (place === undefined) return undefined;
+    const piece = this.pdb.contributions.find(place.section, place.offset);
+    const module = piece && this.pdb.module(piece.module);
+    const procedure = module?.symbols.find(place.section, place.offset);
+    this.#last = { rva, place, piece, module, procedure };
+    return this.#last;
   }
 
   #procedureAt(procedure: Procedure, rva: number): SymbolAt | undefined {
@@ -148,7 +165,7 @@ export class PdbSymbols implements ImageSymbols {
     base: number,
   ): SourceLine | undefined {
     if (isHiddenLine(row.line)) return undefined;
-    const path = this.pdb.strings?.at(module.c13.file(row.file).nameOffset);
+    const path = this.pdb.strings?.at(module.c13.nameOffset(row.file));
     if (path === undefined) return undefined;
     const { line, column, isStatement, start, end } = row;
     return { path, line, column, isStatement, start: base + start, end: base + end };

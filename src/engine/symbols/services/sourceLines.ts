@@ -79,9 +79,8 @@ function filesOf(pdb: Pdb, module: ModuleInfo, path: string): ReadonlyMap<number
   const files = new Map<number, SourceFile>();
   const wanted = comparable(path);
   for (const offset of module.c13.files()) {
-    const file = module.c13.file(offset);
-    const name = pdb.strings?.at(file.nameOffset) ?? '';
-    if (name === path || comparable(name) === wanted) files.set(offset, file);
+    const name = pdb.strings?.at(module.c13.nameOffset(offset)) ?? '';
+    if (name === path || comparable(name) === wanted) files.set(offset, module.c13.file(offset));
   }
   return files;
 }
