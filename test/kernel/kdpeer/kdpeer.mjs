@@ -33,6 +33,10 @@ const SECTIONS = {
   reboot: live.reboot,
   'cause-bugcheck': live.causeBugCheck,
   'reboot-again': live.reboot,
+  'cause-bugcheck-at-notice': live.causeBugCheckAtNotice,
+  'reboot-after-notice': live.reboot,
+  'cause-bugcheck-at-command': live.causeBugCheckAtCommand,
+  'reboot-after-command': live.reboot,
   farewell: live.farewell,
 };
 

@@ -544,15 +544,30 @@ export async function reboot(t, peer, target, kernel) {
   target.state = await breakIn(t, peer);
 }
 
-export async function causeBugCheck(t, peer, target) {
-  await peer.request(0x3149, [[16, 4, 0xdeaddead]], undefined, { reply: false });
-  const state = await stop(peer);
+/** Asks for it at the stop where the target is, whatever kind of stop that is. */
+async function askForBugCheck(t, peer, target, code, where) {
+  await peer.request(0x3149, [[16, 4, code]], undefined, { reply: false });
+  target.state = await stop(peer);
   t.is(
-    'CauseBugCheck',
-    [state.code, peer.seen.prints.some((text) => text.includes('0xdeaddead'))],
+    `CauseBugCheck at ${where}`,
+    [target.state.code, peer.seen.prints.some((text) => text.includes(`0x${code.toString(16)}`))],
     [0x80000003, true],
   );
-  target.state = state;
+}
+
+export const causeBugCheck = (t, peer, target) => askForBugCheck(t, peer, target, 0xdeaddead, 'an exception');
+
+export async function causeBugCheckAtNotice(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  await notice(t, peer, kernel, 'load', false);
+  await askForBugCheck(t, peer, target, 0xdeadd11a, 'a load notice');
+}
+
+export async function causeBugCheckAtCommand(t, peer, target, kernel) {
+  await resume(peer, target.state);
+  kernel.tell('cmdstring .echo bye');
+  t.is('a command string', (await stop(peer)).kind, 'command');
+  await askForBugCheck(t, peer, target, 0xdeadc0de, 'a command string');
 }
 
 /** The console's reboot says farewell. */

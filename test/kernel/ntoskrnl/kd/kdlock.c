@@ -53,12 +53,19 @@ BOOLEAN KdEnterDebugger(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame
 
 VOID KdExitDebugger(BOOLEAN Enable)
 {
+  BOOLEAN BugCheck = KdpBugCheckPending; /* taken while we are alone: it happens once, here */
+  ULONG Code = KdpBugCheckRequested;
+
+  KdpBugCheckPending = FALSE;
   KdRestore(FALSE);
   KdpShareDebuggerState();
   KdEnteredDebugger = FALSE;
   KdpOwner = NULL;
   KdpUnlock();
   KeThawExecution(Enable);
+  if (BugCheck) {
+    KeBugCheckEx(Code, 0, 0, 0, 0);
+  }
 }
 
 /* Between KdEnterDebugger and KdExitDebugger: did somebody send a 'b' while we talked? */

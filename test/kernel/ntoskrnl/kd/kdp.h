@@ -79,7 +79,7 @@ KCONTINUE_STATUS KdpSendWaitContinue(ULONG PacketType, PSTRING SendHeader, PSTRI
                                      PCONTEXT Context);
 KCONTINUE_STATUS KdpReportExceptionStateChange(PEXCEPTION_RECORD ExceptionRecord, PCONTEXT Context,
                                                BOOLEAN SecondChance);
-/* Set by a handler, acted upon when the machine runs again; 0 is none. */
+/* Set by a handler, acted upon by KdExitDebugger, when the machine runs again. */
 extern ULONG KdpBugCheckRequested;
 extern BOOLEAN KdpBugCheckPending;
 

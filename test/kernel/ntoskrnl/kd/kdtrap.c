@@ -53,11 +53,6 @@ static BOOLEAN KdpReport(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFram
   KdpMoveMemory(ContextRecord, &Prcb->ProcessorState.ContextFrame, sizeof(CONTEXT));
   KiRestoreProcessorControlState(&Prcb->ProcessorState);
   KdExitDebugger(Enable);
-
-  if (KdpBugCheckPending) {
-    KdpBugCheckPending = FALSE;
-    KeBugCheckEx(KdpBugCheckRequested, 0, 0, 0, 0);
-  }
   return Status != ContinueError;
 }
 
