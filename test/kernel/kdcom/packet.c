@@ -175,16 +175,6 @@ static VOID GiveUpDebugger(PKD_CONTEXT KdContext)
   RemotePacketId = INITIAL_PACKET_ID;
 }
 
-/*
- * The kinds that a debugger may send.  No checksum covers the header: another number here is a spoilt packet,
- * which must not be acknowledged, or its sender would wait for ever for what was thrown away.
- */
-static BOOLEAN MayArrive(USHORT PacketType)
-{
-  return PacketType == PACKET_TYPE_KD_STATE_MANIPULATE || PacketType == PACKET_TYPE_KD_DEBUG_IO ||
-         PacketType == PACKET_TYPE_KD_CONTROL_REQUEST || PacketType == PACKET_TYPE_KD_FILE_IO;
-}
-
 static KDSTATUS PollBreakIn(VOID)
 {
   UCHAR Byte;
@@ -244,8 +234,7 @@ KDSTATUS KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING Messag
     }
 
     Wanted = !AwaitingAck && Packet.PacketType == PacketType;
-    if (!MayArrive(Packet.PacketType) ||
-        !ReceivePayload(&Packet, Wanted, MessageHeader, MessageData, DataLength)) {
+    if (!ReceivePayload(&Packet, Wanted, MessageHeader, MessageData, DataLength)) {
       SendControlPacket(PACKET_TYPE_KD_RESEND, 0);
       continue;
     }
@@ -256,6 +245,7 @@ KDSTATUS KdReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING Messag
       HeardDebugger(KdContext);
       return KDP_PACKET_RECEIVED;
     }
+    /* As NT: acknowledged whatever its type, and dropped if it is not the awaited one; its id may come again. */
     SendControlPacket(PACKET_TYPE_KD_ACKNOWLEDGE, Packet.PacketId);
     if (Wanted && Packet.PacketId == RemotePacketId) {
       RemotePacketId ^= 1;

@@ -572,6 +572,19 @@ export async function handshake(t, peer, target) {
   await new Promise((resolve) => setTimeout(resolve, 300)); // its 5000 bytes are searched for a leader
   peer.raw(peer.frame(TYPE.manipulate, request, (peer.nextId ^ 1) >>> 0));
   t.is('a duplicate is dropped, the next one answered', (await read(peer, target.base, 4)).status, 0);
+  for (const type of [TYPE.io, 0x22]) {
+    const id = peer.nextId;
+    const acks = peer.seen.acks.length;
+    resends = peer.seen.resends;
+    peer.raw(peer.frame(type, request, id));
+    await peer.until(() => peer.seen.acks.length > acks, 3000, `an acknowledgement of type ${type}`);
+    t.is(
+      `type ${type}, which nobody waits for, is acknowledged`,
+      [peer.seen.acks[acks], peer.seen.resends],
+      [id, resends],
+    );
+    t.is('and dropped: its id comes again', (await read(peer, target.base, 4)).status, 0);
+  }
   peer.raw(Buffer.from('\x00garbage 0i0i0i bbb000'));
   t.is('garbage in front of a packet does no harm', (await read(peer, target.base, 4)).status, 0);
   await resume(peer, target.state);

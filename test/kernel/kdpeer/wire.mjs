@@ -34,7 +34,7 @@ export class Peer {
   #waiting = [];
   #queue = [];
   answers = {};
-  seen = { prints: [], traces: [], resets: 0, resends: 0, duplicates: 0, syncs: 0, bad: 0 };
+  seen = { prints: [], traces: [], resets: 0, resends: 0, acks: [], duplicates: 0, syncs: 0, bad: 0 };
   /** Test aids: how many of the next acknowledgements are swallowed; what is done to each thing sent. */
   dropAcks = 0;
   spoil = undefined;
@@ -209,6 +209,7 @@ export class Peer {
   #onControl(type, id) {
     this.#note('control', Buffer.from(`${type} ${id.toString(16)}`));
     if (type === TYPE.ack) {
+      this.seen.acks.push(id);
       if (id === this.#sending?.id && !this.#sending.acked) {
         this.#sending.acked = true;
         this.#mine = (id ^ 1) >>> 0; // at once: the packet behind this one may want an answer under the next id
