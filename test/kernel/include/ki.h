@@ -50,7 +50,8 @@ VOID KiIdleLoop(VOID);
 VOID KiDispatchInterrupt(VOID);
 VOID KiClockInterrupt(PKTRAP_FRAME TrapFrame);
 VOID KiIpiService(VOID);
-VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
+/* In an NMI: waits out a freeze; FALSE when the NMI is none of the debugger's. */
+BOOLEAN KiFreezeInterrupt(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame);
 VOID KiRequestDispatchInterrupt(PKPRCB Prcb);
 VOID KiReadyThread(PKTHREAD Thread, KPRIORITY Increment);
 VOID KiSwapThread(VOID);

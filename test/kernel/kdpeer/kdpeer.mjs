@@ -27,6 +27,7 @@ const SECTIONS = {
   files: live.files,
   exceptions: live.exceptions,
   user: live.user,
+  late: live.late,
   noise: live.noise,
   soak: live.soak,
   bugcheck: live.bugcheck,
@@ -140,6 +141,7 @@ async function main() {
       ['KDBG', 0x380, target.base, target.modules],
     );
     t.is('the report has 240 bytes', target.state.length, 240);
+    target.gdb = machine.gdb;
     if (machine.images) {
       const file = fs.readFileSync(path.join(machine.images, 'vmkondem.sys'));
       file.write('VMKONDEM', file.indexOf('vmkondem: hello'), 'latin1'); // so that it can be told from the loader's

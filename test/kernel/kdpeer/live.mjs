@@ -3,6 +3,7 @@
 
 import net from 'node:net';
 import * as checks from './checks.mjs';
+import { Gdb } from './gdb.mjs';
 
 const { go, pointer, read, resume, stop } = checks;
 const u64 = (bytes, at = 0) => bytes.readBigUInt64LE(at);
@@ -397,6 +398,34 @@ export async function user(t, peer, target, kernel) {
   state = await stop(peer);
   t.is('is hit in user mode', [state.code, state.pc, state.cs & 3], [0x80000003, place + 2n, 3]);
   target.state = state;
+}
+
+/** A virtual processor that the host does not run while the debugger freezes, looks and goes on. */
+export async function late(t, peer, target, kernel) {
+  if (!target.gdb) return;
+  await resume(peer, target.state);
+  t.is('runs', /^= \d/.test(await kernel.ask('ticks')), true);
+  const gdb = await Gdb.connect(target.gdb);
+  let idle = await gdb.isIdle(1); // else it might hold a lock that the other one wants
+  for (let attempt = 0; attempt < 100 && !idle; attempt++) {
+    gdb.run();
+    await gdb.stop();
+    idle = await gdb.isIdle(1);
+  }
+  t.is('processor 1 is idle', idle, true);
+  for (let round = 0; round < 2; round++) {
+    gdb.run([0]);
+    const state = await breakIn(t, peer);
+    t.is('the debugger goes on without it', state.cpu, 0);
+    await resume(peer, state);
+    await gdb.stop();
+  }
+  await gdb.close();
+  t.is('its freeze comes late, and does no harm', /^= \d/.test(await kernel.ask('ticks')), true);
+  await breakIn(t, peer).then((state) => resume(peer, state));
+  const before = /cpu1 ticks (\d+)/.exec(await kernel.ask('cpus'))?.[1];
+  t.is('it runs', Number(before) > 0, true);
+  target.state = await breakIn(t, peer);
 }
 
 /** Numbers from a seed: a failure can be run again. */

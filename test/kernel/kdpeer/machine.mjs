@@ -35,6 +35,8 @@ export async function boot({ images, append = '' } = {}) {
       socket('console'),
       '-monitor',
       'none',
+      '-gdb',
+      socket('gdb'),
       '-kernel',
       path.join(images, 'boot.bin'),
       '-append',
@@ -65,5 +67,5 @@ export async function boot({ images, append = '' } = {}) {
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { kd: at('kd'), console: at('console'), images, stop };
+  return { kd: at('kd'), console: at('console'), gdb: at('gdb'), images, stop };
 }

@@ -47,9 +47,7 @@ static VOID DebugService(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFram
 
 static VOID NonMaskable(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
-  if ((KeGetCurrentPrcb()->IpiFrozen & IPI_FROZEN_STATE_MASK) == IPI_FROZEN_STATE_TARGET_FREEZE)
-    KiFreezeTargetExecution(TrapFrame, ExceptionFrame);
-  else if (!KiBugCheckData[0]) /* a late freeze of a machine that is going down is not news */
+  if (!KiFreezeInterrupt(TrapFrame, ExceptionFrame) && !KiBugCheckData[0]) /* once is enough to go down */
     KeBugCheckEx(NMI_HARDWARE_FAILURE, 0x4F4454, 0, 0, 0);
 }
 

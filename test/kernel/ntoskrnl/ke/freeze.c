@@ -5,6 +5,8 @@
  *   with ACTIVE on exactly one processor: the one whose registers the debugger is looking at.
  *
  * The freeze is an NMI, so that a processor that spins with interrupts off stops too, and its RIP is where it spun.
+ * One that does not come in time (its virtual CPU has no host processor) is gone on without, and owed its NMI: the
+ * next freeze sends it none, and if there is no next freeze it is swallowed when it comes.
  */
 #include "ki.h"
 
@@ -12,6 +14,8 @@ static volatile LONG FreezeLock;
 static PKPRCB volatile KiFreezeOwner;
 static ULONG FreezeRecursion;
 static volatile LONG NextActive = -1; /* asked for by a processor that is not the owner */
+
+static volatile LONG NmiOwed[MAXIMUM_PROCESSORS]; /* 1: sent, not yet seen, and its freeze is over */
 
 #define FREEZE_LIMIT_SECONDS 2
 
@@ -23,6 +27,11 @@ static BOOLEAN WaitForState(PKPRCB Prcb, ULONG State)
     YieldProcessor();
   }
   return TRUE;
+}
+
+static BOOLEAN ChangeState(PKPRCB Prcb, ULONG From, ULONG To)
+{
+  return InterlockedCompareExchange((volatile LONG *)&Prcb->IpiFrozen, (LONG)To, (LONG)From) == (LONG)From;
 }
 
 BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
@@ -44,7 +53,7 @@ BOOLEAN KeFreezeExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFra
     if (Prcb == Self) continue;
     Prcb->IpiFrozen = IPI_FROZEN_STATE_TARGET_FREEZE;
     KeMemoryBarrier();
-    HalpSendIpi(Prcb->InitialApicId, APIC_NMI);
+    if (!InterlockedExchange(&NmiOwed[I], 0)) HalpSendIpi(Prcb->InitialApicId, APIC_NMI);
   }
   for (ULONG I = 0; I < KeNumberProcessors; I++)
     if (KiProcessorBlock[I] != Self) WaitForState(KiProcessorBlock[I], IPI_FROZEN_STATE_FROZEN);
@@ -62,12 +71,12 @@ VOID KeThawExecution(BOOLEAN Enable)
   for (ULONG I = 0; I < KeNumberProcessors; I++) {
     PKPRCB Prcb = KiProcessorBlock[I];
     if (Prcb == Self) continue;
-    if ((Prcb->IpiFrozen & IPI_FROZEN_STATE_MASK) == IPI_FROZEN_STATE_FROZEN) {
-      Prcb->IpiFrozen = IPI_FROZEN_STATE_THAW;
-      WaitForState(Prcb, IPI_FROZEN_STATE_RUNNING);
-    } else {
-      Prcb->IpiFrozen = IPI_FROZEN_STATE_RUNNING;
-    }
+    NmiOwed[I] = 1; /* before it can see that it is no longer wanted */
+    if (ChangeState(Prcb, IPI_FROZEN_STATE_TARGET_FREEZE, IPI_FROZEN_STATE_RUNNING)) continue;
+    NmiOwed[I] = 0;
+    if ((Prcb->IpiFrozen & IPI_FROZEN_STATE_MASK) != IPI_FROZEN_STATE_FROZEN) continue; /* started since */
+    Prcb->IpiFrozen = IPI_FROZEN_STATE_THAW;
+    WaitForState(Prcb, IPI_FROZEN_STATE_RUNNING);
   }
   Self->IpiFrozen = IPI_FROZEN_STATE_RUNNING;
   KiFreezeOwner = NULL;
@@ -76,12 +85,15 @@ VOID KeThawExecution(BOOLEAN Enable)
   if (Enable) KiEnableInterrupts();
 }
 
-/* In the NMI of a processor that is to stop. */
-VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+/* In the NMI of a processor that is to stop; FALSE when the freeze was over before its registers were saved. */
+static BOOLEAN FreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
   PKPRCB Self = KeGetCurrentPrcb();
   KiSaveProcessorState(TrapFrame, ExceptionFrame);
-  Self->IpiFrozen = IPI_FROZEN_STATE_FROZEN;
+  if (!ChangeState(Self, IPI_FROZEN_STATE_TARGET_FREEZE, IPI_FROZEN_STATE_FROZEN)) {
+    KiRestoreProcessorControlState(&Self->ProcessorState);
+    return FALSE;
+  }
   while ((Self->IpiFrozen & IPI_FROZEN_STATE_MASK) != IPI_FROZEN_STATE_THAW) {
     if (!(Self->IpiFrozen & IPI_FROZEN_FLAG_ACTIVE)) {
       YieldProcessor();
@@ -103,6 +115,19 @@ VOID KiFreezeTargetExecution(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME Exception
   KiWriteCr3(KiReadCr3());
   KeMemoryBarrier();
   Self->IpiFrozen = IPI_FROZEN_STATE_RUNNING;
+  return TRUE;
+}
+
+BOOLEAN KiFreezeInterrupt(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
+{
+  PKPRCB Self = KeGetCurrentPrcb();
+  /* Again when a freeze began in between: it counts on the NMI that we are in. */
+  do {
+    if (Self->IpiFrozen == IPI_FROZEN_STATE_TARGET_FREEZE && FreezeTargetExecution(TrapFrame, ExceptionFrame))
+      return TRUE;
+    if (InterlockedExchange(&NmiOwed[Self->Number], 0)) return TRUE;
+  } while (Self->IpiFrozen == IPI_FROZEN_STATE_TARGET_FREEZE);
+  return FALSE;
 }
 
 KCONTINUE_STATUS KeSwitchFrozenProcessor(ULONG ProcessorIndex)
