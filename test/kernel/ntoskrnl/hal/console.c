@@ -5,6 +5,7 @@
 
 #define COM2 0x2F8
 #define RING 1024u
+#define DYING_LOCK_SPINS 2000000u /* counted, not timed: a host that does not run us must not use them up */
 
 KEVENT HalpConsoleEvent;
 static CHAR Ring[RING];
@@ -29,12 +30,9 @@ VOID HalpInitializeConsole(VOID)
  */
 static BOOLEAN LockOutput(VOID)
 {
-  ULONG64 End = KiReadTsc() + HalpTscFrequency / 10;
+  ULONG Spins = 0;
   while (__atomic_exchange_n(&OutputLock, 1, __ATOMIC_ACQUIRE)) {
-    if (!KiBugCheckOwner)
-      End = KiReadTsc() + HalpTscFrequency / 10;
-    else if (KiReadTsc() > End)
-      return FALSE;
+    if (KiBugCheckOwner && ++Spins > DYING_LOCK_SPINS) return FALSE;
     YieldProcessor();
   }
   return TRUE;

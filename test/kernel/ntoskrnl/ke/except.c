@@ -47,7 +47,8 @@ static VOID DebugService(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFram
 
 static VOID NonMaskable(PKTRAP_FRAME TrapFrame, PKEXCEPTION_FRAME ExceptionFrame)
 {
-  if (!KiFreezeInterrupt(TrapFrame, ExceptionFrame) && !KiBugCheckData[0]) /* once is enough to go down */
+  /* Where the machine goes down once is enough; another processor that comes here stops. */
+  if (!KiFreezeInterrupt(TrapFrame, ExceptionFrame) && KiBugCheckOwner != KeGetCurrentPrcb())
     KeBugCheckEx(NMI_HARDWARE_FAILURE, 0x4F4454, 0, 0, 0);
 }
 
