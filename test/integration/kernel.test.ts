@@ -5,7 +5,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { tempFolder } from '../fixtures/tempFolder';
@@ -13,6 +15,7 @@ import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../ker
 
 const childMode = 'VMKD_KERNEL_TEST_CHILD';
 const eventLimitMs = 10_000;
+const bootLimitMs = 3_000;
 const pageSize = 0x1000n;
 const sharedData = 0xfffff78000000000n;
 const tickCountOffset = 0x320n;
@@ -79,6 +82,20 @@ async function withMachine(
   try {
     await use(machine);
   } finally {
+    await machine.stop();
+  }
+}
+
+/** Milliseconds from the start of QEMU to the first byte on the KD socket. */
+async function firstKdByte(): Promise<number> {
+  const started = performance.now();
+  const machine = await bootDemoKernel({ until: 'start' });
+  const socket = connect(machine.kdLink.slice('unix:'.length));
+  try {
+    await once(socket, 'data', { signal: AbortSignal.timeout(eventLimitMs) });
+    return performance.now() - started;
+  } finally {
+    socket.destroy();
     await machine.stop();
   }
 }
@@ -303,6 +320,12 @@ function tests(): void {
           assert.match(await machine.console.waitFor(/\*\*\* STOP/), /STOP: 0x0{6}80 /);
         });
       }
+    });
+
+    test('speaks KD less than 3 s after the start of QEMU', async () => {
+      const millis: number[] = [];
+      while (millis.length < 3 && Math.min(...millis) >= bootLimitMs) millis.push(await firstKdByte());
+      assert.ok(Math.min(...millis) < bootLimitMs, `${millis.map(Math.round).join(', ')} ms`);
     });
 
     test('reboot resets the machine', () =>
