@@ -46,6 +46,8 @@ const vocabulary = {
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
+  'unwind-stuck':
+    'The stack or its unwind data is damaged here; the frames below are sound. Look at the raw stack.',
   'file-unwritable': 'Choose a path that can be written.',
   'file-unreadable': 'Check that the file exists and can be read.',
   'file-damaged': 'The file is not what its name says, or was cut short. Get it again from where it came.',
