@@ -21,6 +21,7 @@ void describe('unwinding on the demo kernel', () => {
     const { target } = attached;
     try {
       await target.attach(breakIn);
+      await crossesInterrupt(target);
       await target.resume();
       const fibonacci = await attached.addressOf('vmkdemo.sys!VmkDemoFibonacci');
       await target.breakIn(limit);
@@ -72,6 +73,16 @@ void describe('unwinding on the demo kernel', () => {
     }
   });
 });
+
+/** A break-in stops in the clock's interrupt: its stack goes through the machine frame to what was interrupted. */
+async function crossesInterrupt(target: LiveTarget): Promise<void> {
+  const source = await sourceOf(target);
+  const stack = await walkStack(source, registersOf(await target.registers.context()));
+  const interrupted = stack.frames.findIndex((f, i) => i > 0 && f.registers.exact);
+  assert.ok(interrupted > 0 && interrupted < stack.frames.length - 1, describeStack(stack));
+  assert.equal(stack.end.kind, 'bottom', describeStack(stack));
+  assert.ok(stack.frames.every((f) => f.image !== undefined));
+}
 
 /** Unwind data from the images on disk, which the kernel was booted with. */
 async function sourceOf(target: LiveTarget): Promise<UnwindSource> {

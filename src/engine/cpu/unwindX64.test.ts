@@ -167,6 +167,22 @@ void describe('unwinding one frame', () => {
     assert.equal(method, 'epilogue');
   });
 
+  void it('through a chained part that saves relative to the frame register that its parent set', async () => {
+    const image = new MadeUp();
+    // push rbp; sub rsp,20h; lea rbp,[rsp+20h]; and then rsp moves on by an alloca.
+    const parent = image.add(0x1000, 0x1040, {
+      prolog: 10,
+      frame: 0x25,
+      slots: [slot(10, 3), slot(5, 2, 3), slot(1, 0, 5)],
+    });
+    image.add(0x1040, 0x1080, { prolog: 5, frame: 0x25, slots: [slot(5, 4, 6), 1], parent });
+    image.words(0x200, 0n, 0x66n, 0n, 0n, 0xbbn, caller);
+    const frame = { 5: stackBase + 0x220n };
+    const { caller: registers } = await unwind(image, registersAt(0x1060, 0x40, frame));
+    assert.deepEqual([registers.rip, registers.general[5], registers.general[6]], [caller, 0xbbn, 0x66n]);
+    assert.equal((await unwind(image, registersAt(0x1042, 0x40, frame))).caller.rip, caller);
+  });
+
   void it('to what an interrupt or a fault interrupted', async () => {
     for (const errorCode of [0, 1]) {
       const image = new MadeUp();

@@ -145,8 +145,11 @@ class Working {
   /** Undoes the codes of `info` that stand at most `done` bytes into the prologue. */
   async undo(info: UnwindInfo, done: number): Promise<void> {
     const codes = info.codes.filter((code) => code.prologOffset <= done);
-    const setFrame = codes.find((code) => code.kind === 'set-frame');
-    const base = setFrame ? this.#frame(info.frameRegister, setFrame.offset) : this.#rsp;
+    // Behind the prologue, and in a part whose parent set it, the frame register holds without a code that says so.
+    const holds = info.frameRegister !== 0 && (done === Infinity || info.parent !== undefined);
+    const offset =
+      codes.find((code) => code.kind === 'set-frame')?.offset ?? (holds ? info.frameOffset : undefined);
+    const base = offset === undefined ? this.#rsp : this.#frame(info.frameRegister, offset);
     for (const code of codes) {
       // What lies under the machine frame is the interrupted code's.
       if (this.#machine !== undefined) return;
