@@ -93,6 +93,7 @@ export class KdClient {
   #synchroniser: Synchroniser | undefined;
   #version: TargetVersion | undefined;
   #unspentBreakIns = 0;
+  #stoppedByAttach = false;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -112,6 +113,11 @@ export class KdClient {
 
   set unspentBreakIns(count: number) {
     this.#unspentBreakIns = Math.max(0, count);
+  }
+
+  /** The last attach found a running target, and its break-in stopped it. */
+  get stoppedByAttach(): boolean {
+    return this.#stoppedByAttach;
   }
 
   get statistics(): ChannelStatistics | undefined {
@@ -304,6 +310,7 @@ export class KdClient {
     this.#synchroniser = synchroniser;
     this.#version = undefined;
     this.#unspentBreakIns = 0;
+    this.#stoppedByAttach = false;
     const ifCurrent =
       <A extends unknown[]>(action: (...args: A) => void) =>
       (...args: A): void => {
@@ -335,7 +342,10 @@ export class KdClient {
     };
     const learn = (): void => this.#learnVersion(session);
     const outcome = await synchroniser.run(options, this.#timing.call, call, learn);
-    if (outcome === 'stopped') return this.#mustBeStopped().change;
+    if (outcome === 'stopped') {
+      this.#stoppedByAttach = options.breakIn && synchroniser.stoppedByUs;
+      return this.#mustBeStopped().change;
+    }
     if (outcome === 'running') {
       this.#synchroniser = undefined;
       this.#setState({ kind: 'running' });
@@ -363,6 +373,7 @@ export class KdClient {
   #onStop(session: Session, stop: Stop, repeated: boolean): void {
     const synchroniser = this.#synchroniser;
     if (synchroniser) {
+      if (!synchroniser.sawStop) synchroniser.stoppedByUs = !synchroniser.sawReset;
       synchroniser.sawStop = true;
       synchroniser.changed();
       // Ids are only certain after the RESET that is under way; the target repeats this stop after it.

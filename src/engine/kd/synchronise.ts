@@ -21,6 +21,8 @@ export interface AttachOptions {
 /** What happened on the channel that matters here. */
 export class Synchroniser {
   sawStop = false;
+  /** The stop came before the RESET was answered: the break-in made it. Else the target was stopped already. */
+  stoppedByUs = false;
   sawReset = false;
   /** The stop and who answers are both known. */
   sawVersion = false;

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { FaultyEndpoint, allFaults } from '../../../test/fixtures/faultyLink';
 import { ModelTarget, breakInStop, modelBase, reportAtInt3 } from '../../../test/fixtures/modelTarget';
+import { randomFrom } from '../../../test/fixtures/random';
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
 import { plus } from '../core/addresses';
 import { VmkdError, type ErrorCode } from '../core/errors';
@@ -169,6 +171,23 @@ void describe('stops that are no news', () => {
     const stop = target.nextStop(5000);
     machine().breakNow();
     assert.equal((await clock.run(stop)).programCounter, breakInAddress);
+  });
+
+  void it('the break-in of an attach to a kernel that was stopped already is swallowed as well', async () => {
+    const clock = new VirtualClock();
+    const line = new FaultyEndpoint({ clock, random: randomFrom(1), faults: allFaults(0) });
+    const machine = new ModelTarget(line.target, clock);
+    machine.stops = atInt3;
+    machine.remembersBreakIn = true;
+    machine.setProgramCounter(0, breakInAddress);
+    const target = new LiveTarget({ clock, endpoint: line, linkMilliseconds: 5000 });
+    await clock.run(target.attach(attach));
+    target.detach();
+    await clock.run(target.attach(attach));
+    await clock.run(target.resume());
+    await clock.advance(5000);
+    assert.equal(target.client.state.kind, 'running');
+    assert.equal(machine.orders.length, 2);
   });
 
   void it('an int3 elsewhere is never taken for one', async () => {

@@ -125,7 +125,7 @@ export class LiveTarget {
     this.#forgetTarget();
     try {
       const change = await this.client.attach(options);
-      if (options.breakIn && change) this.#countBreakIn(change);
+      if (options.breakIn && change) this.#countBreakIn(change, this.client.stoppedByAttach);
       return change;
     } finally {
       this.#attaching = false;
@@ -336,12 +336,12 @@ export class LiveTarget {
     this.#observer.onRunning?.();
   }
 
-  /** A break-in has had its effect, if this stop is one. */
-  #countBreakIn(change: StateChange): void {
+  /** A break-in has had its effect, if this stop is one. @param spent False: it is, but of an earlier break-in. */
+  #countBreakIn(change: StateChange, spent = true): void {
     const { state } = this.client;
     if (state.kind !== 'stopped' || state.change !== change || !isAtInt3(state)) return;
     this.#breakInAddress ??= change.programCounter;
-    if (this.#breakInAddress === change.programCounter) this.client.unspentBreakIns--;
+    if (spent && this.#breakInAddress === change.programCounter) this.client.unspentBreakIns--;
   }
 
   #isStrayBreakIn(state: StoppedState): boolean {
