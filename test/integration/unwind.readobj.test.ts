@@ -17,8 +17,8 @@ import { tempFolder } from '../fixtures/tempFolder';
 const images = 'build/kernel/images';
 const prebuilds = path.dirname(msvcSamples[0]!.image);
 const samples = [
-  ...['ntoskrnl.exe', 'ntkrnlmp.chk.exe', 'kdcom.dll', 'vmkdemo.sys', 'vmkondem.sys', 'vmkuser.exe'].map(
-    (name) => path.join(images, name),
+  ...['ntoskrnl.exe', 'kdcom.dll', 'vmkdemo.sys', 'vmkondem.sys', 'vmkuser.exe'].map((name) =>
+    path.join(images, name),
   ),
   ...msvcSamples.map((s) => s.image),
   path.join(prebuilds, 'winpty-agent.exe'),
