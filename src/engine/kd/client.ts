@@ -14,7 +14,7 @@ import type { Fields, ValuesOf } from '../core/layout';
 import { Mutex } from '../core/mutex';
 import { Waiters } from '../core/waiters';
 import type { ChannelOwner, ChannelStatistics, PacketChannel } from './channel';
-import { notStopped, type ClientState, type StoppedState } from './clientState';
+import { didNotStop, notStopped, type ClientState, type StoppedState } from './clientState';
 import type { ExchangeResult } from './exchange';
 import { continue2X64, continue2X86, continueApi, switchProcessor } from './manipulate/execution';
 import { manipulateData, readManipulateHead, type ManipulateApi } from './manipulate/message';
@@ -173,9 +173,7 @@ export class KdClient {
     const { state } = this;
     if (state.kind === 'stopped') return Promise.resolve(state.change);
     if (state.kind === 'lost' || state.kind === 'idle') return Promise.reject(notStopped(state));
-    const onLimit = (): VmkdError =>
-      new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`);
-    return this.#stops.wait(milliseconds, onLimit, signal);
+    return this.#stops.wait(milliseconds, () => didNotStop(milliseconds), signal);
   }
 
   /**

@@ -26,6 +26,10 @@ export type ClientState =
   | StoppedState
   | { readonly kind: 'lost'; readonly error: VmkdError };
 
+/** The error for a wait that reached its limit. */
+export const didNotStop = (milliseconds: number): VmkdError =>
+  new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`);
+
 /** The error for a wish that needs a stopped target. */
 export function notStopped(state: Exclude<ClientState, StoppedState>): VmkdError {
   switch (state.kind) {

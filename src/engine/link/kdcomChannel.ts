@@ -216,17 +216,19 @@ export class KdcomChannel implements PacketChannel {
     if (next) this.#launch(next);
   }
 
-  /** Ends what is in flight and what waits, except what `concerned` spares. */
-  #settleAll(delivery: Delivery, concerned: (entry: InFlight) => boolean = () => true): void {
-    const ended = this.#waiting.splice(0);
+  #settleAll(delivery: Delivery, concerned?: (entry: InFlight) => boolean): void {
+    for (const entry of this.#takeAll(concerned)) entry.resolve(delivery);
+  }
+
+  /** What is in flight, unless `concerned` spares it, and what waits: no longer ours, and no timer runs for it. */
+  #takeAll(concerned: (entry: InFlight) => boolean = () => true): InFlight[] {
+    const taken = this.#waiting.splice(0);
     if (this.#inFlight && concerned(this.#inFlight)) {
-      ended.push(this.#inFlight);
+      this.#inFlight.timer?.cancel();
+      taken.push(this.#inFlight);
       this.#inFlight = undefined;
     }
-    for (const entry of ended) {
-      entry.timer?.cancel();
-      entry.resolve(delivery);
-    }
+    return taken;
   }
 
   #acknowledged(): void {
@@ -409,12 +411,7 @@ export class KdcomChannel implements PacketChannel {
     this.#closed = { error };
     this.#packetTimer?.cancel();
     const reason = error ?? new VmkdError('link-lost', `${this.name} was closed`);
-    const entries = [this.#inFlight, ...this.#waiting.splice(0)];
-    this.#inFlight = undefined;
-    for (const entry of entries) {
-      entry?.timer?.cancel();
-      entry?.reject(reason);
-    }
+    for (const entry of this.#takeAll()) entry.reject(reason);
     this.#owner.onClosed(error);
   }
 }

@@ -17,7 +17,7 @@ import { VmkdError, asVmkdError } from '../core/errors';
 import { systemClock, type Clock, type Timer } from '../core/clock';
 import { Waiters } from '../core/waiters';
 import { KdClient, type ClientObserver, type ClientTiming } from '../kd/client';
-import { notStopped, type ClientState, type StoppedState } from '../kd/clientState';
+import { didNotStop, notStopped, type ClientState, type StoppedState } from '../kd/clientState';
 import { NtStatus } from '../kd/ntstatus';
 import {
   readControlReport,
@@ -179,9 +179,7 @@ export class LiveTarget {
     const { state } = this.client;
     if (this.#announced && this.#announced === state) return Promise.resolve(this.#announced.change);
     if (state.kind === 'idle' || state.kind === 'lost') return Promise.reject(notStopped(state));
-    const onLimit = (): VmkdError =>
-      new VmkdError('target-did-not-stop', `The target did not stop within ${milliseconds} ms`);
-    return this.#stops.wait(milliseconds, onLimit, signal);
+    return this.#stops.wait(milliseconds, () => didNotStop(milliseconds), signal);
   }
 
   /** Lets the target run. @param options.passException Hands the exception it stopped for to the guest. */
