@@ -24,7 +24,7 @@ import { readVirtualMemory } from '../kd/manipulate/memory';
 import { encodeManipulate, readManipulateHead } from '../kd/manipulate/message';
 import { getVersion } from '../kd/manipulate/version';
 import { encodeStateChange } from '../kd/stateChange';
-import { ack, attach, fails, rawPeer, setUp, withTarget } from '../../../test/fixtures/peers';
+import { ack, answerReset, attach, fails, rawPeer, setUp, withTarget } from '../../../test/fixtures/peers';
 
 void describe('requests', () => {
   void it('need a stopped target', async () => {
@@ -121,10 +121,8 @@ void describe('continuing', () => {
     let id = initialPacketId;
     rawPeer(far, (kind, packetId, payload) => {
       if (kind === 'control 6' && stopped) {
-        far.write(encodeControlPacket(PacketType.Reset, 0));
-        far.write(
-          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
-        );
+        answerReset(far);
+        id = initialPacketId;
       } else if (kind === 'control 6') {
         resets++;
       }
@@ -153,10 +151,8 @@ void describe('continuing', () => {
     let repeated = 0;
     rawPeer(far, (kind, packetId, payload) => {
       if (kind === 'control 6' && repeated === 0 && expected === initialPacketId) {
-        far.write(encodeControlPacket(PacketType.Reset, 0));
-        far.write(
-          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
-        );
+        answerReset(far);
+        id = initialPacketId;
       }
       if (kind !== 'data 2') return;
       if (packetId !== expected) repeated++;
@@ -188,10 +184,8 @@ void describe('continuing', () => {
     let continues = 0;
     rawPeer(far, (kind, packetId, payload) => {
       if (kind === 'control 6' && continues === 0) {
-        far.write(encodeControlPacket(PacketType.Reset, 0));
-        far.write(
-          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
-        );
+        answerReset(far);
+        id = initialPacketId;
       }
       if (kind !== 'data 2') return;
       const head = readManipulateHead(payload);
@@ -216,10 +210,8 @@ void describe('continuing', () => {
     let id = initialPacketId;
     rawPeer(far, (kind, packetId, payload) => {
       if (kind === 'control 6') {
-        far.write(encodeControlPacket(PacketType.Reset, 0));
-        far.write(
-          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
-        );
+        answerReset(far);
+        id = initialPacketId;
       }
       if (kind !== 'data 2') return;
       id = (id ^ 1) >>> 0;
@@ -246,10 +238,8 @@ void describe('continuing', () => {
     let id = initialPacketId;
     rawPeer(far, (kind, packetId, payload) => {
       if (kind === 'control 6') {
-        far.write(encodeControlPacket(PacketType.Reset, 0));
-        far.write(
-          encodeDataPacket(PacketType.StateChange64, (id = initialPacketId), encodeStateChange(breakInStop)),
-        );
+        answerReset(far);
+        id = initialPacketId;
       }
       if (kind !== 'data 2') return;
       far.write(ack(packetId));

@@ -4,12 +4,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ModelTarget, modelBase } from '../../../test/fixtures/modelTarget';
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
-import {} from '../core/addresses';
 import { VmkdError } from '../core/errors';
-import {} from './kdcomChannel';
 import type {} from './link';
 import { memoryLinkPair } from './memoryLink';
-import {} from '../kd/debugIo';
 import {
   PacketType,
   encodeControlPacket,
@@ -17,11 +14,9 @@ import {
   initialPacketId,
   syncPacketId,
 } from '../kd/framing';
-import {} from '../kd/manipulate/execution';
 import { readVirtualMemory } from '../kd/manipulate/memory';
 import { encodeManipulate } from '../kd/manipulate/message';
 import { getVersion } from '../kd/manipulate/version';
-import {} from '../kd/stateChange';
 import { ack, attach, fails, rawPeer, withTarget } from '../../../test/fixtures/peers';
 
 void describe('the target side', () => {
