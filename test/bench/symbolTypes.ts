@@ -3,7 +3,7 @@
 import { openFileSource } from '../../src/engine/core/byteSource';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { layoutOf } from '../../src/engine/symbols/types/structLayout';
-import { TypeTable } from '../../src/engine/symbols/types/typeTable';
+import type { TypeTable } from '../../src/engine/symbols/types/typeTable';
 
 /**
  * Milliseconds from an opened PDB to the layout of a type by its name, all its members' definitions included. To be
@@ -14,7 +14,7 @@ export function coldTypeMs(path: string, name: string): number {
   try {
     const pdb = new Pdb(file);
     const start = performance.now();
-    const types = new TypeTable(pdb.msf, pdb.info.hasIpi);
+    const types = pdb.types;
     lookUp(types, name);
     return performance.now() - start;
   } finally {
@@ -27,7 +27,7 @@ export function warmTypeUs(path: string): number {
   const file = openFileSource(path);
   try {
     const pdb = new Pdb(file);
-    const types = new TypeTable(pdb.msf, pdb.info.hasIpi);
+    const types = pdb.types;
     const names = new Set<string>();
     types.forEachTag((index, name) => {
       const known = types.tag(index);

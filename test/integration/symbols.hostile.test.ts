@@ -14,6 +14,7 @@ import { openMsf } from '../../src/engine/symbols/pdb/msf';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { PeFile } from '../../src/engine/symbols/peImage';
 import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
+import { functionName } from '../../src/engine/symbols/types/functionName';
 import { buildMsf } from '../fixtures/msfBuilder';
 import { randomFrom, seedFromEnvironment, type Random } from '../fixtures/random';
 
@@ -133,7 +134,7 @@ function usePdb(source: ByteSource, random: Random): void {
     for (const file of module.c13.files()) module.c13.file(file);
     for (let i = 0; i < module.symbols.count; i++) {
       for (const site of module.inlineSites(module.symbols.procedure(i)))
-        opened.inlineeNames.nameOf(site.inlinee);
+        functionName(opened.types, site.inlinee);
     }
   });
 }

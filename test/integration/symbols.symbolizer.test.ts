@@ -13,6 +13,7 @@ import type { ModuleInfo } from '../../src/engine/symbols/pdb/moduleInfo';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { PeFile } from '../../src/engine/symbols/peImage';
 import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
+import { functionName } from '../../src/engine/symbols/types/functionName';
 import { clangSamples, llvm, msvcSamples } from '../fixtures/pdbSamples';
 import { randomFrom } from '../fixtures/random';
 
@@ -183,7 +184,7 @@ function asLlvm14(pdb: Pdb, { module, procedure, offset }: Place): Frame[] {
       if (code >= offset) break;
     }
     const path = pdb.strings!.at(module.c13.file(file).nameOffset);
-    frames.unshift({ name: pdb.inlineeNames.nameOf(inlinee)!, line, path });
+    frames.unshift({ name: functionName(pdb.types, inlinee)!, line, path });
   }
   return frames;
 }

@@ -12,10 +12,10 @@ import { readOwn, type ByteSource } from '../../core/byteSource';
 import { FileBytes } from '../fileBytes';
 import { functionTable, type FunctionTable } from '../pe/functionTable';
 import { pdbKey } from '../pdbKey';
+import { TypeTable } from '../types/typeTable';
 import { Contributions } from './contributions';
 import { debugStreams, readDbi, type Dbi, type Module } from './dbi';
 import { Globals } from './globals';
-import { IdNames, type InlineeNames } from './ids';
 import { readInfo, type PdbInfo } from './info';
 import { ModuleInfo } from './moduleInfo';
 import { openMsf, type Msf } from './msf';
@@ -78,8 +78,9 @@ export class Pdb {
     });
   }
 
-  get inlineeNames(): InlineeNames {
-    return this.#once('inlineeNames', () => new IdNames(this.msf, this.info.hasIpi));
+  /** @throws file-damaged; file-unsupported if a compiler of before 2005 wrote them */
+  get types(): TypeTable {
+    return this.#once('types', () => new TypeTable(this.msf, this.info.hasIpi));
   }
 
   /** Source files with the modules that have code of them. */

@@ -15,6 +15,7 @@ import type { Pdb } from '../pdb/pdb';
 import type { PublicSymbol } from '../pdb/publics';
 import type { SectionOffset } from '../pdb/sections';
 import type { FunctionTable } from '../pe/functionTable';
+import { functionName } from '../types/functionName';
 import type { FoundSymbol, ImageSymbols, SourceFrame, SourceLine, SymbolAt } from './imageSymbols';
 import { wildcard } from './wildcard';
 
@@ -64,7 +65,7 @@ export class PdbSymbols implements ImageSymbols {
         const row = site.rows.at(-1)!;
         const base = rva - offset;
         frames.push({
-          name: this.pdb.inlineeNames.nameOf(site.inlinee),
+          name: functionName(this.pdb.types, site.inlinee),
           inlined: true,
           source: this.#source(module, { ...row, column: 0, isStatement: true }, base),
         });

@@ -3,8 +3,9 @@
  * a type without its modifiers, its size. Layouts, enumerators and texts are built on this (structLayout.ts, enums.ts,
  * typeText.ts).
  *
- * Invariants: nothing is read that nobody asked for; decoded records are kept, at most `mostKept` of them and `mostKeptBytes`; a chain of
- * types (modifier of a typedef of …) is followed `longestChain` steps, so that a cycle ends as `file-damaged`.
+ * Invariants: nothing is read that nobody asked for; of each stream decoded records are kept, at most `mostKept` of them
+ * and `mostKeptBytes`; a chain of types (modifier of a typedef of …) is followed `longestChain` steps, so that a cycle
+ * ends as `file-damaged`.
  */
 
 import { fileDamaged } from '../../core/byteSource';
@@ -28,9 +29,8 @@ const mostFieldLists = 256;
 export class TypeTable {
   readonly types: TypeStream;
   readonly #ids: TypeStream | undefined;
-  readonly #kept = new Map<TypeIndex, TypeRecord>();
-  #keptBytes = 0;
-  readonly #keptIds = new Map<TypeIndex, IdRecord>();
+  readonly #kept = new Kept<TypeRecord>();
+  readonly #keptIds = new Kept<IdRecord>();
   /** Names asked for, and declarations with their definitions. */
   readonly #found = new Map<string, readonly TypeIndex[]>();
   readonly #defined = new Map<TypeIndex, TypeIndex>();
@@ -49,12 +49,7 @@ export class TypeTable {
     if (!record) {
       const bytes = this.types.record(index);
       record = decodeType(bytes);
-      this.#keptBytes += bytes.length;
-      if (this.#keptBytes > mostKeptBytes) {
-        this.#kept.clear();
-        this.#keptBytes = bytes.length;
-      }
-      keep(this.#kept, index, record);
+      this.#kept.add(index, record, bytes.length);
     }
     return record;
   }
@@ -64,8 +59,9 @@ export class TypeTable {
     if (!this.#ids?.has(index)) return undefined;
     let record = this.#keptIds.get(index);
     if (!record) {
-      record = decodeId(this.#ids.record(index));
-      keep(this.#keptIds, index, record);
+      const bytes = this.#ids.record(index);
+      record = decodeId(bytes);
+      this.#keptIds.add(index, record, bytes.length);
     }
     return record;
   }
@@ -189,6 +185,26 @@ export class TypeTable {
 
   #endless(index: TypeIndex): Error {
     return fileDamaged(this.types.name, `type 0x${index.toString(16)} leads round in a circle`);
+  }
+}
+
+/** Decoded records of one stream. */
+class Kept<R> {
+  readonly #records = new Map<TypeIndex, R>();
+  #bytes = 0;
+
+  get(index: TypeIndex): R | undefined {
+    return this.#records.get(index);
+  }
+
+  /** @param bytes Of the record in the file. */
+  add(index: TypeIndex, record: R, bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > mostKeptBytes || this.#records.size >= mostKept) {
+      this.#records.clear();
+      this.#bytes = bytes;
+    }
+    this.#records.set(index, record);
   }
 }
 
