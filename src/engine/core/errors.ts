@@ -57,6 +57,11 @@ const vocabulary = {
     'Write the symbol path as srv*FOLDER*URL, cache*FOLDER, or plain folders, with “;” between them.',
   'symbol-name-refused':
     'The guest or the PDB gives a name that no symbol file can have. Load its symbols by hand, from a file you trust.',
+  'symbols-not-found':
+    'Put the folder with the PDB on the symbol path, or allow downloads and load the module’s symbols again.',
+  'symbols-lack-type': 'This needs types. Load the kernel’s PDB with type information.',
+  'symbols-mismatch':
+    'Take the PDB of the very build that runs in the guest, or force this one if you know that it fits.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
   cancelled: 'Nothing to do: the request was cancelled.',
   usage: 'Run “vmkd help”.',

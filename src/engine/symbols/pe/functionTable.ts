@@ -22,6 +22,8 @@ export interface FunctionPart {
   readonly end: number;
   /** Where the function begins whose part this is: `begin` itself unless it is chained. */
   readonly primary: number;
+  /** The third (on arm64, the second) word of its row. */
+  readonly unwindInfo: number;
 }
 
 export interface FunctionTable {
@@ -62,7 +64,8 @@ class X64Table implements FunctionTable {
     if (at < 0) return undefined;
     const [begin, end] = [this.pdata.u32(at), this.pdata.u32(at + 4)];
     if (rva >= end) return undefined;
-    return { begin, end, primary: this.#primary(begin, this.pdata.u32(at + 8)) };
+    const unwindInfo = this.pdata.u32(at + 8);
+    return { begin, end, primary: this.#primary(begin, unwindInfo), unwindInfo };
   }
 
   #primary(begin: number, unwind: number): number {
@@ -104,7 +107,7 @@ class Arm64Table implements FunctionTable {
     const begin = this.pdata.u32(at);
     const data = this.pdata.u32(at + 4);
     const end = begin + ((data & 3) === 0 ? this.#length(data) : ((data >> 2) & 0x7ff) * 4);
-    return rva < end ? { begin, end, primary: begin } : undefined;
+    return rva < end ? { begin, end, primary: begin, unwindInfo: data } : undefined;
   }
 
   #length(info: number): number {

@@ -1,0 +1,174 @@
+/**
+ * Symbols of a whole kernel: its modules in order of address, each with what serves it, and the questions that go to
+ * all of them.
+ *
+ *   `nt!KeBugCheckEx+0x12`   the kernel is called `nt`, whatever its file is; others by file name without the ending
+ *
+ * Questions are answered at once, from what is loaded; only `load` and what it says of itself wait for anything.
+ */
+
+import { plus, type VirtualAddress } from '../core/addresses';
+import type { VirtualMemory } from '../memory/virtualMemory';
+import type { FoundSymbol, SourceFrame, SymbolAt } from '../symbols/services/imageSymbols';
+import { findLine, type LineCode, type LineMatch, type LineQuery } from '../symbols/services/sourceLines';
+import { wildcard } from '../symbols/services/wildcard';
+import type { SymbolStore } from '../symbols/store/symbolStore';
+import type { LoadedModule } from './modules';
+import { ModuleSymbols } from './moduleSymbols';
+
+export interface NamedAddress {
+  readonly module: ModuleSymbols;
+  /** Of `module`'s base. */
+  readonly rva: number;
+  /** Undefined: nothing loaded knows it. */
+  readonly symbol: SymbolAt | undefined;
+}
+
+export interface FoundInModule extends FoundSymbol {
+  readonly module: ModuleSymbols;
+  readonly address: VirtualAddress;
+}
+
+export interface LineInModule extends Omit<LineMatch, 'code'> {
+  readonly module: ModuleSymbols;
+  readonly code: readonly (LineCode & { readonly address: VirtualAddress })[];
+}
+
+export interface KernelSymbolsOptions {
+  /** Of the target; asked only while it is stopped. */
+  readonly memory: VirtualMemory;
+  readonly store: SymbolStore;
+  /** Told when the symbols of a module change their state. */
+  readonly onState?: (module: ModuleSymbols) => void;
+}
+
+const mostFound = 100_000;
+
+export class KernelSymbols {
+  /** In order of address. */
+  #modules: readonly ModuleSymbols[] = [];
+
+  constructor(private readonly options: KernelSymbolsOptions) {}
+
+  get modules(): readonly ModuleSymbols[] {
+    return this.#modules;
+  }
+
+  /**
+   * Takes the loader's list: the kernel first. Modules that stayed keep their symbols.
+   * @returns Those that are new, and those that went (their files are closed).
+   */
+  update(loaded: readonly LoadedModule[]): { added: ModuleSymbols[]; removed: ModuleSymbols[] } {
+    const before = new Map(this.#modules.map((module) => [keyOf(module.module), module]));
+    const added: ModuleSymbols[] = [];
+    const now = loaded.map((module, i) => {
+      const known = before.get(keyOf(module));
+      if (known !== undefined) {
+        before.delete(keyOf(module));
+        return known;
+      }
+      const { memory, store, onState } = this.options;
+      const made = new ModuleSymbols(module, i === 0 ? 'nt' : aliasOf(module.name), memory, store, (m) =>
+        onState?.(m),
+      );
+      added.push(made);
+      return made;
+    });
+    this.#modules = now.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
+    const removed = [...before.values()];
+    for (const module of removed) module.close();
+    return { added, removed };
+  }
+
+  /** Forgets a module that was unloaded, or the kernel with all of them: another may come to the same place. */
+  forget(base?: VirtualAddress): void {
+    const gone = this.#modules.filter((module) => base === undefined || module.base === base);
+    this.#modules = this.#modules.filter((module) => !gone.includes(module));
+    for (const module of gone) module.close();
+  }
+
+  moduleAt(address: VirtualAddress): ModuleSymbols | undefined {
+    let low = 0;
+    let high = this.#modules.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#modules[middle]!.base <= address) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.#modules[low - 1];
+    return found !== undefined && address - found.base < BigInt(found.module.size) ? found : undefined;
+  }
+
+  /** By `nt`, file name, or file name without the ending; letters in either case. */
+  moduleNamed(name: string): ModuleSymbols | undefined {
+    const wanted = name.toLowerCase();
+    return (
+      this.#modules.find((module) => module.alias.toLowerCase() === wanted) ??
+      this.#modules.find(
+        ({ module }) => module.name.toLowerCase() === wanted || aliasOf(module.name).toLowerCase() === wanted,
+      )
+    );
+  }
+
+  /** Which module and symbol an address belongs to. Undefined: no module is there. */
+  at(address: VirtualAddress): NamedAddress | undefined {
+    const module = this.moduleAt(address);
+    if (module === undefined) return undefined;
+    const rva = Number(address - module.base);
+    return { module, rva, symbol: module.symbols?.symbolAt(rva) };
+  }
+
+  /** `nt!KeBugCheckEx+0x12`, `nt+0x1234` without a symbol; undefined if no module is there. */
+  nameOf(address: VirtualAddress): string | undefined {
+    const found = this.at(address);
+    return found && nameText(found);
+  }
+
+  /** Source lines and inlined functions, innermost first. Give a return address minus 1. */
+  framesAt(address: VirtualAddress): readonly SourceFrame[] {
+    const module = this.moduleAt(address);
+    return module?.symbols?.framesAt(Number(address - module.base)) ?? [];
+  }
+
+  /** `Mm*` in all modules, `nt!Mm*`, `*!Driver?ntry`; in order of module and address, at most `limit`. */
+  search(pattern: string, limit: number): FoundInModule[] {
+    const bang = pattern.indexOf('!');
+    const wanted = wildcard(bang < 0 ? '*' : pattern.slice(0, bang));
+    const name = pattern.slice(bang + 1);
+    const found: FoundInModule[] = [];
+    for (const module of this.#modules) {
+      const { alias, symbols } = module;
+      if (symbols === undefined || !(wanted.matches(alias) || wanted.matches(module.module.name))) continue;
+      for (const symbol of symbols.search(name, Math.min(limit, mostFound) - found.length)) {
+        found.push({ ...symbol, module, address: plus(module.base, symbol.rva) });
+      }
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  /** Code of a source line in all modules whose PDBs know the file. */
+  findLine(query: LineQuery): LineInModule[] {
+    return this.#modules.flatMap((module) => {
+      const { pdb, base } = module;
+      if (pdb === undefined) return [];
+      return findLine(pdb, query).map((match) => ({
+        ...match,
+        module,
+        code: match.code.map((code) => ({ ...code, address: plus(base, code.rva) })),
+      }));
+    });
+  }
+}
+
+/** `nt!KeBugCheckEx+0x12`. */
+export function nameText({ module, rva, symbol }: NamedAddress): string {
+  if (symbol === undefined) return `${module.alias}+0x${rva.toString(16)}`;
+  const { name, displacement } = symbol;
+  const sign = displacement < 0 ? '-' : '+';
+  const offset = displacement === 0 ? '' : `${sign}0x${Math.abs(displacement).toString(16)}`;
+  return `${module.alias}!${name}${offset}`;
+}
+
+const aliasOf = (name: string): string => name.replace(/\.[^.]*$/, '');
+const keyOf = ({ base, size, name, entry }: LoadedModule): string => `${base} ${size} ${entry} ${name}`;

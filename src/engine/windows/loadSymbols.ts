@@ -1,0 +1,32 @@
+/**
+ * Symbols of many modules, in the background: a few at a time, in the order given, each one's end told as it comes.
+ * What cannot be loaded says so in its own state; only what the target itself throws, and a cancel, ends it all.
+ */
+
+import type { LoadOptions, ModuleSymbols, SymbolState } from './moduleSymbols';
+
+export interface LoadAllOptions extends LoadOptions {
+  /** Told as each module is done, in no order. */
+  readonly onLoaded?: (module: ModuleSymbols, state: SymbolState) => void;
+}
+
+/** Servers take several requests at once; a serial port takes one, and queues them itself. */
+const atOnce = 4;
+
+/** @throws cancelled; what the target throws. Modules whose turn had not come stay as they were. */
+export async function loadSymbols(modules: readonly ModuleSymbols[], options: LoadAllOptions): Promise<void> {
+  const { onLoaded, ...load } = options;
+  const queue = [...modules];
+  const worker = async (): Promise<void> => {
+    for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
+      try {
+        const state = await module.load(load);
+        onLoaded?.(module, state);
+      } catch (error) {
+        queue.length = 0;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, modules.length) }, worker));
+}
