@@ -1,29 +1,42 @@
 /**
- * `npm run demo`: the main job on the demo kernel, step by step: break in, look, set a breakpoint, hit it, step, watch a
- * variable, listen, clean up, let go. Everything shown is read from the running kernel; a step that does not work out
- * ends the demo with an error.
+ * `npm run demo`: the main job on the demo kernel, step by step: break in, load symbols, look, set a breakpoint, hit it,
+ * step, watch a variable, listen, clean up, let go. Everything shown is read from the running kernel, names, lines and
+ * layouts from its PDBs; a step that does not work out ends the demo with an error.
  */
 
-import { formatAddress, plus, type VirtualAddress } from '../../src/engine/core/addresses';
+import { formatAddress, type VirtualAddress } from '../../src/engine/core/addresses';
 import { VmkdError, asVmkdError } from '../../src/engine/core/errors';
 import { hex, hexBytes } from '../../src/engine/core/hex';
 import { slotsHit } from '../../src/engine/cpu/debugRegisters';
+import { registersOf } from '../../src/engine/cpu/unwindX64';
 import type { StateChange } from '../../src/engine/kd/stateChange';
 import { createEndpoint } from '../../src/engine/link/endpoint';
-import { readExports, readPeImage } from '../../src/engine/symbols/peImage';
-import { LiveTarget } from '../../src/engine/target/liveTarget';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
-import type { LoadedModule } from '../../src/engine/windows/modules';
+import { checkSymbolFile } from '../../src/engine/symbols/store/fileCheck';
+import { httpGet } from '../../src/engine/symbols/store/http';
+import { parseSymbolPath } from '../../src/engine/symbols/store/symbolPath';
+import { SymbolStore } from '../../src/engine/symbols/store/symbolStore';
+import { callStack, frameText } from '../../src/engine/target/callStack';
+import { LiveTarget } from '../../src/engine/target/liveTarget';
+import { unwindSourceOf } from '../../src/engine/target/unwindSource';
+import { KernelSymbols } from '../../src/engine/windows/kernelSymbols';
+import { loadSymbols } from '../../src/engine/windows/loadSymbols';
+import { describeSymbolState } from '../../src/engine/windows/moduleSymbols';
+import { readProcesses } from '../../src/engine/windows/processes';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
 const stopLimit = 10_000;
 const steps = 5;
-const driverName = 'vmkdemo.sys';
+const mostFrames = 32;
+/** Where the build of the demo kernel leaves its PDBs. */
+const symbolPath = 'build/kernel/images';
 
 interface DemoResult {
   version: { build: number; machine: string; kernelBase: string; protocol: number };
-  modules: { name: string; base: string; size: number }[];
-  cpus: { processor: number; rip: string; rsp: string; cr3: string }[];
+  modules: { name: string; base: string; size: number; symbols: string }[];
+  cpus: { processor: number; rip: string; rsp: string; cr3: string; stack: string[] }[];
+  /** Read with the layout that the kernel's own PDB has for _EPROCESS. */
+  processes: { eprocess: string; id: number; name: string; directoryTableBase: string }[];
   kernelHeader: string;
   breakpointHit: { symbol: string; address: string; processor: number };
   steps: string[];
@@ -67,25 +80,21 @@ async function debug(
     const millisToFirstBreak = Math.round(performance.now() - started);
     say(`broke in after ${millisToFirstBreak} ms: ${describe(first)}`);
 
-    const looked = await look(target, say);
-    const driver = findModule(looked.loaded, driverName);
-    const exported = await exportsOf(target, driver);
+    const symbols = await load(target, say);
+    const looked = await look(target, symbols, say);
     await target.breakpoints.removeAll();
 
-    const breakpointHit = await hitBreakpoint(target, addressOf(exported, driver, 'VmkDemoWork'), say);
-    const stepped = await step(target, say);
-    const watchpointHit = await watch(target, addressOf(exported, driver, 'VmkDemoCounter'), say);
+    const breakpointHit = await hitBreakpoint(target, symbols, 'vmkdemo!VmkDemoWork', say);
+    const stepped = await step(target, symbols, say);
+    const watchpointHit = await watch(target, symbols, 'vmkdemo!VmkDemoCounter', say);
     const debugPrints = await listen(target, machine, prints, say);
 
     const left = await target.breakpoints.removeAll();
     say(`removed all breakpoints (${left} were left)`);
     const resumed = await letGo(target, machine, say);
-    const { version, modules, cpus, kernelHeader } = looked;
+    symbols.forget();
     return {
-      version,
-      modules,
-      cpus,
-      kernelHeader,
+      ...looked,
       breakpointHit,
       steps: stepped,
       watchpointHit,
@@ -100,39 +109,87 @@ async function debug(
   }
 }
 
-async function look(target: LiveTarget, say: (line: string) => void) {
-  const { version, change } = target.stopped;
+/** The PDBs of the modules, from the folder of the build: each is asked for by what the image in memory says of itself. */
+async function load(target: LiveTarget, say: (line: string) => void): Promise<KernelSymbols> {
+  const store = new SymbolStore({
+    path: parseSymbolPath(symbolPath, 'build/cache/symbols'),
+    defaultCache: 'build/cache/symbols',
+    check: checkSymbolFile,
+    get: httpGet(process.env),
+  });
+  const symbols = new KernelSymbols({ memory: target.memory, store });
+  symbols.update(await target.modules());
+  const started = performance.now();
+  await loadSymbols(symbols.modules, { online: false });
+  say(`symbols of ${symbols.modules.length} modules in ${Math.round(performance.now() - started)} ms`);
+  return symbols;
+}
+
+async function look(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
+  const { version } = target.stopped;
   say(`version: build ${version.build} ${version.machine}, kernel at ${formatAddress(version.kernelBase)}`);
-  const loaded = await target.modules();
-  say(`${loaded.length} modules:`);
-  for (const { name, base, size } of loaded) say(`  ${formatAddress(base)} ${hex(size, 5)} ${name}`);
-  const cpus = [];
-  for (let processor = 0; processor < change.numberProcessors; processor++) {
-    const { rip, rsp, rax, eflags } = await target.registers.context(processor);
-    const { cr3 } = await target.registers.special(processor);
-    say(
-      `processor ${processor}: rip ${hex(rip)} rsp ${hex(rsp)} rax ${hex(rax)} eflags ${hex(eflags)} cr3 ${hex(cr3)}`,
-    );
-    cpus.push({ processor, rip: hex(rip), rsp: hex(rsp), cr3: hex(cr3) });
-  }
+  const modules = symbols.modules.map(({ module: { name, base, size }, state }) => {
+    say(`  ${formatAddress(base)} ${hex(size, 5)} ${name.padEnd(12)} ${describeSymbolState(state)}`);
+    return { name, base: hex(base), size, symbols: describeSymbolState(state) };
+  });
+  const cpus = await lookAtProcessors(target, symbols, say);
   const header = await readMemory(target.memory, version.kernelBase, 64);
   say(`kernel header: ${hexBytes(header.subarray(0, 16))} …`);
   return {
-    loaded,
-    cpus,
     version: {
       build: version.build,
       machine: version.machine,
       kernelBase: hex(version.kernelBase),
       protocol: version.protocolVersion,
     },
-    modules: loaded.map(({ name, base, size }) => ({ name, base: hex(base), size })),
+    modules,
+    cpus,
+    processes: await lookAtProcesses(target, symbols, say),
     kernelHeader: Buffer.from(header).toString('hex'),
   };
 }
 
-async function hitBreakpoint(target: LiveTarget, address: VirtualAddress, say: (line: string) => void) {
-  const symbol = `${driverName}!VmkDemoWork`;
+async function lookAtProcessors(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
+  const cpus = [];
+  for (let processor = 0; processor < target.stopped.change.numberProcessors; processor++) {
+    const context = await target.registers.context(processor);
+    const { rip, rsp, rax, eflags } = context;
+    const { cr3 } = await target.registers.special(processor);
+    say(
+      `processor ${processor}: rip ${hex(rip)} rsp ${hex(rsp)} rax ${hex(rax)} eflags ${hex(eflags)} cr3 ${hex(cr3)}`,
+    );
+    const source = unwindSourceOf(target.memory, symbols);
+    const { frames, end } = await callStack(source, symbols, registersOf(context), mostFrames);
+    if (end.kind === 'failed') throw end.error;
+    const stack = frames.map(frameText);
+    for (const line of stack) say(`  ${line}`);
+    cpus.push({ processor, rip: hex(rip), rsp: hex(rsp), cr3: hex(cr3), stack });
+  }
+  return cpus;
+}
+
+async function lookAtProcesses(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
+  const processes = [];
+  for (const { eprocess, id, name, directoryTableBase } of await readProcesses(target.memory, symbols)) {
+    const path = `${formatAddress(eprocess.address)} UniqueProcessId ${id} ImageFileName ${name}`;
+    say(`_EPROCESS ${path} Pcb.DirectoryTableBase ${hex(directoryTableBase)}`);
+    processes.push({
+      eprocess: hex(eprocess.address),
+      id: Number(id),
+      name,
+      directoryTableBase: hex(directoryTableBase),
+    });
+  }
+  return processes;
+}
+
+async function hitBreakpoint(
+  target: LiveTarget,
+  symbols: KernelSymbols,
+  symbol: string,
+  say: (line: string) => void,
+) {
+  const address = addressOf(symbols, symbol);
   await target.breakpoints.set(address);
   say(`breakpoint at ${symbol} ${formatAddress(address)}; continuing`);
   await target.resume();
@@ -147,20 +204,32 @@ async function hitBreakpoint(target: LiveTarget, address: VirtualAddress, say: (
   return { symbol, address: hex(address), processor: change.processor };
 }
 
-async function step(target: LiveTarget, say: (line: string) => void): Promise<string[]> {
+async function step(
+  target: LiveTarget,
+  symbols: KernelSymbols,
+  say: (line: string) => void,
+): Promise<string[]> {
   const counters = [];
   for (let i = 0; i < steps; i++) {
     const { programCounter } = await target.step(stopLimit);
+    const [line] = symbols.framesAt(programCounter);
+    const where = line?.source && `${line.source.path.replace(/^.*[\\/]/, '')}:${line.source.line}`;
+    const bytes = hexBytes(target.report.instructionStream.subarray(0, 8));
     say(
-      `step ${i + 1}: rip ${hex(programCounter)}  ${hexBytes(target.report.instructionStream.subarray(0, 8))} …`,
+      `step ${i + 1}: ${symbols.nameOf(programCounter) ?? hex(programCounter)} [${where ?? '?'}]  ${bytes} …`,
     );
     counters.push(hex(programCounter));
   }
   return counters;
 }
 
-async function watch(target: LiveTarget, address: VirtualAddress, say: (line: string) => void) {
-  const symbol = `${driverName}!VmkDemoCounter`;
+async function watch(
+  target: LiveTarget,
+  symbols: KernelSymbols,
+  symbol: string,
+  say: (line: string) => void,
+) {
+  const address = addressOf(symbols, symbol);
   const processors = target.stopped.change.numberProcessors;
   const value = async (): Promise<string> => hexBytes(await readMemory(target.memory, address, 4));
   const before = await value();
@@ -173,7 +242,7 @@ async function watch(target: LiveTarget, address: VirtualAddress, say: (line: st
   }
   const after = await value();
   say(
-    `written by the instruction before ${hex(change.programCounter)} on processor ${change.processor}: now ${after}`,
+    `written by the instruction before ${symbols.nameOf(change.programCounter) ?? '?'} on processor ${change.processor}: now ${after}`,
   );
   await target.breakpoints.unwatch(0, processors);
   return { symbol, address: hex(address), rip: hex(change.programCounter), before, after };
@@ -214,26 +283,10 @@ async function letGo(target: LiveTarget, machine: DemoMachine, say: (line: strin
   return { ticksBefore, ticksAfter };
 }
 
-function findModule(modules: readonly LoadedModule[], name: string): LoadedModule {
-  const module = modules.find((candidate) => candidate.name.toLowerCase() === name);
-  if (!module) throw new VmkdError('internal', `${name} is not loaded`);
-  return module;
-}
-
-async function exportsOf(target: LiveTarget, module: LoadedModule): Promise<ReadonlyMap<string, number>> {
-  const read = (rva: number, length: number): Promise<Uint8Array> =>
-    readMemory(target.memory, plus(module.base, rva), length);
-  return readExports(read, await readPeImage(read));
-}
-
-function addressOf(
-  exported: ReadonlyMap<string, number>,
-  module: LoadedModule,
-  name: string,
-): VirtualAddress {
-  const rva = exported.get(name);
-  if (rva === undefined) throw new VmkdError('internal', `${module.name} does not export ${name}`);
-  return plus(module.base, rva);
+function addressOf(symbols: KernelSymbols, symbol: string): VirtualAddress {
+  const [found] = symbols.search(symbol, 1);
+  if (!found) throw new VmkdError('symbols-not-found', `There is no ${symbol}`);
+  return found.address;
 }
 
 function describe(change: StateChange | undefined): string {
