@@ -31,7 +31,7 @@ export interface CallFrame {
   /** `nt!KeBugCheckEx+0x12`; of an inline frame, without a displacement; the address if no module is there. */
   readonly text: string;
   readonly source: SourceLine | undefined;
-  /** It was interrupted, or faulted, just there: the unwound frame before it is the trap's. */
+  /** It was interrupted, or faulted, just there: the frame before it is the trap's. */
   readonly interrupted: boolean;
   /** Its place among the frames of one address: 0 is the innermost. */
   readonly inlineDepth: number;
@@ -92,7 +92,8 @@ function named(
       source: line.source,
       inlineDepth,
     }));
-  return [...inlined, procedure];
+  // Only the innermost was interrupted; those around it called.
+  return [...inlined, procedure].map((one, i) => (i === 0 ? one : { ...one, interrupted: false }));
 }
 
 /** The name found for the byte before a return address, with the displacement of the return address itself. */
