@@ -62,6 +62,9 @@ const vocabulary = {
   'symbols-lack-type': 'This needs types. Load the kernel’s PDB with type information.',
   'symbols-mismatch':
     'Take the PDB of the very build that runs in the guest, or force this one if you know that it fits.',
+  'name-unknown':
+    'Search for it with wildcards (vmkd symbols FILE --search "*part*"), or load symbols that know it.',
+  'name-ambiguous': 'Give one of the addresses in the message instead of the name.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
   cancelled: 'Nothing to do: the request was cancelled.',
   usage: 'Run “vmkd help”.',
