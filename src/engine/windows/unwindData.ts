@@ -83,12 +83,16 @@ class KnownFunctions implements FunctionTable {
   add({ begin, end, unwindInfo }: FunctionRow): void {
     const index = this.#above(begin);
     if (this.#rows[index - 1]?.begin === begin || this.#rows.length >= mostKnown) return;
-    this.#rows.splice(index, 0, { begin, end, unwindInfo, primary: begin });
+    this.#rows.splice(index, 0, { begin, end, unwindInfo, primary: begin, prologBytes: 0 });
   }
 
   find(rva: number): FunctionPart | undefined {
     const row = this.#rows[this.#above(rva) - 1];
     return row !== undefined && rva < row.end ? row : undefined;
+  }
+
+  parts(primary: number): FunctionPart[] {
+    return this.#rows.filter((row) => row.primary === primary);
   }
 
   /** The index of the first row that begins above `rva`. */

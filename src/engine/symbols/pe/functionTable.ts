@@ -3,8 +3,8 @@
  * address outside the function that a symbol begins is not “symbol+5649”.
  *
  *   x64 RUNTIME_FUNCTION (12): u32 begin, end, unwind info (bit 0: of another RUNTIME_FUNCTION instead)
- *       UNWIND_INFO: 0 version:3 flags:5 (4: chained)  2 number of u16 codes  4 codes, padded to even, then, if
- *       chained, the RUNTIME_FUNCTION of the part that this one belongs to
+ *       UNWIND_INFO: 0 version:3 flags:5 (4: chained)  1 SizeOfProlog  2 number of u16 codes  4 codes, padded to even,
+ *       then, if chained, the RUNTIME_FUNCTION of the part that this one belongs to
  *   arm64 (8): u32 begin; u32 either an .xdata RVA (low 2 bits 0; its first 18 bits: length / 4),
  *       or packed: bits 2–12 length / 4
  *
@@ -24,12 +24,16 @@ export interface FunctionPart {
   readonly primary: number;
   /** The third (on arm64, the second) word of its row. */
   readonly unwindInfo: number;
+  /** From `primary` on: where its prolog has done its work. 0 if that is not known (arm64). */
+  readonly prologBytes: number;
 }
 
 export interface FunctionTable {
   readonly count: number;
   /** The part that holds an RVA. Undefined: no function with unwind data does (a leaf, or no code). */
   find(rva: number): FunctionPart | undefined;
+  /** All parts of the function that begins there, in order of address. Reads the whole table. */
+  parts(primary: number): FunctionPart[];
 }
 
 const longestChain = 32;
@@ -60,34 +64,42 @@ class X64Table implements FunctionTable {
   }
 
   find(rva: number): FunctionPart | undefined {
-    const at = lastNotAbove(this.pdata, 12, this.count, rva) * 12;
-    if (at < 0) return undefined;
-    const [begin, end] = [this.pdata.u32(at), this.pdata.u32(at + 4)];
-    if (rva >= end) return undefined;
-    const unwindInfo = this.pdata.u32(at + 8);
-    return { begin, end, primary: this.#primary(begin, unwindInfo), unwindInfo };
+    const index = lastNotAbove(this.pdata, 12, this.count, rva);
+    return index < 0 || rva >= this.pdata.u32(index * 12 + 4) ? undefined : this.#part(index);
   }
 
-  #primary(begin: number, unwind: number): number {
+  parts(primary: number): FunctionPart[] {
+    return Array.from({ length: this.count }, (_, i) => this.#part(i)).filter((p) => p.primary === primary);
+  }
+
+  #part(index: number): FunctionPart {
+    const at = index * 12;
+    const begin = this.pdata.u32(at);
     let primary = begin;
-    let info = unwind;
-    for (let i = 0; i < longestChain; i++) {
-      const parent = this.#parent(info);
-      if (parent === undefined) break;
-      [primary, info] = parent;
+    const unwindInfo = this.pdata.u32(at + 8);
+    let info = unwindInfo;
+    let prologBytes = 0;
+    try {
+      for (let i = 0; i < longestChain; i++) {
+        const parent = this.#parent(info);
+        if (typeof parent === 'number') {
+          prologBytes = parent;
+          break;
+        }
+        [primary, info] = parent;
+      }
+    } catch {
+      // What cannot be read ends the chain.
     }
-    return primary;
+    return { begin, end: this.pdata.u32(at + 4), primary, prologBytes, unwindInfo };
   }
 
-  #parent(info: number): [begin: number, unwind: number] | undefined {
-    try {
-      if ((info & 1) === 1) return runtimeFunction(this.xdata.read(info - 1, 12));
-      const head = this.xdata.read(info, 4);
-      if (((head[0]! >> 3) & chained) === 0) return undefined;
-      return runtimeFunction(this.xdata.read(info + 4 + ((head[2]! + 1) & ~1) * 2, 12));
-    } catch {
-      return undefined;
-    }
+  /** What a description continues, or, if it stands for itself, its SizeOfProlog. */
+  #parent(info: number): [begin: number, unwind: number] | number {
+    if ((info & 1) === 1) return runtimeFunction(this.xdata.read(info - 1, 12));
+    const head = this.xdata.read(info, 4);
+    if (((head[0]! >> 3) & chained) === 0) return head[1]!;
+    return runtimeFunction(this.xdata.read(info + 4 + ((head[2]! + 1) & ~1) * 2, 12));
   }
 }
 
@@ -107,7 +119,12 @@ class Arm64Table implements FunctionTable {
     const begin = this.pdata.u32(at);
     const data = this.pdata.u32(at + 4);
     const end = begin + ((data & 3) === 0 ? this.#length(data) : ((data >> 2) & 0x7ff) * 4);
-    return rva < end ? { begin, end, primary: begin, unwindInfo: data } : undefined;
+    return rva < end ? { begin, end, primary: begin, prologBytes: 0, unwindInfo: data } : undefined;
+  }
+
+  parts(primary: number): FunctionPart[] {
+    const part = this.find(primary);
+    return part?.begin === primary ? [part] : [];
   }
 
   #length(info: number): number {

@@ -19,6 +19,11 @@ import { FileBytes } from '../fileBytes';
 import type { ImageParser } from './reading';
 
 export const machines = { x86: 0x14c, x64: 0x8664, arm64: 0xaa64 } as const;
+export type KnownMachine = keyof typeof machines;
+
+/** Undefined for any other machine. */
+export const knownMachine = (machine: number): KnownMachine | undefined =>
+  (Object.keys(machines) as KnownMachine[]).find((name) => machines[name] === machine);
 
 export interface Directory {
   readonly rva: number;

@@ -9,6 +9,8 @@ import { buildMsf } from '../../../../test/fixtures/msfBuilder';
 import { memorySource } from '../../core/byteSource';
 import { hashOf } from '../pdb/gsiHash';
 import { Pdb } from '../pdb/pdb';
+import { functionExtent } from './functionExtent';
+import { instructionAnchor } from './instructionAnchor';
 import { PdbSymbols } from './pdbSymbols';
 
 const join = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
@@ -175,6 +177,26 @@ void describe('a stripped PDB', () => {
     assert.equal(nameAt(symbols, 0x1310), 'Bar+16 procedure');
     assert.equal(nameAt(symbols, 0x1808), 'Bar+1288 procedure separated');
     assert.deepEqual(symbols.framesAt(0x1310), [{ name: 'Bar', inlined: false, source: undefined }]);
+  });
+
+  void it('has the whole of a function: by its procedures, by its RUNTIME_FUNCTIONs', () => {
+    const open = { symbols, pdb: symbols.pdb, functions: symbols.pdb.functions!, close: () => undefined };
+    const foo = [
+      { begin: 0x1100, end: 0x1140 },
+      { begin: 0x1900, end: 0x1910 },
+    ];
+    const bar = [
+      { begin: 0x1300, end: 0x1320 },
+      { begin: 0x1800, end: 0x1810 },
+    ];
+    for (const rva of [0x1100, 0x1904]) assert.deepEqual(functionExtent(open, rva), foo);
+    for (const rva of [0x1300, 0x1808]) assert.deepEqual(functionExtent(open, rva), bar);
+    assert.deepEqual(functionExtent(open, 0x1204), [{ begin: 0x1200, end: 0x1240 }], 'without a name');
+    assert.equal(functionExtent(open, 0x1404), undefined, 'a leaf that only a public knows');
+    const anchors = [0x113f, 0x1145, 0x1210, 0x1310, 0x1325, 0x1404].map((rva) =>
+      instructionAnchor(open, rva),
+    );
+    assert.deepEqual(anchors, [0x1100, 0x1140, 0x1200, 0x1300, 0x1320, 0x1400]);
   });
 
   void it('finds names', () => {
