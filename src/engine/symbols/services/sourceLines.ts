@@ -51,6 +51,17 @@ export function findLine(pdb: Pdb, query: LineQuery): LineMatch[] {
   return found.how === 'suffix' && certain.length > 0 ? certain : matches;
 }
 
+/** Whether `content` is what a file of the PDB, by its path there, was when it was compiled. */
+export function compareSource(pdb: Pdb, path: string, content: Uint8Array): LineMatch['checksum'] {
+  for (const index of pdb.sourcePaths.find((source) => source.path === path)?.modules ?? []) {
+    const module = pdb.module(index);
+    const [file] = module === undefined ? [] : filesOf(pdb, module, path).values();
+    const verdict = file === undefined ? 'unknown' : compare(file, content);
+    if (verdict !== 'unknown') return verdict;
+  }
+  return 'unknown';
+}
+
 interface Collected {
   line: number;
   code: LineCode[];

@@ -19,6 +19,13 @@ export function declarationOf(types: TypeTable, type: TypeIndex, name = ''): str
   return new Writer(types).declare(type, name, 0);
 }
 
+/** `(unsigned long, ...)`, the parameters of a function's type. Undefined if it is none. @throws file-damaged */
+export function parametersOf(types: TypeTable, type: TypeIndex): string | undefined {
+  const record = type < firstRecordIndex ? undefined : types.record(type);
+  const isFunction = record?.kind === 'procedure' || record?.kind === 'memberFunction';
+  return isFunction ? new Writer(types).parameters(record, 0) : undefined;
+}
+
 class Writer {
   #written = 0;
 
@@ -52,7 +59,7 @@ class Writer {
         return `${this.declare(record.type, inner, depth + 1)} : ${record.length}`;
       case 'procedure':
       case 'memberFunction':
-        return this.declare(record.result, inner + this.#parameters(record, depth), depth + 1);
+        return this.declare(record.result, inner + this.parameters(record, depth), depth + 1);
       case 'arguments':
       case 'fieldList':
       case 'methodList':
@@ -97,7 +104,7 @@ class Writer {
     return each === 0 || size === 0 ? '' : String(Math.floor(size / each));
   }
 
-  #parameters(procedure: ProcedureType | MemberFunctionType, depth: number): string {
+  parameters(procedure: ProcedureType | MemberFunctionType, depth: number): string {
     const list =
       procedure.parameters < firstRecordIndex ? undefined : this.types.record(procedure.parameters);
     if (list?.kind !== 'arguments' || list.types.length === 0) return '(void)';
