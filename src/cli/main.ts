@@ -7,7 +7,9 @@ import { asVmkdError, VmkdError } from '../engine/core/errors';
 import { Terminal } from './terminal';
 import type { Command } from './command';
 import { probe } from './probe';
+import { symbols } from './symbols';
 import { trace } from './trace';
+import { unasm } from './unasm';
 import { version } from './version';
 
 const help: Command = {
@@ -22,7 +24,7 @@ const help: Command = {
   },
 };
 
-const commands: readonly Command[] = [probe, trace, version, help];
+const commands: readonly Command[] = [probe, trace, symbols, unasm, version, help];
 
 const describeCommand = ({ usage, summary, details = '' }: Command): string =>
   `vmkd ${usage}\n\n${summary}\n${details === '' ? '' : `\n${details}`}`;

@@ -13,6 +13,7 @@ import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
 import { LiveTarget } from '../engine/target/liveTarget';
 import { parseCommandLine, parseSeconds, untilInterrupted, type Command } from './command';
+import { toJson } from './json';
 import { printable, type Terminal } from './terminal';
 
 const headerBytes = 64;
@@ -60,7 +61,7 @@ export const probe: Command = {
     const report = await untilInterrupted((signal) =>
       withTrace(values.trace, link, terminal, (trace) => probeLink(endpoint, options, trace, signal)),
     );
-    terminal.out(values.json ? `${JSON.stringify(report, jsonValue, 2)}\n` : formatReport(report));
+    terminal.out(values.json ? toJson(report) : formatReport(report));
   },
 };
 
@@ -197,11 +198,4 @@ function formatDump(base: VirtualAddress, bytes: Uint8Array): string[] {
     rows.push(`    ${formatAddress(base + BigInt(at))}  ${hexBytes(bytes.subarray(at, at + 16))}`);
   }
   return rows.length > 0 ? rows : ['    (not readable)'];
-}
-
-/** JSON has neither bigints nor bytes: both become hexadecimal strings. */
-function jsonValue(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return hex(value);
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
-  return value;
 }
