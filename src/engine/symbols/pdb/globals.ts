@@ -6,7 +6,7 @@
 import type { FileBytes } from '../fileBytes';
 import { GsiHash } from './gsiHash';
 import type { SectionMap } from './sections';
-import { S, recordEnd } from './symbolKinds';
+import { S, boundedRecords, recordEnd } from './symbolKinds';
 
 export type GlobalSymbol =
   | {
@@ -51,7 +51,7 @@ export class Globals {
   /** Those of this name; by default exactly, or as `matches` has it (the hash does not tell case). */
   find(name: string, matches = (found: string): boolean => found === name): GlobalSymbol[] {
     const found: GlobalSymbol[] = [];
-    for (const at of this.#hash.candidates(name)) {
+    for (const at of boundedRecords(this.#records, this.#hash.candidates(name))) {
       const symbol = this.at(at);
       if (symbol !== undefined && matches(symbol.name)) found.push(symbol);
     }
@@ -59,8 +59,8 @@ export class Globals {
   }
 
   /** Offsets of all records, in no useful order. */
-  *offsets(): Iterable<number> {
-    for (let i = 0; i < this.count; i++) yield this.#hash.recordOffset(i);
+  offsets(): Iterable<number> {
+    return boundedRecords(this.#records, this.#hash.offsets());
   }
 
   /** The record at an offset; undefined if it is of a kind that nobody needs. */

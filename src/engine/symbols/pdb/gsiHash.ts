@@ -57,11 +57,16 @@ export class GsiHash {
   /** Offsets of the symbol records that may have this name (case does not matter to the hash). */
   *candidates(name: string): Iterable<number> {
     const bucket = hashOf(encoder.encode(name)) % (bucketBits - 1);
-    for (let i = this.#starts[bucket]!; i < this.#starts[bucket + 1]!; i++) yield this.recordOffset(i);
+    for (let i = this.#starts[bucket]!; i < this.#starts[bucket + 1]!; i++) yield this.#recordOffset(i);
   }
 
-  /** Of the index-th record, in no useful order. */
-  recordOffset(index: number): number {
+  /** Of all records, in no useful order. */
+  *offsets(): Iterable<number> {
+    for (let i = 0; i < this.count; i++) yield this.#recordOffset(i);
+  }
+
+  /** Of the index-th record. */
+  #recordOffset(index: number): number {
     return this.#records.u32(index * 8) - 1;
   }
 }

@@ -8,7 +8,7 @@
 import type { FileBytes } from '../fileBytes';
 import { GsiHash } from './gsiHash';
 import type { SectionMap } from './sections';
-import { S, recordEnd } from './symbolKinds';
+import { S, boundedRecords, recordEnd } from './symbolKinds';
 
 export interface PublicSymbol {
   readonly name: string;
@@ -51,7 +51,7 @@ export class Publics {
   find(name: string, matches = (found: string): boolean => found === name): PublicSymbol[] {
     const found: PublicSymbol[] = [];
     const candidates = name.length === 8 ? this.#ofLength8() : this.#hash.candidates(name);
-    for (const at of candidates) {
+    for (const at of boundedRecords(this.#records, candidates)) {
       const symbol = this.at(at);
       if (symbol !== undefined && matches(symbol.name)) found.push(symbol);
     }
@@ -71,7 +71,11 @@ export class Publics {
   }
 
   /** Offsets of all records, in order of section:offset. */
-  *offsets(): Iterable<number> {
+  offsets(): Iterable<number> {
+    return boundedRecords(this.#records, this.#mapped());
+  }
+
+  *#mapped(): Iterable<number> {
     for (let i = 0; i < this.count; i++) yield this.#addressMap.u32(i * 4);
   }
 

@@ -59,3 +59,16 @@ export function recordEnd(bytes: FileBytes, at: number): number {
     throw fileDamaged(bytes.name, `a symbol record of ${length} bytes at ${at}`);
   return end;
 }
+
+/**
+ * `offsets` of records, as a hash table has them, each in turn. A sound table has each record once.
+ * @throws file-damaged if they are so many that some must come again and again
+ */
+export function* boundedRecords(records: FileBytes, offsets: Iterable<number>): Iterable<number> {
+  let left = 2 * records.length;
+  for (const at of offsets) {
+    left -= records.u16(at) + 2;
+    if (left < 0) throw fileDamaged(records.name, 'a hash table names its records again and again');
+    yield at;
+  }
+}

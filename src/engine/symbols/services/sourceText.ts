@@ -44,8 +44,7 @@ export class SourceTexts {
 
   #read(source: string): SourceText | undefined {
     const here = localPath(source, this.sourceMap) ?? (isLocal(source) ? source : undefined);
-    // Opening a pipe would wait for its other end.
-    if (here === undefined || !statSync(here, { throwIfNoEntry: false })?.isFile()) return undefined;
+    if (here === undefined || !isFile(here)) return undefined;
     try {
       const file = openFileSource(here);
       try {
@@ -64,3 +63,12 @@ export class SourceTexts {
 }
 
 const isLocal = (source: string): boolean => path.isAbsolute(source) && !/^[\\/]{2}/.test(source);
+
+/** Opening a pipe would wait for its other end. */
+function isFile(here: string): boolean {
+  try {
+    return statSync(here).isFile();
+  } catch {
+    return false;
+  }
+}
