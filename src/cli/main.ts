@@ -4,7 +4,7 @@
  */
 
 import { asVmkdError, VmkdError } from '../engine/core/errors';
-import { Terminal } from './terminal';
+import { printable, Terminal } from './terminal';
 import type { Command } from './command';
 import { probe } from './probe';
 import { symbols } from './symbols';
@@ -49,7 +49,8 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = asVmkdError(thrown);
     if (rest.includes('--json')) terminal.out(`${JSON.stringify({ error })}\n`);
-    else terminal.error(`vmkd: ${error.message} [${error.code}]\n  ${error.nextStep}\n`);
+    else
+      terminal.error(`vmkd: ${printable(error.message)} [${error.code}]\n  ${printable(error.nextStep)}\n`);
     return error.code === 'usage' ? 2 : 1;
   }
 }

@@ -8,7 +8,7 @@ import { defaultCacheFolder } from '../engine/symbols/store/cacheFolder';
 import type { DownloadProgress } from '../engine/symbols/store/download';
 import { httpGet } from '../engine/symbols/store/http';
 import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
-import { printable, type Terminal } from './terminal';
+import { printableLine, type Terminal } from './terminal';
 
 export const symbolFileOptions = {
   json: { type: 'boolean', default: false },
@@ -101,6 +101,6 @@ function progressOn(terminal: Terminal): (progress: DownloadProgress) => void {
     if (received < next) return;
     next = received + step;
     const of = total === undefined ? '' : ` of ${megabytes(total)}`;
-    terminal.error(printable(`vmkd: ${url}: ${megabytes(received)}${of} MB\n`));
+    terminal.error(`vmkd: ${printableLine(url)}: ${megabytes(received)}${of} MB\n`);
   };
 }

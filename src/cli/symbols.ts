@@ -18,7 +18,7 @@ import { describeLine, noSuchLine, parseSourceLine, sourceNames } from './symbol
 import { isPattern, noSuchSymbol, searchFile, symbolNames } from './symbols/search';
 import { describeType, noSuchType, typeNames } from './symbols/types';
 import { SymbolView, type Answer } from './symbolView';
-import { printable } from './terminal';
+import { printableLine } from './terminal';
 
 interface Question {
   /** Undefined: this file has no answer. */
@@ -117,14 +117,14 @@ ${symbolFileDetails}
         await withSymbolFile(file, values, terminal, signal, (session) => {
           const view = new SymbolView(session, options);
           const why = question === info ? undefined : whyExports(session);
-          if (why !== undefined) terminal.error(printable(`vmkd: ${why}\n`));
+          if (why !== undefined) terminal.error(`vmkd: ${printableLine(why)}\n`);
           const answer = question.ask(view);
           if (answer === undefined) {
             for (const name of question.names(view)) names.push(name);
             return;
           }
           answers.push(answer.data);
-          if (!values.json) terminal.out(printable(`${answer.lines.join('\n')}\n`));
+          if (!values.json) terminal.rows(answer.lines);
         });
       }
     });

@@ -15,6 +15,11 @@ export class Terminal {
     process.stdout.write(text);
   }
 
+  /** Rows of results. A line break in one of them is made visible, so that no name can forge a row. */
+  rows(rows: readonly string[]): void {
+    this.out(rows.map((row) => `${printableLine(row)}\n`).join(''));
+  }
+
   error(text: string): void {
     process.stderr.write(text);
   }
@@ -26,3 +31,6 @@ export const printable = (text: string): string =>
     /(?!\n)\p{Cc}/gu,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
+
+/** The same for what is one line. */
+export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\x0a');
