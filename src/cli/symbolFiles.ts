@@ -18,12 +18,12 @@ export const symbolFileOptions = {
   'source-map': { type: 'string', multiple: true, default: [] as string[] },
 } as const;
 
-export const symbolFileDetails = `  --symbol-path PATH   where PDBs are looked for, as WinDbg takes it; default: _NT_SYMBOL_PATH. The folder of the image
-                       always comes first. Servers are asked only with --download
-  --download           lets symbol servers be asked; what comes is kept in the cache of the path
-  --base ADDRESS       where the image is taken to be loaded; default: where it wants to be
+export const symbolFileDetails = `  --symbol-path PATH      where PDBs are looked for, as WinDbg takes it; default: _NT_SYMBOL_PATH. The folder of the image
+                          always comes first. Servers are asked only with --download
+  --download              lets symbol servers be asked; what comes is kept in the cache of the path
+  --base ADDRESS          where the image is taken to be loaded; default: where it wants to be
   --source-map PDB=LOCAL  where source files are here; may be repeated
-  --json               the same as one JSON object
+  --json                  the same as one JSON object
 `;
 
 interface SymbolFileValues {

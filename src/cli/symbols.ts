@@ -71,13 +71,13 @@ export const symbols: Command = {
   usage:
     'symbols FILE… [--search PATTERN | --address PLACE… | --type NAME | --lines FILE:LINE] [--undecorate] [--limit N] [--json] …',
   summary: 'Says what PDBs and images know: symbols, addresses, types, source lines.',
-  details: `  FILE               a PDB, or an image (.exe, .dll, .sys), whose PDB is then looked for. Alone: what it is
-  --search PATTERN   symbols by name; * and ? stand for any characters; module!name too
-  --address PLACE    symbol, source, inline frames and locals there; an RVA, an address, or a symbol; may be repeated
-  --type NAME        its layout; with * or ?: the types that match
-  --lines FILE:LINE  where the code of a source line is
-  --undecorate       shows C++ names undecorated
-  --limit N          at most so many rows (1000)
+  details: `  FILE                    a PDB, or an image (.exe, .dll, .sys), whose PDB is then looked for. Alone: what it is
+  --search PATTERN        symbols by name; * and ? stand for any characters; module!name too
+  --address PLACE         symbol, source, inline frames and locals there; an RVA, an address, or a symbol; may be repeated
+  --type NAME             its layout; with * or ?: the types that match
+  --lines FILE:LINE       where the code of a source line is
+  --undecorate            shows C++ names undecorated
+  --limit N               at most so many rows (1000)
 ${symbolFileDetails}
   vmkd symbols driver.sys --search "driver!Io*"
   vmkd symbols driver.pdb --type _DEVICE_EXTENSION

@@ -24,11 +24,11 @@ export const unasm: Command = {
   name: 'unasm',
   usage: 'unasm IMAGE [PLACE] [--count N] [--before N] [--whole] [--source] [--base ADDRESS] [--json] …',
   summary: 'Lists the machine code of an image, with symbols.',
-  details: `  PLACE              an RVA, an address, or a symbol; default: the entry point
-  --count N          so many instructions (8)
-  --before N         and so many before the place
-  --whole            the whole function, also what the linker moved elsewhere
-  --source           with the source lines in between
+  details: `  PLACE                   an RVA, an address, or a symbol; default: the entry point
+  --count N               so many instructions (8)
+  --before N              and so many before the place
+  --whole                 the whole function, also what the linker moved elsewhere
+  --source                with the source lines in between
 ${symbolFileDetails}
   vmkd unasm driver.sys DriverEntry --whole --source
 `,

@@ -587,3 +587,18 @@ void describe('vmkd symbols, where it fails', () => {
     }
   });
 });
+
+void it('what the README says works', async () => {
+  const commands = [
+    ...readFileSync('README.md', 'utf8').matchAll(
+      /^node dist\/vmkd\.js ((?:symbols|unasm) .+?)\s*(?:#.*)?$/gm,
+    ),
+  ].map(([, words]) => words!.split(/\s+/).map((word) => word.replaceAll('"', '')));
+  assert.ok(commands.length >= 6);
+  for (const args of commands) {
+    const { code, stdout, stderr } = await vmkd(args);
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+    assert.equal(stderr, '');
+    assert.ok(stdout.length > 40);
+  }
+});
