@@ -13,7 +13,12 @@ import { debugStreams } from '../../src/engine/symbols/pdb/dbi';
 import { openMsf } from '../../src/engine/symbols/pdb/msf';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { PeFile } from '../../src/engine/symbols/peImage';
+import { summariseImage, summarisePdb } from '../../src/engine/symbols/services/fileSummary';
+import { functionExtent } from '../../src/engine/symbols/services/functionExtent';
+import { instructionAnchor } from '../../src/engine/symbols/services/instructionAnchor';
+import { localsOf } from '../../src/engine/symbols/services/pdbLocals';
 import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
+import { searchTypes } from '../../src/engine/symbols/services/typeSearch';
 import { functionName } from '../../src/engine/symbols/types/functionName';
 import { buildMsf } from '../fixtures/msfBuilder';
 import { randomFrom, seedFromEnvironment, type Random } from '../fixtures/random';
@@ -124,6 +129,13 @@ function usePdb(source: ByteSource, random: Random): void {
   attempt(() => rvas.forEach((rva) => symbols.framesAt(rva)));
   attempt(() => symbols.search(random.pick(['*', 'Kd*', '?', 'KdSendPacket', 'vDbgPri?t*']), 50));
   attempt(() => opened.sourcePaths);
+  attempt(() => summarisePdb(opened));
+  attempt(() => searchTypes(opened, random.pick(['*', '_KD*'])));
+  const { functions } = opened;
+  const open = { symbols, pdb: opened, ...(functions && { functions }), close: () => undefined };
+  attempt(() => rvas.forEach((rva) => functionExtent(open, rva)));
+  attempt(() => rvas.forEach((rva) => instructionAnchor(open, rva)));
+  attempt(() => rvas.forEach((rva) => localsOf(open, rva)));
   attempt(() => opened.globals.dataBefore(0x3000));
   attempt(() => opened.functions?.find(0x1000));
   attempt(() => opened.dbi.debugStream(debugStreams.fpo)?.read(0, 1));
@@ -148,6 +160,8 @@ function useImage(source: ByteSource, random: Random): void {
   if (opened === undefined) return;
   attempt(() => opened.exports());
   attempt(() => opened.pdbReference());
+  attempt(() => summariseImage(opened));
+  attempt(() => opened.functions()?.parts(0x1000));
   attempt(() => {
     for (let n = 0; n < 4; n++) opened.functions()?.find(random.below(opened.image.sizeOfImage));
   });
