@@ -390,7 +390,7 @@ void describe('vmkd symbols --address', () => {
       ({ locals }) => locals[0]!.locals.find(({ name }) => name === '_Format')!.place,
     );
     const place = `@rsp+0x${offset.toString(16)}`;
-    assert.deepEqual(places, [`${place} after the prolog`, `${place} after the prolog`, place]);
+    assert.deepEqual(places, [`${place} in the body`, `${place} in the body`, place]);
   });
 
   void it('says so where nothing is known', async () => {

@@ -92,7 +92,7 @@ function placeText(view: SymbolView, location: Location): string {
       const spot = `@${location.base.name}${displacementText(location.offset)}`;
       const behind = location.behindPointer;
       const text = behind === undefined ? spot : `[${spot}]${displacementText(behind)}`;
-      return location.baseUnsettled ? `${text} after the prolog` : text;
+      return location.baseUnsettled ? `${text} in the body` : text;
     }
     case 'pieces':
       return `{ ${location.pieces.map((piece) => `+${piece.at} ${placeText(view, piece.location)}`).join(', ')} }`;
