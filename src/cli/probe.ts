@@ -12,8 +12,10 @@ import { createEndpoint } from '../engine/link/endpoint';
 import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
 import { LiveTarget } from '../engine/target/liveTarget';
+import type { LoadedModule } from '../engine/windows/modules';
 import { parseCommandLine, parseSeconds, untilInterrupted, type Command } from './command';
 import { toJson } from './json';
+import { stacksOf, type StackOptions, type StackReport } from './probeStacks';
 import { printable, type Terminal } from './terminal';
 
 const headerBytes = 64;
@@ -28,15 +30,21 @@ interface ProbeReport {
   readonly stop: string;
   readonly version: TargetVersion;
   readonly processors: readonly ProcessorReport[];
-  readonly modules: readonly { name: string; path: string; base: VirtualAddress; size: number }[];
+  readonly modules: readonly LoadedModule[];
   readonly kernelHeader: Uint8Array;
+  /** If asked for. */
+  readonly stack?: StackReport;
 }
 
 export const probe: Command = {
   name: 'probe',
-  usage: 'probe LINK [--json] [--trace FILE] [--timeout SECONDS] [--wait SECONDS] [--leave-stopped]',
+  usage:
+    'probe LINK [--stacks] [--json] [--trace FILE] [--timeout SECONDS] [--wait SECONDS] [--leave-stopped]',
   summary: 'Breaks into a kernel, says who it is, and lets it run on.',
   details: `  LINK               unix:/path, tcp:host:port, pipe:name; with -listen after the kind, vmkd waits to be connected
+  --stacks           the call stack of each processor (x64), with symbols of the modules on it
+  --symbol-path PATH where their PDBs are looked for, as WinDbg takes it; default: _NT_SYMBOL_PATH
+  --download         lets symbol servers be asked for them; the guest waits meanwhile
   --json             the same as one JSON object
   --trace FILE       records every packet; “vmkd trace FILE” prints them
   --timeout SECONDS  how long the guest may take to answer (10)
@@ -46,6 +54,9 @@ export const probe: Command = {
   async run(args, terminal) {
     const { values, positionals } = parseCommandLine(args, {
       json: { type: 'boolean', default: false },
+      stacks: { type: 'boolean', default: false },
+      'symbol-path': { type: 'string' },
+      download: { type: 'boolean', default: false },
       trace: { type: 'string' },
       timeout: { type: 'string', default: '10' },
       wait: { type: 'string' },
@@ -56,10 +67,13 @@ export const probe: Command = {
       throw new VmkdError('usage', 'vmkd probe wants one link');
     const milliseconds = parseSeconds(values.timeout, 'timeout');
     const linkMilliseconds = values.wait === undefined ? 0 : parseSeconds(values.wait, 'wait');
-    const options = { milliseconds, linkMilliseconds, leaveStopped: values['leave-stopped'] };
+    const stacks = values.stacks && { symbolPath: values['symbol-path'], download: values.download };
+    const options = { milliseconds, linkMilliseconds, leaveStopped: values['leave-stopped'], stacks };
     const endpoint = createEndpoint(link);
     const report = await untilInterrupted((signal) =>
-      withTrace(values.trace, link, terminal, (trace) => probeLink(endpoint, options, trace, signal)),
+      withTrace(values.trace, link, terminal, (trace) =>
+        probeLink(endpoint, options, terminal, trace, signal),
+      ),
     );
     terminal.out(values.json ? toJson(report) : formatReport(report));
   },
@@ -90,11 +104,14 @@ interface ProbeOptions {
   readonly milliseconds: number;
   readonly linkMilliseconds: number;
   readonly leaveStopped: boolean;
+  /** False: not wanted. */
+  readonly stacks: StackOptions | false;
 }
 
 async function probeLink(
   endpoint: LinkEndpoint,
   options: ProbeOptions,
+  terminal: Terminal,
   trace: TraceWriter | undefined,
   signal: AbortSignal,
 ): Promise<ProbeReport> {
@@ -103,7 +120,10 @@ async function probeLink(
   let failure: unknown;
   try {
     await target.attach({ breakIn: true, milliseconds, signal });
-    return await examine(target, endpoint.spec, signal);
+    const report = await examine(target, endpoint.spec, signal);
+    if (options.stacks === false || report.version.machine !== 'x64') return report;
+    const { modules } = report;
+    return { ...report, stack: await stacksOf(target, modules, options.stacks, terminal, signal) };
   } catch (thrown) {
     failure = thrown;
     throw thrown;
@@ -131,7 +151,7 @@ async function examine(target: LiveTarget, link: string, signal: AbortSignal): P
         : { machine: 'x86', context: await target.registers.contextX86(processor) },
     );
   }
-  const modules = (await target.modules()).map(({ name, path, base, size }) => ({ name, path, base, size }));
+  const modules = await target.modules();
   const kernelHeader = await target.memory.readPartial(version.kernelBase, headerBytes);
   return { link, stop: describeStateChange(change), version, processors, modules, kernelHeader };
 }
@@ -145,7 +165,11 @@ function formatReport(report: ProbeReport): string {
       `  build ${version.build} ${version.machine} ${kind}, KD protocol ${version.protocolVersion}, flags ${hex(version.flags)}`,
       `  kernel base ${formatAddress(version.kernelBase)}   module list ${formatAddress(version.loadedModuleList)}`,
       `  stopped by ${report.stop}`,
-      ...report.processors.flatMap(formatProcessor),
+      ...report.processors.flatMap((one, i) => [
+        ...formatProcessor(one, i),
+        ...(report.stack?.stacks[i] ?? []).map((line) => `      ${line}`),
+      ]),
+      ...(report.stack?.symbols ?? []).map((line) => `  symbols of ${line}`),
       `  ${report.modules.length} modules`,
       ...report.modules.map(
         ({ name, base, size, path }) =>

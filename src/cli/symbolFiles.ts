@@ -94,7 +94,7 @@ const step = 4 << 20;
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
 /** A line when a download begins, and every few megabytes. */
-function progressOn(terminal: Terminal): (progress: DownloadProgress) => void {
+export function progressOn(terminal: Terminal): (progress: DownloadProgress) => void {
   let next = 0;
   return ({ url, received, total }) => {
     if (received === 0) next = 0;

@@ -243,4 +243,25 @@ void describe('vmkd probe on a living kernel', () => {
       assert.match(text.stdout, /vmkdemo\.sys/);
       await ticksGrow(attached);
     }));
+
+  void it('shows the stack of each processor, with symbols or with exports', (t) =>
+    withGuest(async (attached) => {
+      const { machine } = attached;
+      const probeStacks = async (symbolPath: string) => {
+        const args = ['probe', machine.kdLink, '--stacks', '--symbol-path', symbolPath, '--json'];
+        const { code, stdout, stderr } = await vmkd(args, 60_000, { XDG_CACHE_HOME: tempFolder(t) });
+        assert.equal(code, 0, stderr);
+        return (JSON.parse(stdout) as { stack: { stacks: string[][]; symbols: string[] } }).stack;
+      };
+      const full = await probeStacks(machine.imagesDir);
+      assert.equal(full.stacks.length, 2);
+      for (const stack of full.stacks)
+        assert.ok(stack.length >= 3 && stack.every((line) => line.includes('!')));
+      assert.ok(full.stacks.some((stack) => stack.some((line) => /\[\w+\.c:\d+\]/.test(line))));
+      assert.ok(full.symbols.every((line) => /: private symbols from /.test(line)));
+      const bare = await probeStacks('');
+      assert.ok(bare.symbols.some((line) => /^nt: exports only: No PDB/.test(line)));
+      assert.ok(bare.stacks.some((stack) => stack.some((line) => line.includes('nt!'))));
+      await ticksGrow(attached);
+    }));
 });
