@@ -157,6 +157,15 @@ void describe('symbols of loaded modules', () => {
     assert.equal(first.state.kind, 'exports');
   });
 
+  void it('a module that goes while its symbols load leaves nothing open', async (t) => {
+    const { symbols, first, states } = kernelOf(t, folderOf(conpty.pdb), [conpty.image]);
+    const loading = first.load(local);
+    symbols.forget(first.base);
+    await assert.rejects(loading, { code: 'cancelled' });
+    assert.equal(first.pdb, undefined);
+    assert.deepEqual(states, ['loading', 'unloaded']);
+  });
+
   void it('modules that stay keep their symbols; those that go give their files back', async (t) => {
     const { symbols, first, mapped } = kernelOf(t, folderOf(conpty.pdb), [conpty.image, pty.image]);
     await loadSymbols(symbols.modules, local);

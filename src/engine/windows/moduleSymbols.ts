@@ -56,6 +56,7 @@ export class ModuleSymbols {
   #closeFile: (() => void) | undefined;
   #identity: Promise<ImageIdentity> | undefined;
   #unwind: Promise<UnwindData> | undefined;
+  #closed = false;
   #loading: { readonly online: boolean; readonly done: Promise<SymbolState> } | undefined;
 
   /**
@@ -125,7 +126,7 @@ export class ModuleSymbols {
     this.#become({ kind: 'loading', progress: undefined });
     const done = this.#load(options)
       .catch((error: unknown) => {
-        this.#become(before);
+        if (!this.#closed) this.#become(before);
         throw error;
       })
       .finally(() => {
@@ -156,8 +157,9 @@ export class ModuleSymbols {
     return this.#take(open, path);
   }
 
-  /** Gives files back. */
+  /** Gives files back; a load that is under way ends as cancelled. The module went: it is not opened again. */
   close(): void {
+    this.#closed = true;
     this.#open?.close();
     this.#closeFile?.();
     this.#open = this.#file = this.#closeFile = this.#unwind = undefined;
@@ -209,8 +211,11 @@ export class ModuleSymbols {
       if (exports.symbols.length === 0) {
         return this.#become({ kind: 'none', why: `${why}; and it exports nothing`, attempts });
       }
+      const functions = this.#file?.functions() ?? (await this.unwindData()).known;
+      const open = openExportSymbols(exports, functions);
+      this.#keep(open);
       this.#open?.close();
-      this.#open = openExportSymbols(exports, this.#file?.functions() ?? (await this.unwindData()).known);
+      this.#open = open;
       return this.#become({ kind: 'exports', why, attempts });
     } catch (thrown) {
       const error = asVmkdError(thrown);
@@ -236,6 +241,7 @@ export class ModuleSymbols {
     const { path } = await this.store.find(file);
     if (path === undefined) return;
     const source = openFileSource(path);
+    this.#keep(source);
     try {
       this.#file = new PeFile(source);
       this.#closeFile = () => source.close();
@@ -246,9 +252,17 @@ export class ModuleSymbols {
     }
   }
 
+  /** What was opened for a module that went meanwhile is closed again. @throws cancelled then */
+  #keep(opened: { close(): void }): void {
+    if (!this.#closed) return;
+    opened.close();
+    throw new VmkdError('cancelled', `${this.module.name} was unloaded meanwhile`);
+  }
+
   #take(open: OpenSymbols, path: string): SymbolState {
     const { quality } = open.symbols;
     if (quality === 'exports') throw fileDamaged(path, 'it is no PDB');
+    this.#keep(open);
     this.#open?.close();
     this.#open = open;
     this.#unwind = undefined;
