@@ -11,6 +11,7 @@ import { plus, type VirtualAddress } from '../core/addresses';
 import type { VirtualMemory } from '../memory/virtualMemory';
 import type { FoundSymbol, SourceFrame, SymbolAt } from '../symbols/services/imageSymbols';
 import { findLine, type LineCode, type LineMatch, type LineQuery } from '../symbols/services/sourceLines';
+import { moduleNameOf } from '../symbols/services/moduleName';
 import { wildcard } from '../symbols/services/wildcard';
 import type { SymbolStore } from '../symbols/store/symbolStore';
 import type { LoadedModule } from './modules';
@@ -68,7 +69,7 @@ export class KernelSymbols {
         return known;
       }
       const { memory, store, onState } = this.options;
-      const made = new ModuleSymbols(module, i === 0 ? 'nt' : aliasOf(module.name), memory, store, (m) =>
+      const made = new ModuleSymbols(module, i === 0 ? 'nt' : moduleNameOf(module.name), memory, store, (m) =>
         onState?.(m),
       );
       added.push(made);
@@ -105,7 +106,7 @@ export class KernelSymbols {
     return (
       this.#modules.find((module) => module.alias.toLowerCase() === wanted) ??
       this.#modules.find(
-        ({ module }) => module.name.toLowerCase() === wanted || aliasOf(module.name).toLowerCase() === wanted,
+        ({ module }) => module.name.toLowerCase() === wanted || stemOf(module.name).toLowerCase() === wanted,
       )
     );
   }
@@ -170,5 +171,5 @@ export function nameText({ module, rva, symbol }: NamedAddress): string {
   return `${module.alias}!${name}${offset}`;
 }
 
-const aliasOf = (name: string): string => name.replace(/\.[^.]*$/, '');
+const stemOf = (name: string): string => name.replace(/\.[^.]*$/, '');
 const keyOf = ({ base, size, name, entry }: LoadedModule): string => `${base} ${size} ${entry} ${name}`;
