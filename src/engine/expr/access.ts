@@ -21,6 +21,14 @@ export interface AccessOptions {
   readonly mostBytes?: number;
 }
 
+/** The code is memory-unreadable. */
+export class UnreadableMemory extends VmkdError {
+  /** @param address The first byte that is absent. */
+  constructor(readonly address: VirtualAddress) {
+    super('memory-unreadable', `No memory at ${formatAddress(address)}`);
+  }
+}
+
 const defaultReads = 10_000;
 const defaultBytes = 4 << 20;
 
@@ -53,10 +61,7 @@ export class Access {
         this.#spend(size);
         const bytes = await this.context.memory.readPartial(place.address, size);
         if (bytes.length === size) return bytes;
-        throw new VmkdError(
-          'memory-unreadable',
-          `No memory at ${formatAddress(plus(place.address, bytes.length))}`,
-        );
+        throw new UnreadableMemory(plus(place.address, bytes.length));
       }
       case 'register': {
         const { register, value } = await this.#register(place);

@@ -4,7 +4,7 @@ import type { Access } from './access';
 import { Binder } from './bind/binder';
 import { asScalar } from './bind/bound';
 import { castTo } from './bind/casts';
-import { bad, placed } from './expressionError';
+import { bad, placing } from './expressionError';
 import { parse } from './syntax/parser';
 import { isScalar } from './types/type';
 import { typeText } from './types/typeText';
@@ -21,11 +21,9 @@ export async function assign(access: Access, target: Value, text: string): Promi
   if (!isScalar(type))
     throw bad(`${typeText(type)} cannot be assigned to as a whole.`, root.span, 'Change a member of it.');
   const binder = new Binder(access.context);
-  try {
+  await placing(root.span, async () => {
     const value = await binder.bind(root, type.kind === 'enum' ? type : undefined);
-    const whole = asScalar(await castTo(binder, value, type, root.span), binder.pointerSize);
+    const whole = asScalar(castTo(binder, value, type, root.span), binder.pointerSize);
     await storeScalar(access, type, place, await whole.compute(access), bits);
-  } catch (error) {
-    throw placed(error, root.span);
-  }
+  });
 }

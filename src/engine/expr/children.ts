@@ -169,7 +169,7 @@ class Family {
   #asBase(base: Type): string | undefined {
     if (this.expression === undefined) return undefined;
     const object = this.isPointee ? `*${prefixed(this.expression)}` : prefixed(this.expression);
-    return `(${typeText(base, true)} &)${object}`;
+    return readable(`(${typeText(base, true)} &)${object}`);
   }
 
   async #virtualBase(member: { pointerOffset: number; tableIndex: number }): Promise<Place> {
@@ -198,13 +198,23 @@ class Family {
     return entries.map((entry, i) => {
       const place = within(inMemory(entry), -offset);
       const address = place.kind === 'memory' ? hex(place.address) : '';
-      const expression = `*(${typeText(record, true)} *)${address}`;
+      const expression = readable(`*(${typeText(record, true)} *)${address}`);
       return this.#child(`[${i}]`, expression, { type: record, place });
     });
   }
 }
 
 const isName = (text: string): boolean => /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(text);
+
+/** Some types have names that nobody can write: `<unnamed-tag>`. */
+function readable(expression: string): string | undefined {
+  try {
+    parse(expression);
+    return expression;
+  } catch {
+    return undefined;
+  }
+}
 
 const isAbsence = (error: unknown): boolean =>
   error instanceof VmkdError && (error.code === 'memory-unreadable' || error.code === 'value-unavailable');

@@ -39,8 +39,18 @@ export function placed(thrown: unknown, position: Span): ExpressionError {
   return new ExpressionError(code, message, position, { nextStep, cause: thrown });
 }
 
-/** From the start of one to the end of the other. */
-export const span = (from: Span, to: Span): Span => ({
-  offset: from.offset,
-  length: to.offset + to.length - from.offset,
-});
+/** Runs it; what fails is told to have failed at that part. */
+export async function placing<T>(position: Span, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw placed(error, position);
+  }
+}
+
+/** What covers both. */
+export function span(one: Span, other: Span): Span {
+  const offset = Math.min(one.offset, other.offset);
+  const end = Math.max(one.offset + one.length, other.offset + other.length);
+  return { offset, length: end - offset };
+}

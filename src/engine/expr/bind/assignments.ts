@@ -1,7 +1,7 @@
 /** `=`, `+=` and its like, `++`, `--`: what changes the target. */
 
 import type { Access } from '../access';
-import { bad, placed, type Span } from '../expressionError';
+import { bad, placing, type Span } from '../expressionError';
 import type { Node } from '../syntax/ast';
 import { intType } from '../types/builtinTypes';
 import { isScalar, type ScalarType } from '../types/type';
@@ -36,10 +36,10 @@ export async function bindAssignment(binder: Binder, node: Node & { kind: 'assig
   if (target.type.kind === 'struct' && operator === undefined) return bindCopy(target, value, span);
   if (!isScalarTarget(target)) throw bad(`${typeText(target.type)} cannot be assigned to.`, node.target.span);
   const by = asScalar(value, binder.pointerSize);
-  if (operator === undefined) return stored(target, await assigned(binder, by, target.type), span);
+  if (operator === undefined) return stored(target, assigned(binder, by, target.type), span);
   const current = asScalar(target, binder.pointerSize);
   const sum = await arithmetic(binder, { operator, span }, current, by);
-  return stored(target, await assigned(binder, sum, target.type), span);
+  return stored(target, assigned(binder, sum, target.type), span);
 }
 
 /** @throws expression-bad */
@@ -68,8 +68,8 @@ function assignable(bound: Bound, span: Span): PlaceBound {
 const isScalarTarget = (target: PlaceBound): target is Target => isScalar(target.type);
 
 /** Integers become pointers and enums without a cast: this is a debugger. */
-async function assigned(binder: Binder, value: ScalarBound, type: ScalarType): Promise<ScalarBound> {
-  return asScalar(await castTo(binder, value, type, value.span), binder.pointerSize);
+function assigned(binder: Binder, value: ScalarBound, type: ScalarType): ScalarBound {
+  return asScalar(castTo(binder, value, type, value.span), binder.pointerSize);
 }
 
 /** Its value is the target, once it is written. */
@@ -87,19 +87,13 @@ function stored(target: Target, value: ScalarBound, span: Span): Bound {
   );
 }
 
-async function store(
+const store = (
   access: Access,
   { type, bits }: Target,
   place: Place,
   value: Scalar,
   span: Span,
-): Promise<void> {
-  try {
-    await storeScalar(access, type, place, value, bits);
-  } catch (error) {
-    throw placed(error, span);
-  }
-}
+): Promise<void> => placing(span, () => storeScalar(access, type, place, value, bits));
 
 /** One struct into another of its type. */
 function bindCopy(target: PlaceBound, value: Bound, span: Span): Bound {
@@ -108,13 +102,11 @@ function bindCopy(target: PlaceBound, value: Bound, span: Span): Bound {
     throw bad(`${typeText(value.type)} cannot be assigned to ${typeText(type)}.`, span);
   }
   if (type.size === 0 || type.size > largestCopy) throw bad('A structure of this size is not copied.', span);
-  return placeBound(type, span, async (access) => {
-    const place = await target.locate(access);
-    try {
+  return placeBound(type, span, (access) =>
+    placing(span, async () => {
+      const place = await target.locate(access);
       await access.store(place, await access.load(await value.locate(access), type.size));
-    } catch (error) {
-      throw placed(error, span);
-    }
-    return place;
-  });
+      return place;
+    }),
+  );
 }

@@ -5,7 +5,7 @@
 
 import type { Access } from '../access';
 import type { Awaitable } from '../context';
-import { bad, placed, type Span } from '../expressionError';
+import { bad, placed, placing, type Span } from '../expressionError';
 import { isScalar, pointerTo, type EnumType, type ScalarType, type Type } from '../types/type';
 import { typeText } from '../types/typeText';
 import { inMemory, type BitRange, type Place } from '../values/place';
@@ -144,15 +144,12 @@ export function addressBound(bound: PlaceBound, type: ScalarType & { kind: 'poin
 export const enumOf = ({ type }: Bound): EnumType | undefined => (type.kind === 'enum' ? type : undefined);
 
 /** Runs it. @throws ExpressionError */
-export async function valueOf(bound: Bound, access: Access): Promise<Value> {
-  try {
+export const valueOf = (bound: Bound, access: Access): Promise<Value> =>
+  placing(bound.span, async () => {
     if (bound.kind === 'scalar') {
       const bytes = encode(bound.type, await bound.compute(access));
       return { type: bound.type, place: { kind: 'bytes', bytes } };
     }
     const place = await bound.locate(access);
     return bound.bits ? { type: bound.type, place, bits: bound.bits } : { type: bound.type, place };
-  } catch (error) {
-    throw placed(error, bound.span);
-  }
-}
+  });

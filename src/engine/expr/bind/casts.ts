@@ -1,14 +1,16 @@
 /** `(type)x`, as C casts: numbers and pointers into one another, pointers between a class and its bases. */
 
-import { bad, type Span } from '../expressionError';
+import type { VirtualBase } from '../../symbols/types/structLayout';
+import { bad, placing, type Span } from '../expressionError';
 import type { Node } from '../syntax/ast';
-import { baseOffset } from '../types/fields';
+import { baseOffset, layoutOfStruct } from '../types/fields';
 import { isScalar, type PointerType, type Type } from '../types/type';
 import { typeText } from '../types/typeText';
 import { within } from '../values/place';
 import { fit, type Scalar } from '../values/scalar';
 import type { Binder } from './binder';
 import { asScalar, computed, placeBound, type Bound, type ScalarBound } from './bound';
+import { placeOfVirtualBase } from './members';
 import { converted } from './operators';
 
 /** @throws expression-bad */
@@ -19,7 +21,7 @@ export async function bindCast(binder: Binder, node: Node & { kind: 'cast' }): P
 }
 
 /** @throws expression-bad */
-export async function castTo(binder: Binder, operand: Bound, type: Type, span: Span): Promise<Bound> {
+export function castTo(binder: Binder, operand: Bound, type: Type, span: Span): Bound {
   if (type.kind === 'pointer' && type.reference) return reinterpreted(operand, type.to, span);
   if (!isScalar(type)) {
     if (operand.kind === 'place' && typeText(operand.type) === typeText(type)) return { ...operand, span };
@@ -41,11 +43,17 @@ export async function castTo(binder: Binder, operand: Bound, type: Type, span: S
   return { ...converted(value, type), span };
 }
 
-/** `(T&)x`: the same place seen as another type. */
+/** `(T&)x`: the same place seen as another type; of a virtual base only the object knows where it is. */
 function reinterpreted(operand: Bound, type: Type, span: Span): Bound {
   if (operand.kind === 'scalar' || operand.bits)
     throw bad('What has no address cannot be seen as another type.', span);
   const { locate } = operand;
+  const virtual = virtualBaseOf(operand.type, type);
+  if (virtual) {
+    return placeBound(type, span, (access) =>
+      placing(span, async () => placeOfVirtualBase(access, await locate(access), virtual)),
+    );
+  }
   const offset = steps(operand.type, type);
   return placeBound(
     type,
@@ -55,6 +63,9 @@ function reinterpreted(operand: Bound, type: Type, span: Span): Bound {
 }
 
 function castPointer(value: ScalarBound, from: PointerType, type: PointerType, span: Span): Bound {
+  if (virtualBaseOf(from.to, type.to)) {
+    throw bad('Where a virtual base lies is known to the object only.', span, 'Write &(Base &)*p instead.');
+  }
   const offset = BigInt(steps(from.to, type.to));
   const whole = converted(value, type);
   if (offset === 0n) return { ...whole, span };
@@ -63,8 +74,13 @@ function castPointer(value: ScalarBound, from: PointerType, type: PointerType, s
   return computed(type, span, async (access) => moved(await whole.compute(access)));
 }
 
-/** From a class to its base, or back; 0 between strangers. A virtual base is a stranger here. */
+/** From a class to its base, or back; 0 between strangers. */
 function steps(from: Type, to: Type): number {
   if (from.kind !== 'struct' || to.kind !== 'struct' || from.name === to.name) return 0;
   return baseOffset(from, to.name) ?? -(baseOffset(to, from.name) ?? 0);
+}
+
+function virtualBaseOf(from: Type, to: Type): VirtualBase | undefined {
+  if (from.kind !== 'struct' || to.kind !== 'struct') return undefined;
+  return layoutOfStruct(from)?.virtualBases.find(({ name }) => name === to.name);
 }

@@ -1,12 +1,12 @@
 /** What things are made of: `x.y`, `p->y`, `a[i]`, `*p`. */
 
 import type { Access } from '../access';
-import type { Awaitable, EvaluationContext } from '../context';
-import { bad, placed, type Span } from '../expressionError';
+import type { EvaluationContext } from '../context';
+import { bad, placing, type Span } from '../expressionError';
 import type { Node } from '../syntax/ast';
 import { intType } from '../types/builtinTypes';
-import { findField, staticMember, type FoundField } from '../types/fields';
-import { pointerTo, voidType, type PointerType, type StructType, type Type } from '../types/type';
+import { findField, staticMember } from '../types/fields';
+import { pointerTo, voidType, type StructType, type Type } from '../types/type';
 import { typeText } from '../types/typeText';
 import { inMemory, within, type Place } from '../values/place';
 import { addressOf, decode } from '../values/scalar';
@@ -67,28 +67,22 @@ export function memberOf(
     );
   }
   if (!field) throw bad(`${object.type.name} has no member “${name}”.`, nameSpan);
+  const { offset, virtualBase } = field;
   return placeBound(
     field.type,
     span,
-    async (access) => {
-      const place = await object.locate(access);
-      try {
-        return await placeOfField(access, place, field);
-      } catch (error) {
-        throw placed(error, span);
-      }
-    },
+    virtualBase
+      ? (access) =>
+          placing(span, async () => {
+            const base = await placeOfVirtualBase(access, await object.locate(access), virtualBase);
+            return within(base, offset);
+          })
+      : async (access) => within(await object.locate(access), offset),
     field.bits,
   );
 }
 
-/** Of a field of a virtual base only the object itself knows where it is: it is read. @throws as Access.load */
-export function placeOfField(access: Access, object: Place, field: FoundField): Awaitable<Place> {
-  if (!field.virtualBase) return within(object, field.offset);
-  return placeOfVirtualBase(access, object, field.virtualBase).then((base) => within(base, field.offset));
-}
-
-/** The table's entry counts from the pointer to the table. @throws as Access.load */
+/** Only the object itself knows it: the table's entry counts from the pointer to the table. @throws as Access.load */
 export async function placeOfVirtualBase(
   access: Access,
   object: Place,
@@ -155,6 +149,3 @@ export async function sizeOfTarget(binder: Binder, type: Type, span: Span): Prom
   if (whole.size > 0) return whole.size;
   throw bad(`The size of ${typeText(type)} is not known.`, span);
 }
-
-export const isPointer = (bound: Bound): bound is Bound & { readonly type: PointerType } =>
-  bound.type.kind === 'pointer';

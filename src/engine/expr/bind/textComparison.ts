@@ -1,7 +1,7 @@
 /** `name == "System"`: a string literal against arrays and pointers of characters, and NT's counted strings. */
 
 import type { Access } from '../access';
-import { bad, placed, type Span } from '../expressionError';
+import { bad, placing, type Span } from '../expressionError';
 import { countedFields, countedString, readText } from '../values/text';
 import type { ComparisonOperator } from '../syntax/ast';
 import { boolType } from '../types/builtinTypes';
@@ -25,13 +25,9 @@ export function bindTextComparison(
   const same = operator === '==' ? 1n : 0n;
   if (isLiteral(other)) return constant(boolType, span, other.text === wanted ? same : 1n - same);
   const read = reader(binder, other);
-  return computed(boolType, span, async (access) => {
-    try {
-      return (await read(access, wanted.length + 1)) === wanted ? same : 1n - same;
-    } catch (error) {
-      throw placed(error, other.span);
-    }
-  });
+  return computed(boolType, span, (access) =>
+    placing(other.span, async () => ((await read(access, wanted.length + 1)) === wanted ? same : 1n - same)),
+  );
 }
 
 const isLiteral = (bound: Bound): bound is PlaceBound & { readonly text: string } =>

@@ -8,15 +8,13 @@ import { findField, type FoundField } from '../types/fields';
 import type { StructType } from '../types/type';
 import { within } from '../values/place';
 import { decode, unsignedOf } from '../values/scalar';
-import { countedString } from '../values/text';
 import type { Value } from '../values/value';
 import type { DisplayOptions, Format } from './format';
 import { isListEntry, walkList } from './lists';
 import { integerText } from './numbers';
-import { quoted } from './quoted';
+import { countedText } from './pointerText';
 import { fileTimeText } from './times';
 
-const mostCharacters = 256;
 const usualListEntries = 16;
 
 /** Undefined if the structure is none of those. @throws what Access.load throws */
@@ -27,11 +25,8 @@ export async function knownStructText(
   options: DisplayOptions,
 ): Promise<string | undefined> {
   const { type, place } = value;
-  const counted = await countedString(access, value, mostCharacters);
-  if (counted) {
-    const { text, cut } = counted;
-    return format.unquoted === true ? text : quoted(text, cut);
-  }
+  const counted = await countedText(access, value, format);
+  if (counted !== undefined) return counted;
   switch (type.name.replace(/^_/, '')) {
     case 'GUID':
       return isGuid(type) ? guidText(await access.load(place, 16)) : undefined;

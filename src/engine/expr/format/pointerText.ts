@@ -8,7 +8,8 @@ import { inMemory, type Place } from '../values/place';
 import { addressOf } from '../values/scalar';
 import { countedString, readText, type TextUnit } from '../values/text';
 import type { Format } from './format';
-import { quoted } from './quoted';
+import type { Value } from '../values/value';
+import { plainText, quoted } from './quoted';
 import { unreadableText } from './unreadable';
 
 export const mostCharacters = 256;
@@ -42,29 +43,35 @@ export async function pointerText(
   format: Format,
 ): Promise<string> {
   const address = addressOf(value, type.size);
-  const unit = textUnit(format) ?? unitOfCharacter(type.to);
-  const there = inMemory(address);
-  if (format.text !== undefined && format.unquoted === true) return textAt(access, there, unit!, format);
-  const shown = await addressText(access, address, type.size, format);
-  if (value === 0n || (format.raw === true && format.text === undefined)) return shown;
-  const text = await preview(access, there, type.to, unit, format);
-  return text === undefined ? shown : `${shown} ${text}`;
+  const wantsText = format.text !== undefined || (value !== 0n && format.raw !== true);
+  const text = wantsText ? await textBehind(access, inMemory(address), type.to, format) : undefined;
+  if (text !== undefined && format.unquoted === true) return text;
+  // Where there is text, a symbol says less: of literals no more than that they are such.
+  if (text !== undefined) return `${addressDigits(address, type.size)} ${text}`;
+  return addressText(access, address, type.size, format);
 }
 
-async function preview(
+/** Undefined if what is pointed at is none. */
+async function textBehind(
   access: Access,
   there: Place,
   to: Type,
-  unit: TextUnit | undefined,
   format: Format,
 ): Promise<string | undefined> {
   try {
-    if (unit !== undefined) return await textAt(access, there, unit, format);
-    const found = await countedString(access, { type: to, place: there }, mostCharacters);
-    return found && (format.unquoted === true ? found.text : quoted(found.text, found.cut));
+    const counted = await countedText(access, { type: to, place: there }, format);
+    if (counted !== undefined) return counted;
+    const unit = textUnit(format) ?? unitOfCharacter(to);
+    return unit && (await textAt(access, there, unit, format));
   } catch (error) {
-    return unreadableText(error, there);
+    return unreadableText(error);
   }
+}
+
+/** Of a UNICODE_STRING and its kin. @throws as readText */
+export async function countedText(access: Access, value: Value, format: Format): Promise<string | undefined> {
+  const found = await countedString(access, value, mostCharacters);
+  return found && shownText(found.text, found.cut, format);
 }
 
 /** What lies there up to a NUL. @throws as readText */
@@ -72,13 +79,16 @@ export async function textAt(
   access: Access,
   place: Place,
   unit: TextUnit,
-  { unquoted }: Format,
+  format: Format,
   most = mostCharacters,
 ): Promise<string> {
   const { text, cut } = await readText(access, place, unit, Math.min(most, mostCharacters));
   // An array without a NUL is full, and not cut.
-  return unquoted === true ? text : quoted(text, cut && most >= mostCharacters);
+  return shownText(text, cut && most >= mostCharacters, format);
 }
+
+const shownText = (text: string, cut: boolean, { unquoted }: Format): string =>
+  unquoted === true ? plainText(text) : quoted(text, cut);
 
 const unitsByEncoding: Readonly<Record<TextEncoding, TextUnit>> = { ansi: 1, utf8: 'utf8', utf16: 2 };
 const unitsByCharacter: Readonly<Record<CharacterKind, TextUnit | undefined>> = {

@@ -1,4 +1,4 @@
-/** Text between quotes, as C would write it. */
+/** Text of the target as one may show it: between quotes, as C would write it, or plain. */
 
 const escapes: Readonly<Record<string, string>> = {
   '\n': '\\n',
@@ -8,19 +8,29 @@ const escapes: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
+/** What does not fit is left out: escapes make text longer. */
+const longest = 400;
+
 /** @param cut There is more of it than this. */
 export function quoted(text: string, cut: boolean, quote = '"'): string {
-  return `${quote}${escaped(text, quote)}${quote}${cut ? '…' : ''}`;
+  let shown = '';
+  for (const character of text) {
+    if (shown.length > longest) return `${quote}${shown}${quote}…`;
+    shown += character === quote ? `\\${character}` : escaped(character);
+  }
+  return `${quote}${shown}${quote}${cut ? '…' : ''}`;
 }
 
-function escaped(text: string, quote: string): string {
-  let result = '';
-  for (const character of text) {
-    if (character === quote) result += `\\${character}`;
-    else result += escapes[character] ?? (isPrintable(character) ? character : codeOf(character));
-  }
-  return result;
+/** Without quotes and escapes, but for what would do more than be read. */
+export function plainText(text: string): string {
+  let shown = '';
+  for (const character of text)
+    shown += /[\n\r\t]/.test(character) || isPrintable(character) ? character : codeOf(character);
+  return shown;
 }
+
+const escaped = (character: string): string =>
+  escapes[character] ?? (isPrintable(character) ? character : codeOf(character));
 
 /** Neither control characters nor halves of surrogate pairs, nor what changes the direction of the text around. */
 const isPrintable = (character: string): boolean =>

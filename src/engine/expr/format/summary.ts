@@ -51,12 +51,13 @@ class Summary {
     try {
       return await this.#text(value, format, depth);
     } catch (error) {
-      return unreadableText(error, value.place);
+      return unreadableText(error);
     }
   }
 
   async #text(value: Value, format: Format, depth: number): Promise<string> {
     const { type, place } = value;
+    if (place.kind === 'unavailable') return `<${place.reason}>`;
     if (isScalar(type)) return this.#scalar(value, format, depth);
     switch (type.kind) {
       case 'array':
@@ -172,11 +173,10 @@ class Summary {
   }
 
   async #opaque(type: Type, place: Place, format: Format): Promise<string> {
-    const name = typeText(type);
     if (type.size > 0 && type.size <= largestOpaque) {
       const bytes = await this.access.load(place, type.size);
-      return `${name} ${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')}`;
+      return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
     }
-    return place.kind === 'memory' ? `${name} ${await this.#address(place, format)}` : name;
+    return place.kind === 'memory' ? this.#address(place, format) : `<${typeText(type)}>`;
   }
 }

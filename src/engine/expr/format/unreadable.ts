@@ -2,7 +2,7 @@
 
 import { formatAddress } from '../../core/addresses';
 import { VmkdError, type ErrorCode } from '../../core/errors';
-import type { Place } from '../values/place';
+import { UnreadableMemory } from '../access';
 
 /** What goes wrong with one value and leaves all others as they are. */
 const aboutTheValue: ReadonlySet<ErrorCode> = new Set([
@@ -17,10 +17,9 @@ const aboutTheValue: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** `<unreadable: fffff803`12345678>`, `<optimised out>`. @throws `error` itself if it is not about the value */
-export function unreadableText(error: unknown, place?: Place): string {
+export function unreadableText(error: unknown): string {
   if (!(error instanceof VmkdError) || !aboutTheValue.has(error.code)) throw error;
-  if (error.code === 'memory-unreadable' && place?.kind === 'memory') {
-    return `<unreadable: ${formatAddress(place.address)}>`;
-  }
+  const cause = error instanceof UnreadableMemory ? error : error.cause;
+  if (cause instanceof UnreadableMemory) return `<unreadable: ${formatAddress(cause.address)}>`;
   return `<${error.message.replace(/\.$/, '')}>`;
 }

@@ -63,7 +63,7 @@ function readInteger(text: string, offset: number): NumberLiteral {
   const span = { offset, length: written.length + (ending?.[0].length ?? 0) };
   const [, prefix = '', digits = ''] = /^(0[xntyb])?(.*)$/i.exec(written.replaceAll("'", ''))!;
   if (!ending || digits === '') {
-    const [all] = /^[\w']+/.exec(text.slice(offset))!;
+    const [all] = /^[\w'.]+/.exec(text.slice(offset))!;
     throw bad(
       `“${all}” is no number.`,
       { offset, length: all.length },

@@ -228,7 +228,9 @@ export class Parser {
         if (token.sign === '#' && cursor.next.kind === 'name') {
           cursor.take();
           const name = cursor.take() as NameNode;
-          return parseIntrinsic(this, name, token.span) ?? cursor.fail('No such macro is known.');
+          const macro = parseIntrinsic(this, name, token.span);
+          if (!macro) throw bad('No such macro is known.', name.span);
+          return macro;
         }
         return cursor.fail(`A value is missing before “${token.sign}”.`);
       }

@@ -3,10 +3,8 @@
  * than the caller wants to show.
  */
 
-import { formatAddress } from '../../core/addresses';
-import { VmkdError } from '../../core/errors';
 import { decodeAnsi } from '../../core/text';
-import type { Access } from '../access';
+import { UnreadableMemory, type Access } from '../access';
 import { findField } from '../types/fields';
 import type { StructType } from '../types/type';
 import { inMemory, within, type Place } from './place';
@@ -55,7 +53,7 @@ async function readUpTo(access: Access, place: Place, length: number, mayLack: b
   }
   const bytes = await access.readPartial(place.address, length);
   if (bytes.length > 0 || mayLack || length === 0) return bytes;
-  throw new VmkdError('memory-unreadable', `No memory at ${formatAddress(place.address)}`);
+  throw new UnreadableMemory(place.address);
 }
 
 /** Where the NUL is. */
