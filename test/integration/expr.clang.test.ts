@@ -78,18 +78,12 @@ function nativeOutput(statements: readonly string[]): string[] {
 
 /** `4S -5`: as the native program prints it. */
 function printed(type: Type, value: Scalar): string {
-  switch (type.kind) {
-    case 'boolean':
-      return `bool ${value}`;
-    case 'float':
-      return `${type.size === 4 ? 'float' : 'double'} ${Object.is(value, -0) ? '-0' : value}`;
-    case 'pointer':
-      return 'pointer';
-    case 'enum':
-      return `8S ${BigInt.asIntN(64, value as bigint)}`;
-    default:
-      return `${type.size}${isScalar(type) && isSigned(type) ? 'S' : 'U'} ${value}`;
-  }
+  assert.ok(isScalar(type), typeText(type));
+  if (type.kind === 'boolean') return `bool ${value}`;
+  if (type.kind === 'pointer') return 'pointer';
+  if (type.kind === 'enum') return `8S ${BigInt.asIntN(64, value as bigint)}`;
+  if (type.kind === 'integer') return `${type.size}${isSigned(type) ? 'S' : 'U'} ${value}`;
+  return `${type.size === 4 ? 'float' : 'double'} ${Object.is(value, -0) ? '-0' : value}`;
 }
 
 function same(ours: string, theirs: string): boolean {
