@@ -33,7 +33,15 @@ function run(command: string, argv: readonly string[]): string {
 
 /** The engine's view: the image's bytes, as its PDB describes them. */
 function windowsBuild(): SampleContext {
-  const common = ['-std=c++17', '-w', '-g', '-gcodeview', '-fno-exceptions', '-fno-rtti'];
+  const common = [
+    '-std=c++17',
+    '-w',
+    '-g',
+    '-gcodeview',
+    '-fstandalone-debug',
+    '-fno-exceptions',
+    '-fno-rtti',
+  ];
   run('clang', [
     '--target=x86_64-pc-windows-msvc',
     ...common,
@@ -113,7 +121,9 @@ const globals = [
     ' ',
   ),
   ...'pointed widePointed none bitsPointer middle row element twice anything points reference'.split(' '),
-  ...'constReference function handlers derived most asBase asOther square shape Shape::count'.split(' '),
+  ...'constReference function handlers derived most asBase asOther square shape Shape::count shape->count square.count'.split(
+    ' ',
+  ),
   ...'space::box space::boxes space::variable space::inner space::Box<int,2>::made head records'.split(' '),
 ];
 

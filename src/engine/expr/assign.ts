@@ -9,6 +9,7 @@ import { parse } from './syntax/parser';
 import { isScalar } from './types/type';
 import { typeText } from './types/typeText';
 import { storeScalar } from './values/store';
+import { followed } from './values/reference';
 import type { Value } from './values/value';
 
 /**
@@ -17,7 +18,7 @@ import type { Value } from './values/value';
  */
 export async function assign(access: Access, target: Value, text: string): Promise<void> {
   const { root } = parse(text);
-  const { type, place, bits } = target;
+  const { type, place, bits } = await placing(root.span, () => followed(access, target));
   if (!isScalar(type))
     throw bad(`${typeText(type)} cannot be assigned to as a whole.`, root.span, 'Change a member of it.');
   const binder = new Binder(access.context);

@@ -14,11 +14,12 @@ import type { Item } from './compile';
 import { inherited, type Format, type ListFormat } from './format/format';
 import { isListEntry, walkList } from './format/lists';
 import { parse } from './syntax/parser';
-import { foundField, layoutOfStruct } from './types/fields';
+import { foundField, layoutOfStruct, membersOf } from './types/fields';
 import { typeOf, type StructType, type Type } from './types/type';
 import { typeText } from './types/typeText';
 import { inMemory, within, type Place } from './values/place';
 import { addressOf, unsignedOf } from './values/scalar';
+import { followed } from './values/reference';
 import type { Value } from './values/value';
 
 export interface ChildCounts {
@@ -69,7 +70,9 @@ class Family {
   ) {}
 
   static async of(access: Access, { value, format, expression }: Item): Promise<Family | undefined> {
-    const { type, place } = value;
+    const target = await referredTo(access, value);
+    if (!target) return undefined;
+    const { type, place } = target;
     switch (type.kind) {
       case 'struct': {
         const whole = await completed(access.context, type);
@@ -81,7 +84,7 @@ class Family {
         return new Family(access, format, type, place, undefined, expression, elements, false);
       }
       case 'pointer':
-        return Family.#ofPointer(access, value, format, expression);
+        return Family.#ofPointer(access, target, format, expression);
       case 'integer':
       case 'boolean':
       case 'float':
@@ -99,7 +102,8 @@ class Family {
     format: Format,
     expression: string | undefined,
   ): Promise<Family | undefined> {
-    if (type.kind !== 'pointer' || type.to.kind === 'void' || type.to.kind === 'function') return undefined;
+    if (type.kind !== 'pointer' || type.reference || type.to.kind === 'void' || type.to.kind === 'function')
+      return undefined;
     const to = type.to.kind === 'struct' ? await completed(access.context, type.to) : type.to;
     if (to.size === 0 && to.kind !== 'struct') return undefined;
     const pointer = await readOr(access, place, type.size);
@@ -151,11 +155,8 @@ class Family {
 
   /** Virtual bases too; of those only the object knows where they are. */
   async #bases(type: StructType): Promise<Item[]> {
-    const { types, index } = type.ref;
-    const tag = types.tag(index);
-    if (!tag || type.incomplete) return [];
     const bases: Item[] = [];
-    for (const member of types.members(tag)) {
+    for (const member of membersOf(type)) {
       if (member.kind !== 'base' && member.kind !== 'virtualBase') continue;
       const base = typeOf({ ...type.ref, index: member.type });
       const place =
@@ -218,6 +219,16 @@ function readable(expression: string): string | undefined {
 
 const isAbsence = (error: unknown): boolean =>
   error instanceof VmkdError && (error.code === 'memory-unreadable' || error.code === 'value-unavailable');
+
+/** Undefined if a reference cannot be read. */
+async function referredTo(access: Access, value: Value): Promise<Value | undefined> {
+  try {
+    return await followed(access, value);
+  } catch (error) {
+    if (!isAbsence(error)) throw error;
+    return undefined;
+  }
+}
 
 /** A pointer's bits; undefined if they are not to be had. */
 async function readOr(access: Access, place: Place, size: number): Promise<bigint | undefined> {

@@ -14,9 +14,11 @@ import { namedType } from './bind/typeNodes';
 import type { EvaluationContext } from './context';
 import { bad, ExpressionError, placed } from './expressionError';
 import type { Format, ListFormat } from './format/format';
+import { isListEntry } from './format/lists';
 import type { NameNode } from './syntax/ast';
 import { parse, type Parsed } from './syntax/parser';
 import { nameKey } from './syntax/typeNames';
+import { typeText } from './types/typeText';
 import type { Value } from './values/value';
 
 /** A value with what is needed to show it, to look into it, and to evaluate it again. */
@@ -164,5 +166,8 @@ async function listFormat(
   if (type.kind !== 'struct') throw bad('The records of a list are structures.', node.span);
   const record = await binder.completed(type);
   const { offset, type: entry } = await fieldAt(binder, record, field, node.span);
+  if (entry.kind !== 'struct' || !isListEntry(entry)) {
+    throw bad(`${typeText(entry)} is no LIST_ENTRY.`, field.span, 'Name the member that links the records.');
+  }
   return { record, offset, entrySize: entry.size };
 }

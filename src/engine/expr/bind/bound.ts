@@ -45,6 +45,8 @@ export function placeBound(
   bits?: BitRange,
 ): PlaceBound {
   if (type.kind === 'pointer' && type.reference) {
+    if (type.to.kind === 'pointer' && type.to.reference)
+      throw bad('A reference to a reference means nothing.', span);
     return placeBound(type.to, span, async (access) => {
       const pointer = await loadScalar(access, type, await locate(access), span);
       return inMemory(addressOf(pointer as bigint, type.size));

@@ -1,11 +1,12 @@
 /** What things are made of: `x.y`, `p->y`, `a[i]`, `*p`. */
 
+import { plus } from '../../core/addresses';
 import type { Access } from '../access';
 import type { EvaluationContext } from '../context';
 import { bad, placing, type Span } from '../expressionError';
 import type { Node } from '../syntax/ast';
 import { intType } from '../types/builtinTypes';
-import { findField, staticMember } from '../types/fields';
+import { findField, ownerOfStatic } from '../types/fields';
 import { pointerTo, voidType, type StructType, type Type } from '../types/type';
 import { typeText } from '../types/typeText';
 import { inMemory, within, type Place } from '../values/place';
@@ -40,12 +41,12 @@ export async function bindMember(binder: Binder, node: Node & { kind: 'member' }
       'Load the symbols of the module that defines it.',
     );
   }
-  const fixed = staticMember(type, name);
-  if (fixed)
+  const owner = findField(type, name) === undefined ? ownerOfStatic(type, name) : undefined;
+  if (owner)
     return binder.bind({
       kind: 'name',
-      module: type.ref.module,
-      name: `${type.name}::${name}`,
+      module: owner.ref.module,
+      name: `${owner.name}::${name}`,
       span: nameSpan,
     });
   return memberOf({ ...object, type }, name, nameSpan, span);
@@ -128,11 +129,11 @@ export async function bindIndex(binder: Binder, node: Node & { kind: 'index' }):
   const start = isArray ? object : pointee(binder, object, node.object.span);
   return placeBound(element, node.span, async (access) => {
     const place = await start.locate(access);
-    const at = Number(await index.compute(access)) * size;
-    if (place.kind !== 'memory' && (at < 0 || at >= object.type.size)) {
+    const at = ((await index.compute(access)) as bigint) * BigInt(size);
+    if (place.kind === 'memory') return inMemory(plus(place.address, at));
+    if (at < 0n || at >= object.type.size)
       throw bad('The array is not that long, and not in memory.', node.span);
-    }
-    return within(place, at);
+    return within(place, Number(at));
   });
 }
 

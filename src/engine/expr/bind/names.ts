@@ -47,13 +47,15 @@ export async function bindName(binder: Binder, node: NameNode, hint?: EnumType):
   const other =
     enumerator(hint, name, span) ?? (await qualifiedEnumerator(binder, node)) ?? macro(binder, node);
   if (other) return other;
-  throw unknown(
-    node,
-    [variable, symbol].find((one) => one !== undefined),
-  );
+  const isRegister = module === undefined && (await context.register(name.toLowerCase())) !== undefined;
+  throw unknown(node, symbol ?? variable, isRegister);
 }
 
-function unknown({ module, name, span }: NameNode, missing: Meaning | undefined): ExpressionError {
+function unknown(
+  { module, name, span }: NameNode,
+  missing: Meaning | undefined,
+  isRegister: boolean,
+): ExpressionError {
   const shown = module === undefined ? name : `${module}!${name}`;
   if (missing?.kind === 'symbols-not-loaded') {
     return new UnknownName(
@@ -63,9 +65,11 @@ function unknown({ module, name, span }: NameNode, missing: Meaning | undefined)
     );
   }
   if (name === 'this') return new UnknownName('expression-bad', 'There is no “this” here.', span);
-  const nextStep = /^[0-9a-f]{4,16}$/i.test(shown)
-    ? `Write 0x${shown} if it is a hexadecimal number.`
-    : 'Is it in scope here, and are the symbols of its module loaded?';
+  const nextStep = isRegister
+    ? `Write @${name} if it is the register.`
+    : /^[0-9a-f]{4,16}$/i.test(shown)
+      ? `Write 0x${shown} if it is a hexadecimal number.`
+      : 'Is it in scope here, and are the symbols of its module loaded?';
   return new UnknownName('expression-bad', `“${shown}” is not known here.`, span, { nextStep });
 }
 

@@ -16,6 +16,7 @@ import { isScalar, type ArrayType, type StructType, type Type } from '../types/t
 import { typeText } from '../types/typeText';
 import { inMemory, within, type Place } from '../values/place';
 import { addressOf, decode } from '../values/scalar';
+import { followed } from '../values/reference';
 import type { Value } from '../values/value';
 import { inherited, type DisplayOptions, type Format } from './format';
 import { knownStructText } from './knownStructs';
@@ -56,9 +57,10 @@ class Summary {
   }
 
   async #text(value: Value, format: Format, depth: number): Promise<string> {
-    const { type, place } = value;
-    if (place.kind === 'unavailable') return `<${place.reason}>`;
-    if (isScalar(type)) return this.#scalar(value, format, depth);
+    if (value.place.kind === 'unavailable') return `<${value.place.reason}>`;
+    const target = await followed(this.access, value);
+    const { type, place } = target;
+    if (isScalar(type)) return this.#scalar(target, format, depth);
     switch (type.kind) {
       case 'array':
         return this.#array(type, place, format, depth);

@@ -1,5 +1,6 @@
 /** Members of classes, structs and unions by name: with the bases that they come from, and those of virtual bases. */
 
+import type { Member } from '../../symbols/types/records';
 import {
   layoutOf,
   type LayoutField,
@@ -72,27 +73,40 @@ export function foundField({ ref }: StructType, { type, offset, bits }: LayoutFi
   return bits ? { ...found, bits } : found;
 }
 
-/** The type of a static member. */
-export function staticMember(type: StructType, name: string): Type | undefined {
-  const { types, index } = type.ref;
-  const tag = types.tag(index);
-  const member = tag && types.members(tag).find((one) => one.kind === 'static' && one.name === name);
-  return member?.kind === 'static' ? typeOf({ ...type.ref, index: member.type }) : undefined;
+const mostBases = 256;
+
+/** The type itself with 0, then its bases with where they lie in it, nearest first; virtual ones are left out. */
+function* withBases(type: StructType): Iterable<{ readonly type: StructType; readonly offset: number }> {
+  const queue = [{ type, offset: 0 }];
+  for (let i = 0; i < queue.length && i < mostBases; i++) {
+    const one = queue[i]!;
+    yield one;
+    for (const member of membersOf(one.type)) {
+      if (member.kind !== 'base') continue;
+      const base = typeOf({ ...type.ref, index: member.type });
+      if (base.kind === 'struct') queue.push({ type: base, offset: one.offset + member.offset });
+    }
+  }
 }
 
-const deepestBases = 16;
+/** As the compiler wrote them; none if the type is declared only. @throws file-damaged */
+export function membersOf({ ref: { types, index }, incomplete }: StructType): readonly Member[] {
+  const tag = incomplete ? undefined : types.tag(index);
+  return tag ? types.members(tag) : [];
+}
 
-/** Where the base of that name lies in the type; undefined if it is no base of it, or a virtual one. */
-export function baseOffset(type: StructType, base: string, depth = 0): number | undefined {
-  const { types, index } = type.ref;
-  const tag = types.tag(index);
-  if (!tag || depth > deepestBases || type.incomplete) return undefined;
-  for (const member of types.members(tag)) {
-    if (member.kind !== 'base') continue;
-    const inner = typeOf({ ...type.ref, index: member.type });
-    if (inner.kind !== 'struct') continue;
-    const offset = inner.name === base ? 0 : baseOffset(inner, base, depth + 1);
-    if (offset !== undefined) return member.offset + offset;
+/** The class that has the static member: the type itself, or one of its bases. @throws file-damaged */
+export function ownerOfStatic(type: StructType, name: string): StructType | undefined {
+  for (const { type: owner } of withBases(type)) {
+    if (membersOf(owner).some((member) => member.kind === 'static' && member.name === name)) return owner;
+  }
+  return undefined;
+}
+
+/** Where the base of that name lies in the type; undefined if it is no base of it, or a virtual one. @throws file-damaged */
+export function baseOffset(type: StructType, name: string): number | undefined {
+  for (const { type: base, offset } of withBases(type)) {
+    if (base !== type && base.name === name) return offset;
   }
   return undefined;
 }

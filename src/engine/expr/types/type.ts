@@ -230,13 +230,17 @@ function arrayOfTable(ref: TypeRef, record: ArrayRecord): ArrayType {
   };
 }
 
+/** Bytes. A damaged enum may be based on anything. */
+const largestInteger = 16;
+
 function enumOf(ref: TypeRef, record: EnumRecord): EnumType {
   const underlying = simpleType(ref.types.bare(record.underlying));
+  const size = ref.types.sizeOf(ref.index);
   let enumerators: readonly Enumerator[] | undefined;
   return {
     kind: 'enum',
     name: record.name,
-    size: ref.types.sizeOf(ref.index) || 4,
+    size: size > 0 && size <= largestInteger ? size : 4,
     signed: underlying?.kind === 'signed' || /^(signed )?char$/.test(underlying?.name ?? ''),
     ref,
     get enumerators() {

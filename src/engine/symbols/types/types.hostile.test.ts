@@ -1,12 +1,10 @@
 /** Damaged type streams: typed errors or some answer, never a hang, a crash or a cycle followed. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
-import { randomFrom, seedFromEnvironment, type Random } from '../../../../test/fixtures/random';
-import { memorySource } from '../../core/byteSource';
+import { randomFrom, seedFromEnvironment } from '../../../../test/fixtures/random';
+import { craft, damage, memoryMsf, streamsOf, text, u16, u32 } from '../../../../test/fixtures/typeStreams';
 import { VmkdError } from '../../core/errors';
-import { openMsf, type Msf, type MsfStream } from '../pdb/msf';
 import { enumeratorsOf, enumNameOf } from './enums';
 import type { TypeIndex } from './records';
 import { layoutOf } from './structLayout';
@@ -15,33 +13,6 @@ import { declarationOf, shortTextOf } from './typeText';
 
 const pdb = 'node_modules/node-pty/prebuilds/win32-x64/conpty_console_list.pdb';
 const inputs = 60_000;
-
-/** An MSF of streams in memory, whose bytes the test may damage. */
-function memoryMsf(streams: ReadonlyMap<number, Uint8Array>): Msf {
-  const stream = (index: number): MsfStream | undefined => {
-    const bytes = streams.get(index);
-    return bytes && { ...memorySource(bytes, `stream ${index}`), index };
-  };
-  return {
-    name: 'damaged.pdb',
-    fileSize: 0,
-    streamCount: 100,
-    stream,
-    needStream: (index) => stream(index)!,
-  };
-}
-
-function streamsOf(file: string): Map<number, Uint8Array> {
-  const msf = openMsf(memorySource(readFileSync(file), file));
-  const copy = (index: number): [number, Uint8Array] => {
-    const stream = msf.needStream(index, 'a stream');
-    return [index, new Uint8Array(stream.read(0, stream.size))];
-  };
-  const tpi = copy(2);
-  const ipi = copy(4);
-  const hashOf = ([, bytes]: [number, Uint8Array]): number => bytes[0x14]! | (bytes[0x15]! << 8);
-  return new Map([tpi, ipi, copy(hashOf(tpi)), copy(hashOf(ipi))]);
-}
 
 /** Whatever a view may ask of one type. */
 function useType(types: TypeTable, type: TypeIndex): void {
@@ -64,17 +35,6 @@ function tolerate(use: () => void): boolean {
     assert.ok(error instanceof VmkdError && /^file-(damaged|unsupported)$/.test(error.code), String(error));
     return false;
   }
-}
-
-function damage(random: Random, bytes: Uint8Array, from: number, length: number): () => void {
-  const at = from + random.below(Math.max(length, 1));
-  const kept = bytes.slice(at, at + 4);
-  for (let i = 0; i < 1 + random.below(4) && at + i < bytes.length; i++) {
-    bytes[at + i] = random.pick([0, 1, 0x10, 0x7f, 0x80, 0xff, random.below(256)]);
-  }
-  return () => {
-    bytes.set(kept, at);
-  };
 }
 
 it(`survives ${inputs} damaged type streams`, (t) => {
@@ -120,29 +80,6 @@ it(`survives ${inputs} damaged type streams`, (t) => {
   assert.ok(slowest < 1000);
   assert.ok(survived < inputs);
 });
-
-/** Type records from 0x1000 on, without hash stream. */
-function craft(...records: readonly number[][]): TypeTable {
-  const body: number[] = [];
-  for (const record of records) {
-    const padded = [...record, ...Array.from({ length: (4 - ((record.length + 2) % 4)) % 4 }, () => 0xf1)];
-    body.push(padded.length & 0xff, padded.length >> 8, ...padded);
-  }
-  const bytes = new Uint8Array(56 + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 20040203, true);
-  view.setUint32(4, 56, true);
-  view.setUint32(8, 0x1000, true);
-  view.setUint32(12, 0x1000 + records.length, true);
-  view.setUint32(16, body.length, true);
-  view.setUint16(20, 0xffff, true);
-  bytes.set(body, 56);
-  return new TypeTable(memoryMsf(new Map([[2, bytes]])), false);
-}
-
-const u16 = (value: number): number[] => [value & 0xff, value >> 8];
-const u32 = (value: number): number[] => [...u16(value & 0xffff), ...u16(value >>> 16)];
-const text = (value: string): number[] => [...Buffer.from(value), 0];
 
 it('follows no cycle', () => {
   const self = u32(0x1000);
