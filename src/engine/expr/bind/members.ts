@@ -4,7 +4,7 @@ import { plus } from '../../core/addresses';
 import type { Access } from '../access';
 import type { EvaluationContext } from '../context';
 import { bad, placing, type Span } from '../expressionError';
-import type { Node } from '../syntax/ast';
+import type { NameNode, Node } from '../syntax/ast';
 import { intType } from '../types/builtinTypes';
 import { findField, ownerOfStatic } from '../types/fields';
 import { pointerTo, voidType, type StructType, type Type } from '../types/type';
@@ -42,15 +42,17 @@ export async function bindMember(binder: Binder, node: Node & { kind: 'member' }
     );
   }
   const owner = findField(type, name) === undefined ? ownerOfStatic(type, name) : undefined;
-  if (owner)
-    return binder.bind({
-      kind: 'name',
-      module: owner.ref.module,
-      name: `${owner.name}::${name}`,
-      span: nameSpan,
-    });
+  if (owner) return binder.bind(staticName(owner, name, nameSpan));
   return memberOf({ ...object, type }, name, nameSpan, span);
 }
+
+/** What a static member is called among symbols. */
+export const staticName = (owner: StructType, name: string, span: Span): NameNode => ({
+  kind: 'name',
+  module: owner.ref.module,
+  name: `${owner.name}::${name}`,
+  span,
+});
 
 /** @throws expression-bad if the type has no such member */
 export function memberOf(

@@ -8,7 +8,7 @@ import type { Meaning } from '../context';
 import { statusValue } from '../statusNames';
 import type { NameNode } from '../syntax/ast';
 import { boolType, intType, statusType } from '../types/builtinTypes';
-import { findField } from '../types/fields';
+import { findField, ownerOfStatic } from '../types/fields';
 import {
   functionType,
   integer,
@@ -23,7 +23,7 @@ import { inMemory } from '../values/place';
 import { encode } from '../values/scalar';
 import type { Binder } from './binder';
 import { constant, placeBound, type Bound } from './bound';
-import { memberOf, pointee } from './members';
+import { memberOf, pointee, staticName } from './members';
 import { namedType } from './typeNodes';
 
 /** Kept apart from other errors: the name may yet turn out to be a type or an enumerator. */
@@ -115,8 +115,10 @@ async function bindOwnMember(binder: Binder, name: string, span: Span): Promise<
   if (self?.kind !== 'variable' || self.type.kind !== 'pointer' || self.type.to.kind !== 'struct')
     return undefined;
   const type = await binder.completed(self.type.to);
-  const field = findField(type, name);
-  if (!field) return undefined;
+  if (!findField(type, name)) {
+    const owner = ownerOfStatic(type, name);
+    return owner && bindName(binder, staticName(owner, name, span));
+  }
   const object = pointee(binder, meant(self, span), span);
   return memberOf({ ...object, type }, name, span, span);
 }

@@ -12,7 +12,7 @@
 import type { Access } from '../access';
 import { completed } from '../bind/members';
 import { foundField, layoutOfStruct } from '../types/fields';
-import { isScalar, type ArrayType, type StructType, type Type } from '../types/type';
+import { isScalar, type ArrayType, type ScalarType, type StructType, type Type } from '../types/type';
 import { typeText } from '../types/typeText';
 import { inMemory, within, type Place } from '../values/place';
 import { addressOf, decode } from '../values/scalar';
@@ -60,7 +60,7 @@ class Summary {
     if (value.place.kind === 'unavailable') return `<${value.place.reason}>`;
     const target = await followed(this.access, value);
     const { type, place } = target;
-    if (isScalar(type)) return this.#scalar(target, format, depth);
+    if (isScalar(type)) return this.#scalar(type, target, format, depth);
     switch (type.kind) {
       case 'array':
         return this.#array(type, place, format, depth);
@@ -75,9 +75,8 @@ class Summary {
     }
   }
 
-  async #scalar({ type, place, bits }: Value, format: Format, depth: number): Promise<string> {
+  async #scalar(type: ScalarType, { place, bits }: Value, format: Format, depth: number): Promise<string> {
     const { access } = this;
-    if (!isScalar(type)) return '';
     const value = decode(type, await access.load(place, type.size), bits);
     if (type.kind === 'pointer') {
       if (format.count !== undefined && depth === 0 && format.text === undefined) {
