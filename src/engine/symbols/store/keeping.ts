@@ -60,7 +60,7 @@ export async function keep(
 async function create(folder: string, temporary: string): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       await sweep(folder);
       return await open(temporary, 'wx');
     } catch (error) {
@@ -68,6 +68,26 @@ async function create(folder: string, temporary: string): Promise<FileHandle> {
         throw unwritable(folder, error);
       }
     }
+  }
+}
+
+/** With those above it. Node's own recursive mkdir never ends where a folder is there that takes none (/proc). */
+async function makeFolder(folder: string): Promise<void> {
+  const made = async (): Promise<void> => {
+    try {
+      await mkdir(folder);
+    } catch (error) {
+      const isThere = (await stat(folder).catch(() => undefined))?.isDirectory() === true;
+      if (!isThere) throw error;
+    }
+  };
+  try {
+    await made();
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await made();
   }
 }
 

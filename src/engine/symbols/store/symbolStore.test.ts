@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -353,6 +353,16 @@ void describe('fetching from a server', () => {
     all.server.on(`${at}/Demo.pdb`, sends(right));
     writeFileSync(all.cache, 'a file where the folder should be');
     await assert.rejects(all.store.fetch(file), { code: 'file-unwritable' });
+  });
+
+  void it('a cache in a folder that takes no folders is an error, not an endless attempt', async (t) => {
+    if (!existsSync('/proc/self')) return t.skip('there is no /proc');
+    const { server } = await scene(t);
+    server.on(`${at}/Demo.pdb`, sends(right));
+    const nowhere = '/proc/vmkd-nowhere';
+    await assert.rejects(store(`srv*${nowhere}*${server.url}`, nowhere).fetch(file), {
+      code: 'file-unwritable',
+    });
   });
 });
 
