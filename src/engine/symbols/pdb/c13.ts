@@ -7,6 +7,7 @@
  *                 columns {u16 start, u16 end}, one a row
  *   f4 checksums  {u32 offset of the path in /names, u8 bytes, u8 kind, checksum}, aligned to 4. “File” everywhere in
  *                 a module means the offset of one of these
+ *   f5 frame data rows of FRAMEDATA: see frameData.ts
  *   f6 inlinees   u32 signature; {u32 inlinee, u32 file, u32 line}; with signature 1 also u32 n and n more files
  *
  * Source: LLVM's docs/PDB and DebugInfo/CodeView; microsoft-pdb, cvinfo.h (CV_DebugSLinesHeader_t …).
@@ -58,7 +59,7 @@ export interface Inlinee {
   readonly line: number;
 }
 
-const kinds = { lines: 0xf2, checksums: 0xf4, inlinees: 0xf6 } as const;
+const kinds = { lines: 0xf2, checksums: 0xf4, frameData: 0xf5, inlinees: 0xf6 } as const;
 const blockHeader = 12;
 const checksumKinds = ['none', 'md5', 'sha1', 'sha256'] as const;
 
@@ -68,12 +69,15 @@ export class C13 {
   readonly #bytes: FileBytes;
   readonly #checksums: FileBytes;
   readonly #inlineeParts: FileBytes[] = [];
+  /** The subsections. */
+  readonly frameData: readonly FileBytes[];
   #inlinees: Map<number, Inlinee> | undefined;
 
   /** @throws file-damaged */
   constructor(bytes: FileBytes) {
     this.#bytes = bytes;
     const tables: LineTable[] = [];
+    const frameData: FileBytes[] = [];
     let checksums = bytes.part(0, 0);
     for (let at = 0; at + 8 <= bytes.length;) {
       const kind = bytes.u32(at);
@@ -90,9 +94,11 @@ export class C13 {
         });
       } else if (kind === kinds.checksums) checksums = data;
       else if (kind === kinds.inlinees) this.#inlineeParts.push(data);
+      else if (kind === kinds.frameData) frameData.push(data);
       at += 8 + ((length + 3) & ~3);
     }
     this.#checksums = checksums;
+    this.frameData = frameData;
     this.tables = tables.sort((a, b) => a.section - b.section || a.offset - b.offset);
   }
 

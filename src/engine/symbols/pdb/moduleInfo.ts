@@ -4,6 +4,7 @@ import { fileDamaged, readOwn, type ByteSource } from '../../core/byteSource';
 import { FileBytes } from '../fileBytes';
 import { C13, type LineRow } from './c13';
 import type { Module } from './dbi';
+import { FrameDataTable } from './frameData';
 import { inlineSites, type InlineSite } from './inlineSites';
 import { ModuleSymbols, type Procedure } from './moduleSymbols';
 
@@ -15,6 +16,7 @@ export class ModuleInfo {
   readonly #c13Bytes: FileBytes;
   #symbols: ModuleSymbols | undefined;
   #c13: C13 | undefined;
+  #frameData: FrameDataTable | undefined;
 
   /** @throws file-damaged */
   constructor(
@@ -35,6 +37,13 @@ export class ModuleInfo {
 
   get c13(): C13 {
     return (this.#c13 ??= new C13(this.#c13Bytes));
+  }
+
+  /** Rows that the linker left in the module. */
+  get frameData(): FrameDataTable {
+    return (this.#frameData ??= new FrameDataTable(
+      this.c13.frameData.map((part) => ({ base: part.u32(0), rows: part.part(4, part.length - 4) })),
+    ));
   }
 
   line(section: number, offset: number): LineRow | undefined {

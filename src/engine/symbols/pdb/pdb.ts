@@ -11,10 +11,13 @@
 import { readOwn, type ByteSource } from '../../core/byteSource';
 import { FileBytes } from '../fileBytes';
 import { functionTable, type FunctionTable } from '../pe/functionTable';
+import { machines } from '../pe/headers';
 import { pdbKey } from '../pdbKey';
 import { TypeTable } from '../types/typeTable';
 import { Contributions } from './contributions';
 import { debugStreams, readDbi, type Dbi, type Module } from './dbi';
+import { Fpo } from './fpo';
+import { FrameData, FrameDataTable } from './frameData';
 import { Globals } from './globals';
 import { readInfo, type PdbInfo } from './info';
 import { ModuleInfo } from './moduleInfo';
@@ -107,6 +110,25 @@ export class Pdb {
     });
   }
 
+  /** How x86 code unwinds. Undefined: nothing was written about it. */
+  get frameData(): FrameData | undefined {
+    return this.#once('frameData', () => {
+      const { strings, sections } = this;
+      if (strings === undefined || this.dbi.machine !== machines.x86) return undefined;
+      const rows = this.#wholeDebugStream(debugStreams.newFpo);
+      const table = rows && new FrameDataTable([{ rows, base: 0 }]);
+      return new FrameData((rva) => table ?? this.#moduleAt(rva)?.frameData, strings, sections);
+    });
+  }
+
+  /** The same by older compilers, and for assembly code. */
+  get fpo(): Fpo | undefined {
+    return this.#once('fpo', () => {
+      const rows = this.#wholeDebugStream(debugStreams.fpo);
+      return rows && new Fpo(rows, this.sections);
+    });
+  }
+
   /** What is known of a module; undefined if it has no stream. @throws file-damaged */
   module(index: number): ModuleInfo | undefined {
     if (this.#lastModule?.module.index === index) return this.#lastModule;
@@ -136,6 +158,18 @@ export class Pdb {
   #whole(index: number, what: string): FileBytes {
     const stream = this.msf.needStream(index, what);
     return new FileBytes(readOwn(stream, 0, stream.size), stream.name);
+  }
+
+  #wholeDebugStream(which: Parameters<Dbi['debugStream']>[0]): FileBytes | undefined {
+    const stream = this.dbi.debugStream(which);
+    return stream && new FileBytes(readOwn(stream, 0, stream.size), stream.name);
+  }
+
+  /** The module that an RVA of the image as it was linked came from. */
+  #moduleAt(rva: number): ModuleInfo | undefined {
+    const place = this.sections.linkedPlaceOf(rva);
+    const piece = place && this.contributions.find(place.section, place.offset);
+    return piece && this.module(piece.module);
   }
 
   #imagePart(which: 7 | 8): ImagePart | undefined {

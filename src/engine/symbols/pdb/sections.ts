@@ -53,18 +53,31 @@ export class SectionMap {
   rvaOf(section: number, offset: number): number | undefined {
     const found = this.#symbolSections[section - 1];
     if (found === undefined) return undefined;
-    const rva = found.rva + offset;
-    return this.#fromSource ? this.#fromSource.map(rva) : rva;
+    return this.imageRva(found.rva + offset);
+  }
+
+  /** Where an RVA of the image as it was linked is now. Undefined: nowhere. */
+  imageRva(linkedRva: number): number | undefined {
+    return this.#fromSource ? this.#fromSource.map(linkedRva) : linkedRva;
+  }
+
+  /** The other way. */
+  linkedRva(imageRva: number): number | undefined {
+    return this.#toSource ? this.#toSource.map(imageRva) : imageRva;
   }
 
   /** Where symbols say an RVA of the image is. */
   placeOf(rva: number): SectionOffset | undefined {
-    const source = this.#toSource ? this.#toSource.map(rva) : rva;
-    if (source === undefined) return undefined;
+    const linked = this.linkedRva(rva);
+    return linked === undefined ? undefined : this.linkedPlaceOf(linked);
+  }
+
+  /** The same for an RVA of the image as it was linked. */
+  linkedPlaceOf(linkedRva: number): SectionOffset | undefined {
     for (let i = this.#symbolSections.length - 1; i >= 0; i--) {
       const section = this.#symbolSections[i]!;
-      if (source < section.rva) continue;
-      const offset = source - section.rva;
+      if (linkedRva < section.rva) continue;
+      const offset = linkedRva - section.rva;
       return offset < section.size ? { section: i + 1, offset } : undefined;
     }
     return undefined;
