@@ -9,8 +9,9 @@
  */
 
 import { plus, type VirtualAddress } from '../core/addresses';
+import { stuck } from './stackWalk';
 import { longestChain, readUnwindInfo, resolveRow, type UnwindCode, type UnwindInfo } from './unwindInfo';
-import { stuck, type CodeImage } from './unwindX64';
+import type { CodeImage } from './unwindX64';
 
 export interface FrameBody {
   readonly rsp: VirtualAddress;

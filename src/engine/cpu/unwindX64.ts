@@ -13,9 +13,9 @@
  */
 
 import { plus, virtualAddress, type VirtualAddress } from '../core/addresses';
-import { VmkdError } from '../core/errors';
 import { readMemory, readPointer, type VirtualMemory } from '../memory/virtualMemory';
 import type { ContextX64 } from './contextX64';
+import { stuck } from './stackWalk';
 import { decodeEpilogue, longestEpilogue, type Epilogue } from './unwindEpilogue';
 import {
   longestChain,
@@ -58,8 +58,8 @@ export interface Unwound {
   readonly caller: FrameRegisters;
   readonly method: UnwindMethod;
   readonly machineFrame: boolean;
-  /** rsp came from a frame register: the function may have switched stacks. */
-  readonly frameRegister: boolean;
+  /** By a machine frame, or because rsp came from a frame register: the function may have switched stacks. */
+  readonly switchesStack: boolean;
 }
 
 const generalNames = [
@@ -122,8 +122,6 @@ export async function unwindFrame(
     done = Infinity;
   }
 }
-
-export const stuck = (what: string): VmkdError => new VmkdError('unwind-stuck', `Cannot unwind: ${what}`);
 
 /** The registers of a frame while they become those of its caller. */
 class Working {
@@ -217,7 +215,7 @@ class Working {
       caller: { rip, rsp: this.#rsp, general: this.#general, xmm: this.#xmm, exact: machineFrame },
       method,
       machineFrame,
-      frameRegister: this.#usedFrameRegister,
+      switchesStack: machineFrame || this.#usedFrameRegister,
     };
   }
 

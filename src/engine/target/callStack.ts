@@ -11,7 +11,8 @@
  */
 
 import { formatAddress, plus, type VirtualAddress } from '../core/addresses';
-import { walkStack, type StackEnd, type StackFrame } from '../cpu/unwindStack';
+import type { StackEnd } from '../cpu/stackWalk';
+import { walkStack, type StackFrame } from '../cpu/unwindStack';
 import type { FrameRegisters, UnwindSource } from '../cpu/unwindX64';
 import type { SourceLine } from '../symbols/services/imageSymbols';
 import { nameText, type KernelSymbols, type NamedAddress } from '../windows/kernelSymbols';
