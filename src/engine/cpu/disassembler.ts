@@ -14,6 +14,7 @@ import { formatAddress, plus, signExtend32, type VirtualAddress } from '../core/
 import { VmkdError } from '../core/errors';
 import { inspectInstruction, type InstructionInfo } from './disassemblerInfo';
 import { WindbgText, type AddressNamer } from './disassemblerText';
+import { StackEffects, type StackEffect } from './stackEffect';
 
 export type CodeMachine = 'x64' | 'x86';
 
@@ -53,10 +54,16 @@ export interface Disassembler {
   disassemble(code: Uint8Array, address: VirtualAddress, limit?: number): InstructionLine[];
   /** What the first instruction of `code` does. Undefined if it is none, or not whole. */
   inspect(code: Uint8Array, address: VirtualAddress): InstructionInfo | undefined;
+  /** The same with what it does to the stack. x86 only. */
+  follow(code: Uint8Array, address: VirtualAddress): FollowedInstruction | undefined;
   /** Length in bytes of the instruction at the start of `code`; 0 if it is none, or not whole. */
   lengthAt(code: Uint8Array): number;
   /** Gives WebAssembly memory back. Afterwards every method throws. */
   dispose(): void;
+}
+
+export interface FollowedInstruction extends InstructionInfo {
+  readonly stack: StackEffect;
 }
 
 /** No instruction is longer. */
@@ -75,6 +82,7 @@ class IcedDisassembler implements Disassembler {
   readonly #bitness: number;
   readonly #instruction: Iced.Instruction;
   readonly #text: WindbgText;
+  #stackEffects: StackEffects | undefined;
   #disposed = false;
 
   constructor(
@@ -111,6 +119,13 @@ class IcedDisassembler implements Disassembler {
     });
   }
 
+  follow(code: Uint8Array, address: VirtualAddress): FollowedInstruction | undefined {
+    const info = this.inspect(code, address);
+    if (info === undefined || this.machine !== 'x86') return undefined;
+    this.#stackEffects ??= new StackEffects(this.#iced);
+    return { ...info, stack: this.#stackEffects.of(this.#instruction) };
+  }
+
   lengthAt(code: Uint8Array): number {
     return this.#with(code.subarray(0, longestInstruction), 0n as VirtualAddress, (decoder) => {
       decoder.decodeOut(this.#instruction);
@@ -122,6 +137,7 @@ class IcedDisassembler implements Disassembler {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#text.free();
+    this.#stackEffects?.free();
     this.#instruction.free();
   }
 

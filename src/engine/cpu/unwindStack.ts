@@ -1,5 +1,10 @@
-/** The call stack of an x64 thread. What a walk guarantees: stackWalk.ts. How a frame is unwound: unwindX64.ts. */
+/**
+ * The call stack of a thread, x64 or x86. What a walk guarantees: stackWalk.ts. How a frame is unwound: unwindX64.ts,
+ * unwindX86.ts.
+ */
 
+import { CodeX86 } from './codeX86';
+import { openDisassembler } from './disassembler';
 import { BlockMemory, mostFrames, walk, type WalkedFrame, type WalkedStack } from './stackWalk';
 import {
   unwindFrame,
@@ -8,11 +13,18 @@ import {
   type UnwindMethod,
   type UnwindSource,
 } from './unwindX64';
+import {
+  unwindFrameX86,
+  type CodeImageX86,
+  type FrameRegistersX86,
+  type UnwindMethodX86,
+  type UnwindSourceX86,
+} from './unwindX86';
 
 export type StackFrame = WalkedFrame<FrameRegisters, CodeImage, UnwindMethod>;
 export type CallStack = WalkedStack<StackFrame>;
 
-/** @param limit Frames wanted, at most 1024. @throws what the target's memory and `functionAt` throw */
+/** Of an x64 thread. @param limit Frames wanted, at most 1024. @throws what the target's memory and `functionAt` throw */
 export async function walkStack(
   given: UnwindSource,
   start: FrameRegisters,
@@ -31,4 +43,35 @@ export async function walkStack(
     start,
     limit,
   );
+}
+
+export type StackFrameX86 = WalkedFrame<FrameRegistersX86, CodeImageX86, UnwindMethodX86>;
+export type CallStackX86 = WalkedStack<StackFrameX86>;
+
+/** Of an x86 thread. @param limit Frames wanted, at most 1024. @throws what the target's memory and `imageAt` throw */
+export async function walkStackX86(
+  given: UnwindSourceX86,
+  start: FrameRegistersX86,
+  limit = mostFrames,
+): Promise<CallStackX86> {
+  const disassembler = await openDisassembler('x86');
+  try {
+    const source: UnwindSourceX86 = {
+      memory: new BlockMemory(given.memory),
+      imageAt: (address) => given.imageAt(address),
+      tasks: given.tasks,
+    };
+    const code = new CodeX86(disassembler, source.memory);
+    return await walk(
+      {
+        pointers: ({ eip, esp, exact }) => ({ instruction: eip, stack: esp, exact }),
+        imageAt: (address) => source.imageAt(address),
+        unwind: (image, registers) => unwindFrameX86(source, code, image, registers),
+      },
+      start,
+      limit,
+    );
+  } finally {
+    disassembler.dispose();
+  }
 }
