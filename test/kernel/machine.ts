@@ -82,7 +82,7 @@ const connectLimitMs = 10_000;
 const defaultBootLimitMs = 30_000;
 const buildLimitMs = 300_000;
 const abandonedAfterMs = 3_600_000;
-const running = new Set<Machine>();
+const running = new Set<{ endNow(): void }>();
 
 export async function bootDemoKernel(options: DemoKernelOptions = {}): Promise<DemoMachine> {
   const kernelName = options.kernelName ?? 'ntoskrnl.exe';
@@ -129,8 +129,7 @@ class Machine implements DemoMachine {
     // They settle with boot(); a failure before it waits there must not be an unhandled one.
     this.#qmpServer.catch(() => undefined);
     this.#consoleServer.catch(() => undefined);
-    installExitHooks();
-    running.add(this);
+    endAtExit(this);
     const [command, args] = withParentDeathSignal(
       'qemu-system-x86_64',
       qemuArguments(options, kernelName, imagesDir, this.#folder, this.ramFile),
@@ -293,7 +292,7 @@ function kdChardev(kd: KdPort, folder: string): string {
  * A folder that carries our process id in its name. Folders of processes that were killed an hour ago and more are
  * removed on the way: RAM files in /dev/shm are memory.
  */
-function privateFolder(parent: string): string {
+export function privateFolder(parent: string): string {
   for (const name of readdirSync(parent)) {
     const owner = /^vmkd-vm-(\d+)-/.exec(name)?.[1];
     if (owner !== undefined) removeIfAbandoned(join(parent, name), Number(owner));
@@ -321,7 +320,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** util-linux's setpriv has the system kill QEMU when we die; where it is missing, the exit hooks must do. */
-function withParentDeathSignal(command: string, args: string[]): [string, string[]] {
+export function withParentDeathSignal(command: string, args: string[]): [string, string[]] {
   const setpriv = (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((folder) => join(folder, 'setpriv'))
@@ -336,6 +335,13 @@ function isExecutable(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Ends a machine when this process ends, however that happens. @returns what to call when the machine has ended. */
+export function endAtExit(machine: { endNow(): void }): () => void {
+  installExitHooks();
+  running.add(machine);
+  return () => running.delete(machine);
 }
 
 let hooked = false;

@@ -11,18 +11,33 @@ export class Gdb {
 
   /** The machine stops when somebody connects. */
   static async connect(path) {
-    const gdb = new Gdb();
-    gdb.#socket = net.connect(path);
-    await new Promise((resolve, reject) => gdb.#socket.once('connect', resolve).once('error', reject));
-    gdb.#socket.on('data', (bytes) => {
-      gdb.#text += bytes.toString('latin1');
-      gdb.#wake();
-    });
-    gdb.#socket.on('error', () => undefined);
+    const socket = net.connect(path);
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    const gdb = new Gdb(socket);
     await gdb.#reply(); // how it stopped
-    await gdb.#ask('qSupported:multiprocess+;vContSupported+');
-    await gdb.#ask('vCont?');
+    await gdb.#start();
     return gdb;
+  }
+
+  /** Over a connection that QEMU made to us; the machine was started with -S and stands still. */
+  static async over(socket) {
+    const gdb = new Gdb(socket);
+    await gdb.#start();
+    return gdb;
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.on('data', (bytes) => {
+      this.#text += bytes.toString('latin1');
+      this.#wake();
+    });
+    socket.on('error', () => undefined);
+  }
+
+  async #start() {
+    await this.#ask('qSupported:multiprocess+;vContSupported+');
+    await this.#ask('vCont?');
   }
 
   /** The machine runs on. */
@@ -41,11 +56,29 @@ export class Gdb {
     await this.#reply();
   }
 
+  /** Until a processor would do the instruction at an address. */
+  async runTo(address) {
+    const breakpoint = `1,${address.toString(16)},1`; // in hardware: the code may not be there yet
+    await this.#ask(`Z${breakpoint}`);
+    await this.#ask('vCont;c');
+    await this.#ask(`z${breakpoint}`);
+  }
+
+  /** The first processor does one instruction. */
+  async step() {
+    await this.#ask('vCont;s:p1.1');
+  }
+
+  /** rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15, rip; of the processor that stopped last. */
+  async registers() {
+    const bytes = Buffer.from(await this.#ask('g'), 'hex');
+    return Array.from({ length: 17 }, (_, i) => bytes.readBigUInt64LE(i * 8));
+  }
+
   /** Whether a processor that is stopped stands behind a HLT. */
   async isIdle(cpu) {
     await this.#ask(`Hgp1.${(cpu + 1).toString(16)}`);
-    const registers = Buffer.from(await this.#ask('g'), 'hex');
-    const rip = registers.readBigUInt64LE(16 * 8);
+    const rip = (await this.registers())[16];
     return (await this.#ask(`m${(rip - 1n).toString(16)},1`)) === 'f4';
   }
 
