@@ -16,7 +16,7 @@ import type { LoadedModule } from '../engine/windows/modules';
 import { parseCommandLine, parseSeconds, untilInterrupted, type Command } from './command';
 import { toJson } from './json';
 import { stacksOf, type StackOptions, type StackReport } from './probeStacks';
-import { printable, type Terminal } from './terminal';
+import type { Terminal } from './terminal';
 
 const headerBytes = 64;
 
@@ -75,7 +75,8 @@ export const probe: Command = {
         probeLink(endpoint, options, terminal, trace, signal),
       ),
     );
-    terminal.out(values.json ? toJson(report) : formatReport(report));
+    if (values.json) terminal.out(toJson(report));
+    else terminal.rows(formatReport(report));
   },
 };
 
@@ -156,30 +157,27 @@ async function examine(target: LiveTarget, link: string, signal: AbortSignal): P
   return { link, stop: describeStateChange(change), version, processors, modules, kernelHeader };
 }
 
-function formatReport(report: ProbeReport): string {
+function formatReport(report: ProbeReport): string[] {
   const { version } = report;
   const kind = version.checkedBuild ? 'checked' : 'free';
-  return printable(
-    [
-      `${report.link}: a Windows kernel answers`,
-      `  build ${version.build} ${version.machine} ${kind}, KD protocol ${version.protocolVersion}, flags ${hex(version.flags)}`,
-      `  kernel base ${formatAddress(version.kernelBase)}   module list ${formatAddress(version.loadedModuleList)}`,
-      `  stopped by ${report.stop}`,
-      ...report.processors.flatMap((one, i) => [
-        ...formatProcessor(one, i),
-        ...(report.stack?.stacks[i] ?? []).map((line) => `      ${line}`),
-      ]),
-      ...(report.stack?.symbols ?? []).map((line) => `  symbols of ${line}`),
-      `  ${report.modules.length} modules`,
-      ...report.modules.map(
-        ({ name, base, size, path }) =>
-          `    ${formatAddress(base)} ${hex(size, 6).padStart(10)}  ${name.padEnd(16)} ${path}`,
-      ),
-      '  memory at the kernel base',
-      ...formatDump(version.kernelBase, report.kernelHeader),
-      '',
-    ].join('\n'),
-  );
+  return [
+    `${report.link}: a Windows kernel answers`,
+    `  build ${version.build} ${version.machine} ${kind}, KD protocol ${version.protocolVersion}, flags ${hex(version.flags)}`,
+    `  kernel base ${formatAddress(version.kernelBase)}   module list ${formatAddress(version.loadedModuleList)}`,
+    `  stopped by ${report.stop}`,
+    ...report.processors.flatMap((one, i) => [
+      ...formatProcessor(one, i),
+      ...(report.stack?.stacks[i] ?? []).map((line) => `      ${line}`),
+    ]),
+    ...(report.stack?.symbols ?? []).map((line) => `  symbols of ${line}`),
+    `  ${report.modules.length} modules`,
+    ...report.modules.map(
+      ({ name, base, size, path }) =>
+        `    ${formatAddress(base)} ${hex(size, 6).padStart(10)}  ${name.padEnd(16)} ${path}`,
+    ),
+    '  memory at the kernel base',
+    ...formatDump(version.kernelBase, report.kernelHeader),
+  ];
 }
 
 const shownRegisters = {

@@ -54,7 +54,8 @@ export async function stacksOf(
     const bare = await walkAll(target.memory, symbols, starts);
     const onStack = new Set(bare.flatMap(({ frames }) => frames.flatMap(({ named }) => named?.module ?? [])));
     const onProgress = progressOn(terminal);
-    await loadSymbols([...onStack], { online: options.download, signal, onProgress });
+    const withImage = bare.some(({ end }) => end.kind === 'failed');
+    await loadSymbols([...onStack], { online: options.download, withImage, signal, onProgress });
     const stacks = (await walkAll(target.memory, symbols, starts)).map(linesOf);
     return {
       stacks,
@@ -78,5 +79,14 @@ async function walkAll(
 
 function linesOf({ frames, end }: SymbolicStack): string[] {
   const lines = frames.map(frameText);
-  return end.kind === 'failed' ? [...lines, `(the stack ends here: ${end.error.message})`] : lines;
+  switch (end.kind) {
+    case 'bottom':
+      return lines;
+    case 'most-frames':
+      return [...lines, `(there is more: only ${mostFrames} frames are shown)`];
+    case 'unknown-code':
+      return [...lines, '(the stack goes on in code that belongs to no known module)'];
+    case 'failed':
+      return [...lines, `(the stack ends here: ${end.error.message})`];
+  }
 }

@@ -25,12 +25,12 @@ export class Terminal {
   }
 }
 
-/** Control characters, which could drive the terminal, made visible. */
+/** What could drive the terminal, turn text round or break lines unseen, made visible. */
 export const printable = (text: string): string =>
-  text.replace(
-    /(?!\n)\p{Cc}/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u{${code}}`;
+  });
 
 /** The same for what is one line. */
 export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\x0a');

@@ -182,7 +182,7 @@ void describe('an image for x86', () => {
     const read = inMemory(file, () => true);
     assert.equal((await readExports(read, await readPeImage(read))).get('Named'), named.rva);
 
-    const service = new ExportSymbols(file.exports(), file.functions());
+    const service = new ExportSymbols(file.exports(), file.functions(), file.image.sections);
     assert.equal(service.quality, 'exports');
     assert.equal(service.symbolAt(named.rva + 1)?.name, 'Named');
     assert.equal(service.symbolAt(0), undefined);
@@ -204,7 +204,7 @@ void describe('exports as symbols', () => {
     const source = openFileSource(sample.image);
     try {
       const file = new PeFile(source);
-      const service = new ExportSymbols(file.exports(), file.functions());
+      const service = new ExportSymbols(file.exports(), file.functions(), file.image.sections);
       const exported = new Set(file.exports().symbols.map((s) => s.rva));
       let inside = 0;
       const code = file.image.sections.find((s) => s.name === '.text')!;

@@ -28,19 +28,24 @@ export class ImageMemory {
     readonly size: number,
   ) {}
 
-  /** `length` bytes at an RVA. @throws memory-unreadable; what the target's memory throws */
-  async read(rva: number, length: number): Promise<Uint8Array> {
+  /**
+   * `length` bytes at an RVA.
+   * @param before Called before each request to the target; what it throws ends the read.
+   * @throws memory-unreadable; what the target's memory throws
+   */
+  async read(rva: number, length: number, before?: () => void): Promise<Uint8Array> {
     if (!(rva >= 0 && length >= 0 && rva + length <= this.size)) throw this.#absent(rva);
     const first = Math.floor(rva / blockSize);
     const within = rva - first * blockSize;
-    if (within + length <= blockSize) return this.#part(await this.#block(first), within, length, rva);
+    if (within + length <= blockSize)
+      return this.#part(await this.#block(first, before), within, length, rva);
     const whole = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const at = rva + done;
       const index = Math.floor(at / blockSize);
       const start = at - index * blockSize;
       const count = Math.min(length - done, blockSize - start);
-      whole.set(this.#part(await this.#block(index), start, count, at), done);
+      whole.set(this.#part(await this.#block(index, before), start, count, at), done);
       done += count;
     }
     return whole;
@@ -51,9 +56,10 @@ export class ImageMemory {
     return block.subarray(start, start + length);
   }
 
-  async #block(index: number): Promise<Uint8Array> {
+  async #block(index: number, before: (() => void) | undefined): Promise<Uint8Array> {
     let block = this.#blocks.get(index);
     if (block === undefined) {
+      before?.();
       const start = index * blockSize;
       const wanted = Math.min(blockSize, this.size - start);
       block = this.memory.readPartial(plus(this.base, start), wanted);

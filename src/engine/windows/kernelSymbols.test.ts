@@ -1,7 +1,10 @@
 /** Symbols of modules in memory, on images and PDBs of Microsoft's compiler and linker. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { MappedImage } from '../../../test/fixtures/mappedImage';
@@ -55,6 +58,13 @@ function kernelOf(t: TestContext, symbolPath: string, images: readonly string[])
 }
 
 const folderOf = (file: string): string => path.dirname(file);
+
+const everyRow = ({ file }: MappedImage): number[] => {
+  const { exceptions } = file.image;
+  const bytes = file.memory.read(exceptions!.rva, exceptions!.size);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length / 12 }, (_, i) => view.getUint32(i * 12, true));
+};
 
 void describe('symbols of loaded modules', () => {
   void it('come from the PDB that the image in memory names, and answer for all modules', async (t) => {
@@ -110,16 +120,24 @@ void describe('symbols of loaded modules', () => {
     assert.equal(first.symbols?.quality, 'exports');
     const [found] = symbols.search('nt!napi_register*', 1);
     assert.equal(found?.kind, 'export');
-    // Bounded by what the image's own .pdata says, once it was asked.
+    // Without knowing where functions end only an export's own address has its name.
+    assert.equal(symbols.nameOf(found.address), `nt!${found.name}`);
+    assert.equal(symbols.nameOf(plus(found.address, 1))?.includes('!'), false);
+    for (let rva = 0x1000; rva < first.module.size; rva += 64) {
+      const symbol = symbols.at(plus(first.base, rva))?.symbol;
+      assert.ok(symbol === undefined || symbol.rva === rva);
+    }
+    // What unwinding has found out bounds it.
     const data = await first.unwindData();
     const row = await data.find(found.rva);
     assert.ok(row && row.begin === found.rva);
+    const size = row.end - row.begin;
     assert.equal(
-      symbols.nameOf(plus(found.address, row.end - row.begin - 1))?.startsWith(`nt!${found.name}+`),
-      true,
+      symbols.nameOf(plus(found.address, size - 1)),
+      `nt!${found.name}+0x${(size - 1).toString(16)}`,
     );
     await data.find(row.end + 15);
-    assert.equal(symbols.nameOf(plus(found.address, row.end - row.begin + 15))?.includes('!'), false);
+    assert.equal(symbols.nameOf(plus(found.address, size + 15))?.includes('!'), false);
   });
 
   void it('the PDB of another build is refused, by key; by hand it can be forced', async (t) => {
@@ -134,6 +152,119 @@ void describe('symbols of loaded modules', () => {
     assert.equal((await first.loadFrom(pty.pdb, true)).kind, 'loaded');
     assert.equal((await first.loadFrom(conpty.pdb)).kind, 'loaded');
     assert.ok(first.pdb && first.types);
+  });
+
+  void it('a forced PDB of another build names things, but unwinds nothing', async (t) => {
+    const { first, mapped } = kernelOf(t, '', [conpty.image]);
+    const [image] = mapped as [MappedImage];
+    const folder = tempFolder(t);
+    const other = path.join(folder, 'other.pdb');
+    const [wrong] = [new MappedImage(pty.image, image.base)];
+    opened.push(wrong);
+    writeFileSync(other, pdbWithUnwindData(pty.pdb, wrong.file));
+    assert.equal((await first.loadFrom(other, true)).kind, 'loaded');
+    const data = await first.unwindData();
+    for (const begin of everyRow(image)) assert.equal((await data.find(begin))?.begin, begin);
+  });
+
+  void it('a PDB that is damaged inside says so, and answers the rest', async (t) => {
+    const folder = tempFolder(t);
+    const bytes = readFileSync(conpty.pdb);
+    // Its middle: module streams, which are read when an address is asked for.
+    bytes.fill(0xee, bytes.length >> 3, bytes.length >> 1);
+    writeFileSync(path.join(folder, 'conpty.pdb'), bytes);
+    const { symbols, first } = kernelOf(t, folder, [conpty.image]);
+    const loaded = await first.load(local);
+    if (loaded.kind !== 'loaded') assert.fail(describeSymbolState(loaded));
+    for (let rva = 0x1000; rva < 0x30000; rva += 256) {
+      symbols.nameOf(plus(first.base, rva));
+      symbols.framesAt(plus(first.base, rva));
+    }
+    symbols.search('*', 10);
+    symbols.findLine({ path: 'conpty.cc', line: 10 });
+    assert.match(describeSymbolState(first.state), /, damaged: /);
+  });
+
+  void it('a PDB reference that is paged out is asked for again', async (t) => {
+    const { first, mapped } = kernelOf(t, folderOf(conpty.pdb), [conpty.image]);
+    const [image] = mapped as [MappedImage];
+    image.takeAway(image.file.image.debug!.rva, 1);
+    assert.match(describeSymbolState(await first.load(local)), /cannot be read now: No memory at/);
+    image.absent.clear();
+    assert.equal((await first.load(local)).kind, 'loaded');
+  });
+
+  void it('each caller of one load leaves by its own signal; the last one ends it', async (t) => {
+    const server = createServer((_, response) => {
+      response.writeHead(200);
+      const timer = setInterval(() => response.write('x'.repeat(1000)), 20);
+      response.on('close', () => clearInterval(timer));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close().closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { first } = kernelOf(t, `srv*${tempFolder(t)}*${url}`, [conpty.image]);
+    const [a, b] = [new AbortController(), new AbortController()];
+    let heard = 0;
+    const progressOfB = new Promise<void>((resolve) => {
+      const onProgress = (): void => void (++heard === 3 && resolve());
+      void first.load({ online: true, signal: b.signal, onProgress }).catch(() => undefined);
+    });
+    const loadOfA = first.load({ online: true, signal: a.signal });
+    const failure = assert.rejects(loadOfA, { code: 'cancelled' });
+    await progressOfB;
+    a.abort();
+    await failure;
+    assert.equal(first.state.kind, 'loading');
+    // A person's own PDB ends the download and is not replaced by what comes of it.
+    assert.equal((await first.loadFrom(conpty.pdb)).kind, 'loaded');
+    b.abort();
+    assert.equal(first.state.kind, 'loaded');
+    assert.ok(first.pdb);
+  });
+
+  void it('a module that goes ends its download', async (t) => {
+    let closed: () => void = () => undefined;
+    const isClosed = new Promise<void>((resolve) => (closed = resolve));
+    const server = createServer((_, response) => {
+      response.writeHead(200);
+      response.write('x');
+      response.on('close', closed);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close().closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { symbols, first, states } = kernelOf(t, `srv*${tempFolder(t)}*${url}`, [conpty.image]);
+    const begun = new Promise<void>((resolve) => {
+      const loading = first.load({ online: true, onProgress: () => resolve() });
+      void assert.rejects(loading, { code: 'cancelled' });
+    });
+    await begun;
+    symbols.forget(first.base);
+    await isClosed;
+    assert.equal(states.at(-1), 'unloaded');
+  });
+
+  void it('namesakes are told apart, and nothing is called nt but the kernel', async (t) => {
+    const { symbols, mapped } = kernelOf(t, '', [conpty.image]);
+    const [image] = mapped as [MappedImage];
+    const at = (name: string, base: bigint) => ({ ...image.module, name, base: virtualAddress(base) });
+    symbols.update([
+      at('ntkrnlmp.exe', 0xfffff80200000000n),
+      at('nt.sys', 0xfffff80100000000n),
+      at('a.sys', 0xfffff80300000000n),
+      at('A.dll', 0xfffff80400000000n),
+      { ...at('inner.sys', 0xfffff80200001000n), size: 0x1000 },
+    ]);
+    assert.equal(symbols.moduleNamed('nt')?.module.name, 'ntkrnlmp.exe');
+    assert.equal(symbols.moduleNamed('a')?.module.name, 'a.sys');
+    assert.equal(symbols.moduleNamed('A.dll')?.alias, 'A_fffff80400000000');
+    // One module inside another hides only what it covers.
+    assert.equal(symbols.moduleAt(virtualAddress(0xfffff80200001800n))?.alias, 'inner');
+    assert.equal(symbols.moduleAt(virtualAddress(0xfffff80200002800n))?.alias, 'nt');
+    await Promise.resolve();
   });
 
   void it('absent headers, and absent exports, are a state with a reason', async (t) => {
@@ -182,13 +313,6 @@ void describe('symbols of loaded modules', () => {
 });
 
 void describe('unwind data of a loaded image', () => {
-  const everyRow = ({ file }: MappedImage): number[] => {
-    const { exceptions } = file.image;
-    const bytes = file.memory.read(exceptions!.rva, exceptions!.size);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return Array.from({ length: bytes.length / 12 }, (_, i) => view.getUint32(i * 12, true));
-  };
-
   for (const from of ['pdb', 'file', 'memory'] as const) {
     void it(`is the same from the ${from}`, async (t) => {
       const folder = tempFolder(t);

@@ -11,6 +11,7 @@ import { plus, type VirtualAddress } from '../core/addresses';
 import type { VirtualMemory } from '../memory/virtualMemory';
 import type { FoundSymbol, SourceFrame, SymbolAt } from '../symbols/services/imageSymbols';
 import { findLine, type LineCode, type LineMatch, type LineQuery } from '../symbols/services/sourceLines';
+import { undecorateName } from '../symbols/undecorate';
 import { moduleNameOf } from '../symbols/services/moduleName';
 import { wildcard } from '../symbols/services/wildcard';
 import type { SymbolStore } from '../symbols/store/symbolStore';
@@ -44,6 +45,7 @@ export interface KernelSymbolsOptions {
 }
 
 const mostFound = 100_000;
+const mostNested = 8;
 
 export class KernelSymbols {
   /** In order of address. */
@@ -62,16 +64,23 @@ export class KernelSymbols {
   update(loaded: readonly LoadedModule[]): { added: ModuleSymbols[]; removed: ModuleSymbols[] } {
     const before = new Map(this.#modules.map((module) => [keyOf(module.module), module]));
     const added: ModuleSymbols[] = [];
+    const taken = new Set<string>();
+    const nameFor = (module: LoadedModule, i: number): string => {
+      const name = i === 0 ? 'nt' : moduleNameOf(module.name);
+      // As WinDbg tells namesakes apart; the kernel comes first.
+      const isFree = !taken.has(name.toLowerCase());
+      return isFree ? name : `${name}_${module.base.toString(16)}`;
+    };
     const now = loaded.map((module, i) => {
       const known = before.get(keyOf(module));
       if (known !== undefined) {
         before.delete(keyOf(module));
+        taken.add(known.alias.toLowerCase());
         return known;
       }
       const { memory, store, onState } = this.options;
-      const made = new ModuleSymbols(module, i === 0 ? 'nt' : moduleNameOf(module.name), memory, store, (m) =>
-        onState?.(m),
-      );
+      const made = new ModuleSymbols(module, nameFor(module, i), memory, store, (m) => onState?.(m));
+      taken.add(made.alias.toLowerCase());
       added.push(made);
       return made;
     });
@@ -96,8 +105,12 @@ export class KernelSymbols {
       if (this.#modules[middle]!.base <= address) low = middle + 1;
       else high = middle;
     }
-    const found = this.#modules[low - 1];
-    return found !== undefined && address - found.base < BigInt(found.module.size) ? found : undefined;
+    // The nearest below, mostly; a hostile list may have modules inside others.
+    for (let i = low - 1; i >= 0 && i > low - 1 - mostNested; i--) {
+      const found = this.#modules[i]!;
+      if (address - found.base < BigInt(found.module.size)) return found;
+    }
+    return undefined;
   }
 
   /** By `nt`, file name, or file name without the ending; letters in either case. */
@@ -116,7 +129,7 @@ export class KernelSymbols {
     const module = this.moduleAt(address);
     if (module === undefined) return undefined;
     const rva = Number(address - module.base);
-    return { module, rva, symbol: module.symbols?.symbolAt(rva) };
+    return { module, rva, symbol: module.ask((symbols) => symbols.symbolAt(rva), undefined) };
   }
 
   /** `nt!KeBugCheckEx+0x12`, `nt+0x1234` without a symbol; undefined if no module is there. */
@@ -128,7 +141,7 @@ export class KernelSymbols {
   /** Source lines and inlined functions, innermost first. Give a return address minus 1. */
   framesAt(address: VirtualAddress): readonly SourceFrame[] {
     const module = this.moduleAt(address);
-    return module?.symbols?.framesAt(Number(address - module.base)) ?? [];
+    return module?.ask((symbols) => symbols.framesAt(Number(address - module.base)), []) ?? [];
   }
 
   /** `Mm*` in all modules, `nt!Mm*`, `*!Driver?ntry`; in order of module and address, at most `limit`. */
@@ -140,7 +153,8 @@ export class KernelSymbols {
     for (const module of this.#modules) {
       const { alias, symbols } = module;
       if (symbols === undefined || !(wanted.matches(alias) || wanted.matches(module.module.name))) continue;
-      for (const symbol of symbols.search(name, Math.min(limit, mostFound) - found.length)) {
+      const most = Math.min(limit, mostFound) - found.length;
+      for (const symbol of module.ask((asked) => asked.search(name, most), [])) {
         found.push({ ...symbol, module, address: plus(module.base, symbol.rva) });
       }
       if (found.length >= limit) break;
@@ -153,11 +167,13 @@ export class KernelSymbols {
     return this.#modules.flatMap((module) => {
       const { pdb, base } = module;
       if (pdb === undefined) return [];
-      return findLine(pdb, query).map((match) => ({
-        ...match,
-        module,
-        code: match.code.map((code) => ({ ...code, address: plus(base, code.rva) })),
-      }));
+      return module
+        .ask(() => findLine(pdb, query), [])
+        .map((match) => ({
+          ...match,
+          module,
+          code: match.code.map((code) => ({ ...code, address: plus(base, code.rva) })),
+        }));
     });
   }
 }
@@ -165,7 +181,8 @@ export class KernelSymbols {
 /** `nt!KeBugCheckEx+0x12`. */
 export function nameText({ module, rva, symbol }: NamedAddress): string {
   if (symbol === undefined) return `${module.alias}+0x${rva.toString(16)}`;
-  const { name, displacement } = symbol;
+  const { displacement } = symbol;
+  const name = undecorateName(symbol.name);
   const sign = displacement < 0 ? '-' : '+';
   const offset = displacement === 0 ? '' : `${sign}0x${Math.abs(displacement).toString(16)}`;
   return `${module.alias}!${name}${offset}`;

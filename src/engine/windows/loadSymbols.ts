@@ -15,18 +15,24 @@ const atOnce = 4;
 
 /** @throws cancelled; what the target throws. Modules whose turn had not come stay as they were. */
 export async function loadSymbols(modules: readonly ModuleSymbols[], options: LoadAllOptions): Promise<void> {
-  const { onLoaded, ...load } = options;
+  const { onLoaded, signal, ...load } = options;
+  const failed = new AbortController();
+  const either = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   const queue = [...modules];
   const worker = async (): Promise<void> => {
     for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
-      try {
-        const state = await module.load(load);
-        onLoaded?.(module, state);
-      } catch (error) {
-        queue.length = 0;
-        throw error;
-      }
+      const state = await module.load({ ...load, signal: either });
+      onLoaded?.(module, state);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, modules.length) }, worker));
+  const workers = Array.from({ length: Math.min(atOnce, modules.length) }, worker);
+  try {
+    await Promise.all(workers);
+  } catch (error) {
+    // The others must not go on behind the caller's back.
+    queue.length = 0;
+    failed.abort();
+    await Promise.allSettled(workers);
+    throw error;
+  }
 }

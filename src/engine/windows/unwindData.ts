@@ -73,7 +73,8 @@ export class UnwindData {
 const mostKnown = 65_536;
 
 /** Rows in order of address. A part that is chained counts as a function of its own: its parent is not read here. */
-class KnownFunctions implements FunctionTable {
+export class KnownFunctions implements FunctionTable {
+  readonly partial = true;
   readonly #rows: FunctionPart[] = [];
 
   get count(): number {
@@ -108,14 +109,23 @@ class KnownFunctions implements FunctionTable {
   }
 }
 
-/** Local tables: the PDB's copies, or the image's file. */
+/**
+ * Local tables: the PDB's copies, or the image's file.
+ * @param isWhole False: a function that is not in it may be one all the same.
+ */
 export const unwindDataOf = (
   origin: 'pdb' | 'file',
   functions: FunctionTable,
   xdata: { read(rva: number, length: number): Uint8Array },
+  isWhole: boolean,
 ): UnwindDataSource => ({
   origin,
-  find: (rva): FunctionPart | undefined => functions.find(rva),
+  find(rva): FunctionPart | undefined {
+    const part = functions.find(rva);
+    if (part === undefined && !isWhole)
+      throw new VmkdError('memory-unreadable', 'The PDB has unwind data of a part of the image only');
+    return part;
+  },
   read: (rva, length) => xdata.read(rva, length),
 });
 

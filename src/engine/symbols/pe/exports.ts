@@ -43,7 +43,8 @@ const exportDirectory = layout(40, {
 const mostExports = 65536;
 const longestName = 512;
 const page = 4096;
-const longestRead = 1 << 24;
+/** Tables and names of 20,000 exports; ntoskrnl has some 3,000. */
+const longestRead = 1 << 21;
 
 /** `name` is what errors call the image. @throws file-damaged; what the reader throws if even the header is absent. */
 export function* parseExports(image: PeImage, name: string): ImageParser<ExportTable> {

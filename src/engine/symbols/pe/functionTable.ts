@@ -29,6 +29,8 @@ export interface FunctionPart {
 }
 
 export interface FunctionTable {
+  /** It knows only some functions: what it does not find may be one all the same. */
+  readonly partial?: boolean;
   readonly count: number;
   /** The part that holds an RVA. Undefined: no function with unwind data does (a leaf, or no code). */
   find(rva: number): FunctionPart | undefined;

@@ -1,7 +1,8 @@
-/** Symbols of an image that has no PDB: its exports, bounded by its function table. */
+/** Symbols of an image that has no PDB: its exports, bounded by its function table and by its sections. */
 
 import type { ExportTable } from '../pe/exports';
 import type { FunctionTable } from '../pe/functionTable';
+import type { Section } from '../pe/headers';
 import type { FoundSymbol, ImageSymbols, SourceFrame, SymbolAt } from './imageSymbols';
 import { wildcard } from './wildcard';
 
@@ -10,10 +11,14 @@ export class ExportSymbols implements ImageSymbols {
   /** In order of address; what is exported by ordinal only is called `Ordinal7`. */
   readonly #symbols: readonly { readonly name: string; readonly rva: number }[];
 
-  /** @param functions Without it (x86), an address belongs to the nearest export below it, as far as it may be. */
+  /**
+   * @param functions Without it (x86), an address belongs to the nearest export below it in its section.
+   * @param sections Of the image.
+   */
   constructor(
     table: ExportTable,
     private readonly functions: FunctionTable | undefined,
+    private readonly sections: readonly Section[],
   ) {
     this.#symbols = table.symbols
       .filter(({ forwarder }) => forwarder === undefined)
@@ -28,7 +33,11 @@ export class ExportSymbols implements ImageSymbols {
     if (found === undefined) return undefined;
     // Inside a function only its own name will do; outside all of them, no name from beyond the last one.
     if (part !== undefined && found.rva !== part.primary) return undefined;
-    if (part === undefined && this.functions?.find(found.rva) !== undefined) return undefined;
+    if (part === undefined && found.rva !== rva) {
+      // Who knows where functions end must say so; who knows only some of them cannot.
+      if (this.functions?.partial === true || this.functions?.find(found.rva) !== undefined) return undefined;
+      if (this.#sectionOf(found.rva) !== this.#sectionOf(rva)) return undefined;
+    }
     return {
       name: found.name,
       rva: found.rva,
@@ -50,6 +59,10 @@ export class ExportSymbols implements ImageSymbols {
       .filter(({ name }) => wanted.matches(name))
       .slice(0, limit)
       .map(({ name, rva }) => ({ name, kind: 'export', rva, type: 0 }));
+  }
+
+  #sectionOf(rva: number): Section | undefined {
+    return this.sections.find((section) => rva >= section.rva && rva < section.rva + section.size);
   }
 
   #before(rva: number): number {

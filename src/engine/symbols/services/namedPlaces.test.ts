@@ -20,6 +20,7 @@ const symbols = new ExportSymbols(
     unreadable: 0,
   },
   undefined,
+  [],
 );
 const finder: PlaceFinder = { moduleName: 'demo', symbols, size: 0x5000, base: 0xfffff803_12340000n };
 

@@ -41,7 +41,7 @@ void describe('symbols of one image', () => {
   void it('out of exports', () => {
     const file = openFileSource(sample.image);
     const image = new PeFile(file);
-    const open = openExportSymbols(image.exports(), image.functions());
+    const open = openExportSymbols(image.exports(), image.image, image.functions());
     assert.equal(open.symbols.quality, 'exports');
     assert.equal(open.types, undefined);
     assert.equal(open.symbols.search('winpty_o*', 9).length, 1);

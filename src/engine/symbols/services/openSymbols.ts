@@ -4,6 +4,7 @@ import { openFileSource } from '../../core/byteSource';
 import { Pdb } from '../pdb/pdb';
 import type { ExportTable } from '../pe/exports';
 import type { FunctionTable } from '../pe/functionTable';
+import type { PeImage } from '../pe/headers';
 import type { TypeTable } from '../types/typeTable';
 import { ExportSymbols } from './exportSymbols';
 import type { ImageSymbols } from './imageSymbols';
@@ -46,10 +47,14 @@ export function openPdbSymbols(path: string, functions?: FunctionTable): OpenSym
   }
 }
 
-/** Names of what the image exports. */
-export function openExportSymbols(exports: ExportTable, functions?: FunctionTable): OpenSymbols {
+/** Names of what an image exports. @param image Its headers. */
+export function openExportSymbols(
+  exports: ExportTable,
+  { sections }: Pick<PeImage, 'sections'>,
+  functions?: FunctionTable,
+): OpenSymbols {
   return {
-    symbols: new ExportSymbols(exports, functions),
+    symbols: new ExportSymbols(exports, functions, sections),
     ...(functions && { functions }),
     close: () => undefined,
   };

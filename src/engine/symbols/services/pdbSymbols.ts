@@ -84,7 +84,7 @@ export class PdbSymbols implements ImageSymbols {
     const { globals, publics } = this.pdb;
     const found = new Map<string, FoundSymbol>();
     const add = (symbol: FoundSymbol | undefined): void => {
-      if (symbol !== undefined && found.size < limit) found.set(`${symbol.rva} ${symbol.name}`, symbol);
+      if (symbol !== undefined) found.set(`${symbol.rva} ${symbol.name}`, symbol);
     };
     // Globals after publics: where both know a name, the one with a type stays.
     if (wanted.plain === undefined) {
@@ -100,7 +100,7 @@ export class PdbSymbols implements ImageSymbols {
       for (const symbol of publics.find(wanted.plain, wanted.matches)) add(foundPublic(symbol));
       for (const symbol of globals.find(wanted.plain, wanted.matches)) add(this.#foundGlobal(symbol));
     }
-    return [...found.values()].sort((a, b) => a.rva - b.rva);
+    return [...found.values()].sort((a, b) => a.rva - b.rva).slice(0, limit);
   }
 
   #find(rva: number): Found | undefined {

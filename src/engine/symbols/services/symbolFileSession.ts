@@ -105,7 +105,7 @@ async function imageSession(
   const search = reference && (await findPdb(file, reference, options));
   const open =
     search?.path === undefined
-      ? openExportSymbols(image.exports(), image.functions())
+      ? openExportSymbols(image.exports(), image.image, image.functions())
       : openPdbSymbols(search.path, image.functions());
   const { machine, sizeOfImage, imageBase } = image.image;
   return {

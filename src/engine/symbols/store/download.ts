@@ -19,6 +19,8 @@ export interface DownloadLimits {
   readonly attempts: number;
   /** Until the answer begins, and then between any two pieces of it. */
   readonly silenceMilliseconds: number;
+  /** One attempt, however steadily it trickles. */
+  readonly wholeMilliseconds: number;
   /** Before the second attempt; doubled for each later one. */
   readonly pauseMilliseconds: number;
   readonly redirects: number;
@@ -29,6 +31,7 @@ export interface DownloadLimits {
 export const usualLimits: DownloadLimits = {
   attempts: 3,
   silenceMilliseconds: 30_000,
+  wholeMilliseconds: 3_600_000,
   pauseMilliseconds: 500,
   redirects: 8,
   bytes: 4 * 2 ** 30,
@@ -71,6 +74,13 @@ export async function download(
   }
 }
 
+/** Without the name and password that it may carry: for logs and people. */
+export function shownUrl(href: string): string {
+  const url = new URL(href);
+  url.username = url.password = '';
+  return url.href;
+}
+
 type Once = DownloadOutcome | { readonly kind: 'passing'; readonly reason: string };
 
 async function once(
@@ -80,7 +90,7 @@ async function once(
   limits: DownloadLimits,
   clock: Clock,
 ): Promise<Once> {
-  const silence = new Silence(clock, limits.silenceMilliseconds, options.signal);
+  const silence = new Silence(clock, limits, options.signal);
   try {
     await into.truncate(0);
     let url = start;
@@ -104,8 +114,9 @@ async function once(
     return failed(`over ${limits.redirects} redirections`);
   } catch (error) {
     if (options.signal?.aborted)
-      throw new VmkdError('cancelled', `The download of ${start.href} was cancelled`);
+      throw new VmkdError('cancelled', `The download of ${shownUrl(start.href)} was cancelled`);
     if (error instanceof VmkdError) throw error;
+    if (silence.isLate) return failed(`it took over ${limits.wholeMilliseconds} ms`);
     if (silence.isOver) return passing(`nothing came for ${limits.silenceMilliseconds} ms`);
     return passing(error instanceof Error ? error.message || errorCode(error) : String(error));
   } finally {
@@ -129,7 +140,7 @@ async function receive(
     return failed(`it would send ${length} bytes`);
   }
   let received = 0;
-  onProgress?.({ url: url.href, received, total });
+  onProgress?.({ url: shownUrl(url.href), received, total });
   for await (const piece of answer.body) {
     silence.heard();
     if (received + piece.length > limits.bytes) {
@@ -138,7 +149,7 @@ async function receive(
     }
     await writeAt(into, received, piece);
     received += piece.length;
-    onProgress?.({ url: url.href, received, total });
+    onProgress?.({ url: shownUrl(url.href), received, total });
   }
   if (total !== undefined && received !== total) return passing(`${received} of ${total} bytes came`);
   return { kind: 'done' };
@@ -160,16 +171,25 @@ function redirected(from: URL, location: string | undefined): URL | string {
 class Silence {
   readonly #controller = new AbortController();
   readonly #onAbort = (): void => this.#controller.abort();
+  private readonly milliseconds: number;
+  readonly #stopWhole: () => void;
   #stopTimer: () => void = () => {};
   isOver = false;
+  /** It was never silent, but takes too long all the same. */
+  isLate = false;
 
   constructor(
     private readonly clock: Clock,
-    private readonly milliseconds: number,
+    { silenceMilliseconds, wholeMilliseconds }: DownloadLimits,
     private readonly outer: AbortSignal | undefined,
   ) {
+    this.milliseconds = silenceMilliseconds;
     if (outer?.aborted) this.#controller.abort();
     outer?.addEventListener('abort', this.#onAbort);
+    this.#stopWhole = after(clock, wholeMilliseconds, () => {
+      this.isLate = true;
+      this.#controller.abort();
+    });
     this.heard();
   }
 
@@ -187,6 +207,7 @@ class Silence {
 
   stop(): void {
     this.#stopTimer();
+    this.#stopWhole();
     this.outer?.removeEventListener('abort', this.#onAbort);
   }
 }

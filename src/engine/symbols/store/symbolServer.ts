@@ -12,6 +12,7 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { systemClock, type Clock } from '../../core/clock';
 import {
   download,
+  shownUrl,
   usualLimits,
   type DownloadLimits,
   type DownloadOutcome,
@@ -78,7 +79,11 @@ export class SymbolServer {
     if (online.again !== true) {
       const skipped = this.#reasonToSkip(id);
       if (skipped !== undefined) {
-        attempts.push({ where: this.#locate(file, file.name, false), outcome: 'skipped', reason: skipped });
+        attempts.push({
+          where: shownUrl(this.#locate(file, file.name, false)),
+          outcome: 'skipped',
+          reason: skipped,
+        });
         return undefined;
       }
     }
@@ -142,10 +147,10 @@ export class SymbolServer {
         check,
       );
       if ('path' in result) {
-        attempts.push({ where, outcome: 'found' });
+        attempts.push({ where: shownUrl(where), outcome: 'found' });
         return result.path;
       }
-      attempts.push(attemptOf(where, outcome, result.complaint));
+      attempts.push(attemptOf(shownUrl(where), outcome, result.complaint));
       if (isDown(outcome)) return undefined;
     }
     return undefined;

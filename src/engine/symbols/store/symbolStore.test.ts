@@ -31,6 +31,7 @@ const wrong = Buffer.from('<html>Please log in</html>');
 const limits: DownloadLimits = {
   attempts: 3,
   silenceMilliseconds: 300,
+  wholeMilliseconds: 2_000,
   pauseMilliseconds: 5,
   redirects: 4,
   bytes: 1_000_000,
@@ -338,6 +339,28 @@ void describe('fetching from a server', () => {
     await assert.rejects(cancelled, { code: 'cancelled' });
     assert.deepEqual(filesBelow(all.cache), []);
     await assert.rejects(all.store.fetch(file, { signal: AbortSignal.abort() }), { code: 'cancelled' });
+  });
+
+  void it('a server that trickles for ever is given up', async (t) => {
+    const all = await scene(t);
+    all.server.on(`${at}/Demo.pdb`, (response) => {
+      response.writeHead(200);
+      const timer = setInterval(() => response.write('x'), 50);
+      response.on('close', () => clearInterval(timer));
+    });
+    const located = await all.store.fetch(file);
+    assert.equal(located.path, undefined);
+    assert.match(located.attempts[0]?.reason ?? '', /took over 2000 ms/);
+    assert.deepEqual(filesBelow(all.cache), []);
+  });
+
+  void it('a cache that cannot be written hides nothing that lies elsewhere', async (t) => {
+    const all = await scene(t);
+    const folder = path.join(tempFolder(t), 'plain');
+    put(folder, file.name, right);
+    writeFileSync(all.cache, 'a file where the folder should be');
+    const both = store(`cache*${all.cache};${folder}`, all.cache);
+    assert.equal((await both.find(file)).path, path.join(folder, file.name));
   });
 
   void it('many who ask at once share one download', async (t) => {

@@ -45,7 +45,7 @@ export class SymbolStore {
     this.#options = options;
   }
 
-  /** Looks in folders and caches only; unpacks what it finds compressed. @throws file-unwritable */
+  /** Looks in folders and caches only; unpacks what it finds compressed. @throws file-unwritable, if nobody else has it */
   find(file: SymbolFile): Promise<Located> {
     return this.#search(file, undefined);
   }
@@ -68,19 +68,28 @@ export class SymbolStore {
   /** @param online Undefined: no servers. */
   async #search(file: SymbolFile, online: FetchOptions | undefined): Promise<Located> {
     const attempts: Attempt[] = [];
+    let unwritable: VmkdError | undefined;
     for (const element of this.#options.path) {
-      const path =
+      const search =
         element.kind === 'plain'
-          ? await this.#fromFolder(
+          ? this.#fromFolder(
               await findInPlainFolder(element.path, file),
               element.cache ?? this.#options.defaultCache,
               element.cache,
               file,
               attempts,
             )
-          : await this.#fromChain(element.stores, file, online, attempts);
-      if (path !== undefined) return { path, attempts };
+          : this.#fromChain(element.stores, file, online, attempts);
+      try {
+        const path = await search;
+        if (path !== undefined) return { path, attempts };
+      } catch (error) {
+        // A cache that takes nothing must not hide what lies elsewhere.
+        if (!isUnwritable(error)) throw error;
+        unwritable ??= error;
+      }
     }
+    if (unwritable !== undefined) throw unwritable;
     return { path: undefined, attempts };
   }
 
@@ -131,10 +140,17 @@ export class SymbolStore {
         attempts.push({ where, outcome: 'found' });
         return where;
       }
-      const kept = await this.#keep(cache, file, where, attempts, (handle) =>
-        kind === 'compressed' ? unpackInto(handle, where) : copyInto(handle, where),
-      );
-      if (kept !== undefined) return kept;
+      try {
+        const kept = await this.#keep(cache, file, where, attempts, (handle) =>
+          kind === 'compressed' ? unpackInto(handle, where) : copyInto(handle, where),
+        );
+        if (kept !== undefined) return kept;
+      } catch (error) {
+        // It is right where it lies, and can be read there.
+        if (kind === 'compressed' || !isUnwritable(error)) throw error;
+        attempts.push({ where, outcome: 'found', reason: error.message });
+        return where;
+      }
     }
     return undefined;
   }
@@ -173,3 +189,6 @@ export class SymbolStore {
     return server;
   }
 }
+
+const isUnwritable = (error: unknown): error is VmkdError =>
+  error instanceof VmkdError && error.code === 'file-unwritable';
