@@ -92,7 +92,7 @@ function modules() {
       sources: ['drivers/vmkdemo'],
       imports: ['ntoskrnl/ntoskrnl.def'],
       flags: ['-O0', ...GENERAL_REGISTERS],
-      perFile: { 'inlines.c': ['-O2', ...GENERAL_REGISTERS], 'floating.c': ['-O1'] },
+      perFile: { 'inlines.c': ['-O2', ...GENERAL_REGISTERS], 'floating.c': ['-O1'], 'frames.c': ['-O2'] },
       link: [
         ...native,
         '/entry:DriverEntry',

@@ -1,7 +1,7 @@
 /*
  * driver.c: vmkdemo.sys: a device with a dispatch table, and threads that keep things moving:
  *
- *   worker          10 times a second: VmkDemoWork, VmkDemoCounter++, VmkDemoWatched++, VmkDemoFloat
+ *   worker          10 times a second: VmkDemoWork, VmkDemoCounter++, VmkDemoWatched++, VmkDemoFloat, VmkDemoFrames
  *   one per CPU     VmkDemoShared together, 50 times a second
  */
 #include "shapes.h"
@@ -27,10 +27,11 @@ static VOID WorkerThread(PVOID Context)
   ULONG Round = 0;
   UNREFERENCED_PARAMETER(Context);
   do {
-    VmkDemoWork(Round++);
+    VmkDemoWork(Round);
     VmkDemoCounter++;
     VmkDemoWatched = VmkDemoWatched + 1;
     VmkDemoFloat(100);
+    VmkDemoFrames(Round++);
   } while (Pause(100));
   PsTerminateSystemThread(STATUS_SUCCESS);
 }

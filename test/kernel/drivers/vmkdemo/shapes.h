@@ -94,6 +94,10 @@ VMKDEMO_EXPORT LONG VmkDemoShared(volatile ULONG *PerProcessor);
 VMKDEMO_EXPORT double VmkDemoFloat(ULONG Terms);
 VMKDEMO_EXPORT extern double VmkDemoPi;
 
+/* frames.c, optimised, with SSE */
+VMKDEMO_EXPORT ULONG VmkDemoFrames(ULONG Round);
+extern volatile ULONG VmkDemoFramesResult;
+
 /* paged.c */
 VMKDEMO_EXPORT ULONG VmkDemoPaged(ULONG Value);
 extern ULONG VmkPagedCalls;
