@@ -1,107 +1,154 @@
-// test-limit: 180 s
-/** The unwinder on the demo kernel: right at every instruction of a recursive function, down to the thread's start. */
+// test-limit: 300 s
+/**
+ * The unwinder on the demo kernel. Chosen functions are stepped from their first instruction to their return while the
+ * clock interrupts them; before and in each of these interrupts, the unwound stack is the one that calls and returns
+ * have left, every caller's rip, rsp and preserved registers included.
+ */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { VirtualAddress } from '../../src/engine/core/addresses';
-import { findRuntimeFunction } from '../../src/engine/cpu/unwindInfo';
-import { walkStack, type CallStack } from '../../src/engine/cpu/unwindStack';
-import { registersOf, unwindFrame, type UnwindSource } from '../../src/engine/cpu/unwindX64';
+import { virtualAddress } from '../../src/engine/core/addresses';
+import { registersOf, type FrameRegisters, type UnwindMethod } from '../../src/engine/cpu/unwindX64';
+import { NtStatus } from '../../src/engine/kd/ntstatus';
 import type { LiveTarget } from '../../src/engine/target/liveTarget';
-import { bootForDebugging, breakIn, limit, readNumber } from '../fixtures/attached';
-import { exceptionDirectoryOf } from '../fixtures/exceptionDirectory';
+import { at, limit, readNumber } from '../fixtures/attached';
+import {
+  describeStack,
+  onStoppedKernel,
+  registersIn,
+  wholeStack,
+  type KernelImages,
+} from '../fixtures/kernelImages';
+import { foundFrames, knownOf, trapFrame, TrackedStack } from '../fixtures/trackedStack';
 
-const steps = 60;
+/** A function to step through, and how its instructions are to be unwound. */
+interface Chosen {
+  readonly symbol: string;
+  readonly what: string;
+  readonly atLeast: number;
+  readonly deepest: number;
+  readonly methods: readonly UnwindMethod[];
+}
+
+const chosen: readonly Chosen[] = [
+  {
+    symbol: 'vmkdemo!VmkDemoFibonacci',
+    what: 'unoptimised, recursive',
+    atLeast: 200,
+    deepest: 6,
+    methods: ['body', 'epilogue', 'prologue'],
+  },
+  {
+    symbol: 'vmkdemo!VmkDemoFrames',
+    what: 'saved registers, SSE saves, frame register and alloca, large frame, tail calls, leaves',
+    atLeast: 350,
+    deepest: 4,
+    methods: ['body', 'epilogue', 'leaf', 'prologue'],
+  },
+  {
+    symbol: 'vmkdemo!VmkDemoShared',
+    what: 'optimised, with a call into the kernel',
+    atLeast: 10,
+    deepest: 2,
+    methods: ['body', 'epilogue', 'prologue'],
+  },
+];
 
 void describe('unwinding on the demo kernel', () => {
-  void it(`${steps} single steps in VmkDemoFibonacci: every return address is the one that calls left`, async (t) => {
-    const attached = await bootForDebugging();
-    const { target } = attached;
-    try {
-      await target.attach(breakIn);
-      await crossesInterrupt(target);
-      await target.resume();
-      const fibonacci = await attached.addressOf('vmkdemo.sys!VmkDemoFibonacci');
-      await target.breakIn(limit);
-      const source = await sourceOf(target);
-      const breakpoint = await target.breakpoints.set(fibonacci);
-      await target.resume();
-      let { programCounter } = await target.nextStop(limit);
-      assert.equal(programCounter, fibonacci);
-      await target.breakpoints.remove(breakpoint);
-
-      const first = registersOf(await target.registers.context());
-      const returns = [await readNumber(target, first.rsp)];
-      const outer = await walkStack(source, first);
-      assert.equal(outer.end.kind, 'bottom', describeStack(outer));
-      const beyond = outer.frames.slice(2).map((f) => f.registers.rip);
-      const methods = new Set<string>();
-      let deepest = 0;
-      for (let i = 0; i < steps; i++) {
-        const from = programCounter;
-        const [opcode] = target.report.instructionStream;
-        ({ programCounter } = await target.step(limit));
-        if (opcode === 0xe8) {
-          assert.equal(programCounter, fibonacci);
-          returns.unshift(from + 5n);
-        } else if (opcode === 0xc3) {
-          assert.equal(programCounter, returns.shift());
-        }
-        assert.ok(returns.length > 0, 'the outermost call returned');
-        deepest = Math.max(deepest, returns.length);
-        const registers = registersOf(await target.registers.context());
-        const image = source.functionAt(registers.rip);
-        const { caller, method } = await unwindFrame(source, await image, registers);
-        methods.add(method);
-        const where = `step ${i} at ${programCounter.toString(16)} by ${method}`;
-        assert.equal(caller.rip, returns[0], where);
-        const stack = await walkStack(source, registers);
-        assert.deepEqual(
-          stack.frames.slice(1).map((f) => f.registers.rip),
-          [...returns, ...beyond],
-          where,
+  void it('at every instruction of chosen functions, and through the interrupts that hit them', async (t) => {
+    const interrupted = new Map<string, number>();
+    let steps = 0;
+    await onStoppedKernel(async ({ target }, images) => {
+      for (const one of chosen) {
+        const counts = await stepThrough(target, images, one, interrupted);
+        steps += counts.steps;
+        t.diagnostic(
+          `${one.symbol} (${one.what}): ${counts.steps} instructions, ${counts.deepest} calls deep, by ${counts.methods.join(', ')}`,
         );
-        assert.equal(stack.end.kind, 'bottom', where);
+        assert.ok(counts.steps >= one.atLeast, `${one.symbol}: ${counts.steps}`);
+        assert.ok(counts.deepest >= one.deepest, `${one.symbol}: ${counts.deepest}`);
+        assert.deepEqual(counts.methods, one.methods, one.symbol);
       }
-      t.diagnostic(`${deepest} calls deep, by ${[...methods].join(', ')}; ${beyond.length} frames beyond`);
-      assert.ok(deepest >= 3);
-      assert.deepEqual([...methods].sort(), ['body', 'epilogue', 'prologue']);
-    } finally {
-      await attached.end();
-    }
+    });
+    t.diagnostic(`interrupted in ${[...interrupted].map(([where, n]) => `${where} ${n}`).join(', ')}`);
+    assert.ok(steps >= 600, `${steps} instructions`);
+    for (const where of ['prologue', 'body', 'epilogue', 'leaf'])
+      assert.ok((interrupted.get(where) ?? 0) >= 5, `${where}: ${interrupted.get(where)}`);
   });
 });
 
-/** A break-in stops in the clock's interrupt: its stack goes through the machine frame to what was interrupted. */
-async function crossesInterrupt(target: LiveTarget): Promise<void> {
-  const source = await sourceOf(target);
-  const stack = await walkStack(source, registersOf(await target.registers.context()));
-  const interrupted = stack.frames.findIndex((f, i) => i > 0 && f.registers.exact);
-  assert.ok(interrupted > 0 && interrupted < stack.frames.length - 1, describeStack(stack));
-  assert.equal(stack.end.kind, 'bottom', describeStack(stack));
-  assert.ok(stack.frames.every((f) => f.image !== undefined));
+/** Steps a function from its first instruction until it has returned. The target is stopped before and after. */
+async function stepThrough(
+  target: LiveTarget,
+  images: KernelImages,
+  { symbol }: Chosen,
+  interrupted: Map<string, number>,
+): Promise<{ steps: number; deepest: number; methods: UnwindMethod[] }> {
+  const begin = images.addressOf(symbol);
+  const clock = images.addressOf('ntoskrnl!KiClockInterrupt');
+  await target.breakpoints.set(begin);
+  await target.resume();
+  assert.equal((await target.nextStop(limit)).programCounter, begin);
+
+  let registers = await registersIn(target);
+  // At a function's first instruction nothing is to be undone but the call.
+  const tracked = new TrackedStack(foundFrames((await wholeStack(images, registers)).frames.slice(1)));
+  const outermost = tracked.callers.length;
+  const methods = new Set<UnwindMethod>();
+  let deepest = 1;
+  let steps = 0;
+  while (tracked.callers.length >= outermost) {
+    const code = target.report.instructionStream;
+    const breakpoint = await target.breakpoints.set(clock);
+    let stop = await target.step(limit);
+    if (stop.programCounter === clock) {
+      const where = await checkInterrupt(target, images, registers, tracked);
+      interrupted.set(where, (interrupted.get(where) ?? 0) + 1);
+      // The step is still owed, and NT has forgotten the breakpoint.
+      await target.resume();
+      stop = await target.nextStop(limit);
+    } else await target.breakpoints.remove(breakpoint);
+    assert.ok(stop.kind === 'exception' && stop.code === NtStatus.SingleStep);
+
+    const after = await registersIn(target);
+    tracked.step(registers, code, after);
+    registers = after;
+    steps++;
+    const depth = tracked.callers.length - outermost + 1;
+    deepest = Math.max(deepest, depth);
+    const stack = await wholeStack(images, registers);
+    assert.deepEqual(foundFrames(stack.frames.slice(1)), tracked.callers, describeStack(stack));
+    if (depth > 0) methods.add(stack.frames[0]!.method!);
+  }
+  return { steps, deepest, methods: [...methods].sort() };
 }
 
-/** Unwind data from the images on disk, which the kernel was booted with. */
-async function sourceOf(target: LiveTarget): Promise<UnwindSource> {
-  const images = (await target.modules()).map(({ name, base, size }) => {
-    const file = path.join('build/kernel/images', name);
-    return { base, size, data: exceptionDirectoryOf(readFileSync(file), file) };
-  });
-  return {
-    memory: target.memory,
-    functionAt: (rip: VirtualAddress) => {
-      const image = images.find(({ base, size }) => rip >= base && rip < base + BigInt(size));
-      if (!image) return undefined;
-      const row = findRuntimeFunction(image.data.pdata, Number(rip - image.base));
-      return { imageBase: image.base, row, xdata: image.data };
-    },
-  };
-}
-
-const describeStack = ({ frames, end }: CallStack): string =>
-  [...frames.map((f) => `${f.registers.rip.toString(16)} ${f.method ?? '-'}`), JSON.stringify(end)].join(
-    '\n',
+/**
+ * In the clock's handler, whose argument is the trap frame: the stack goes through a machine frame to the very
+ * instruction, and on as tracked. Threads take turns, so that it may be another's; then only its first frame is known.
+ * @returns How the interrupted function was unwound, or 'another thread'.
+ */
+async function checkInterrupt(
+  target: LiveTarget,
+  images: KernelImages,
+  ours: FrameRegisters,
+  tracked: TrackedStack,
+): Promise<UnwindMethod | 'another thread'> {
+  const context = await target.registers.context();
+  const frame = virtualAddress(context.rcx);
+  const rip = await readNumber(target, at(frame, trapFrame.rip));
+  const rsp = await readNumber(target, at(frame, trapFrame.rsp));
+  const stack = await wholeStack(images, registersOf(context));
+  const where = describeStack(stack);
+  const machine = stack.frames.findIndex((f, i) => i > 0 && f.registers.exact);
+  assert.deepEqual(
+    stack.frames.slice(0, machine).map((f) => images.nameOf(f.registers.rip)),
+    ['KiClockInterrupt', 'KiHandleInterrupt', 'HalpTimerClockInterrupt'],
+    where,
   );
+  const { registers: found, method } = stack.frames[machine]!;
+  assert.deepEqual([found.rip, found.rsp], [rip, rsp], where);
+  if (rsp !== ours.rsp) return 'another thread';
+  assert.deepEqual(foundFrames(stack.frames.slice(machine)), [knownOf(ours), ...tracked.callers], where);
+  return method!;
+}
