@@ -16,16 +16,9 @@ import { readDbi } from '../../src/engine/symbols/pdb/dbi';
 import { readInfo } from '../../src/engine/symbols/pdb/info';
 import { openMsf } from '../../src/engine/symbols/pdb/msf';
 import { TypeTable } from '../../src/engine/symbols/types/typeTable';
+import { allSamples } from '../fixtures/pdbSamples';
 import { randomFrom } from '../fixtures/random';
 
-const prebuilds = 'node_modules/node-pty/prebuilds';
-const pdbs: readonly (readonly [path: string, machine: SymbolMachine])[] = [
-  ...['conpty', 'winpty-agent', 'winpty'].map(
-    (name) => [`${prebuilds}/win32-x64/${name}.pdb`, 'x64'] as const,
-  ),
-  ...['conpty', 'winpty-agent'].map((name) => [`${prebuilds}/win32-arm64/${name}.pdb`, 'arm64'] as const),
-  ...['ntoskrnl', 'vmkdemo', 'kdcom'].map((name) => [`build/kernel/images/${name}.pdb`, 'x64'] as const),
-];
 const probesOfOne = 10;
 
 interface TextRecord {
@@ -269,7 +262,7 @@ const line = (
   { name, isParameter, location }: { name: string; isParameter: boolean; location: string },
 ): string => `${frame} ${isParameter ? 'parameter ' : ''}${name} ${location}`;
 
-for (const [pdb, machine] of pdbs) {
+for (const { pdb, machine } of allSamples) {
   describe(pdb, () => {
     const msf = openMsf(memorySource(readFileSync(pdb), pdb));
     const types = new TypeTable(msf, readInfo(msf).hasIpi);

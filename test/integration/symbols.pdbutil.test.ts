@@ -1,24 +1,25 @@
 /**
- * Every public, global, procedure, line row and inline row of real PDBs against llvm-pdbutil. The one
- * difference is named at `repeatsTheLastOne`.
+ * Every public, global, procedure, line row, inlinee and inline row of real PDBs against llvm-pdbutil. Its one fault is
+ * named at `repeatsTheLastOne`, and what it shows in these cases is checked too.
  */
 
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { openFileSource } from '../../src/engine/core/byteSource';
 import { guidText } from '../../src/engine/symbols/pdbKey';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { isCodePublic } from '../../src/engine/symbols/pdb/publics';
 import type { C13 } from '../../src/engine/symbols/pdb/c13';
-import { arm64Sample, clangSamples, llvm, msvcSamples } from '../fixtures/pdbSamples';
+import { allSamples, llvm } from '../fixtures/pdbSamples';
+import { inlineSitesIn, pdbutilLines, type TheirLines } from '../fixtures/pdbutil';
 
-for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
+for (const sample of allSamples) {
   void describe(`${sample.name} as llvm-pdbutil sees it`, () => {
     const dump = (...what: string[]): string => llvm('llvm-pdbutil', ['dump', ...what, sample.pdb]);
-    const withPdb = (test: (pdb: Pdb) => void) => () => {
+    const withPdb = (test: (pdb: Pdb, t: TestContext) => void) => (t: TestContext) => {
       const file = openFileSource(sample.pdb);
       try {
-        test(new Pdb(file));
+        test(new Pdb(file), t);
       } finally {
         file.close();
       }
@@ -50,7 +51,7 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
 
     void it(
       'every public, by record, by name and by address',
-      withPdb((pdb) => {
+      withPdb((pdb, t) => {
         const flagBits: Record<string, number> = {
           none: 0,
           code: 1,
@@ -76,6 +77,7 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
         });
         const byRecord = (a: { at: number }, b: { at: number }): number => a.at - b.at;
         assert.deepEqual(ours.toSorted(byRecord), theirs.toSorted(byRecord));
+        const nowhere: string[] = [];
         for (const { name, section, offset, flags } of theirs) {
           const found = pdb.publics.find(name!);
           assert.ok(
@@ -83,8 +85,14 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
             name,
           );
           const rva = pdb.sections.rvaOf(section, offset);
-          if (rva !== undefined) assert.equal(pdb.publics.before(rva, isCodePublic(flags))?.rva, rva, name);
+          if (rva === undefined) {
+            // Absolute values stand in a section behind the last one.
+            assert.ok(pdb.sections.rvaOf(section, 0) === undefined, name);
+            assert.ok(pdb.sections.rvaOf(section - 1, 0) !== undefined, name);
+            nowhere.push(name!);
+          } else assert.equal(pdb.publics.before(rva, isCodePublic(flags))?.rva, rva, name);
         }
+        t.diagnostic(`${theirs.length} publics; values, not addresses: ${nowhere.join(', ')}`);
       }),
     );
 
@@ -109,19 +117,30 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
         );
         for (const [, at, kind, name, rest] of theirs) {
           const ours = pdb.globals.at(Number(at))!;
+          const local = /^S_L/.test(kind!);
           assert.deepEqual([ours.kind, ours.name], [kinds[kind!], name]);
           assert.ok(
             pdb.globals.find(name!).some((g) => g.kind === ours.kind),
             name,
           );
-          if (ours.kind === 'data') {
-            const [, section, offset] = /addr = (\d+):(\d+)/.exec(rest!)!;
-            assert.deepEqual([ours.section, ours.offset], [Number(section), Number(offset)]);
-          } else if (ours.kind === 'procedure') {
+          if (ours.kind === 'procedure') {
             const [, module, offset] = /module = (\d+).*offset = (\d+)/.exec(rest!)!;
-            assert.deepEqual([ours.module, ours.symbolOffset], [Number(module) - 1, Number(offset)]);
+            assert.deepEqual(
+              [ours.module, ours.symbolOffset, ours.local],
+              [Number(module) - 1, Number(offset), local],
+            );
             assert.equal(pdb.module(ours.module)!.symbols.at(ours.symbolOffset)?.name, name);
+            continue;
           }
+          assert.equal(ours.type, typeIn(rest!), name);
+          if (ours.kind !== 'data') continue;
+          const [, section, offset] = /addr = (\d+):(\d+)/.exec(rest!)!;
+          assert.deepEqual(
+            [ours.section, ours.offset, ours.local, ours.threadLocal],
+            [Number(section), Number(offset), local, kind!.includes('THREAD')],
+          );
+          const { rva } = ours;
+          if (rva !== undefined) assert.equal(pdb.globals.dataBefore(rva)?.rva, rva, name);
         }
       }),
     );
@@ -144,25 +163,36 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
 
     void it(
       'every line row, with files and checksums',
-      withPdb((pdb) => {
-        const theirs = linesOf(dump('-l'));
-        const ours = pdb.dbi.modules.map(({ index }) => {
+      withPdb((pdb, t) => {
+        const theirs = pdbutilLines(sample.pdb);
+        assert.equal(theirs.length, pdb.dbi.modules.length);
+        let count = 0;
+        let repeated = 0;
+        for (const { index } of pdb.dbi.modules) {
           const c13 = pdb.module(index)?.c13;
-          return (c13?.tables ?? []).flatMap((table) =>
-            c13!.rows(table).map((row) => {
-              const file = fileText(pdb, c13!, row.file);
-              return `${table.section}:${row.start} ${row.line}${row.isStatement ? '' : '!'} ${file}`;
+          const rows = (c13?.tables ?? []).flatMap((table) =>
+            c13!.rows(table).map(({ file, start, line, isStatement }) => {
+              const range = `${table.section}:${table.offset}-${table.offset + table.length}`;
+              return `${range} ${start} ${line}${isStatement ? '' : '!'} ${fileText(pdb, c13!, file)}`;
             }),
           );
-        });
-        assert.equal(ours.length, theirs.length);
-        let count = 0;
-        for (const [index, rows] of ours.entries()) {
-          if (repeatsTheLastOne(pdb, index)) continue;
-          assertSame(rows, theirs[index]!, `module ${index}`);
+          if (repeatsTheLastOne(pdb, index)) {
+            assert.equal(rows.length, 0);
+            assert.deepEqual(places(theirs[index]!), places(theirs[index - 1] ?? []));
+            repeated += places(theirs[index]!).length;
+            continue;
+          }
+          const text = theirs[index]!.flatMap(({ section, start, end, file, rows }) =>
+            rows.map(
+              (r) => `${section}:${start}-${end} ${r.offset} ${r.line}${r.isStatement ? '' : '!'} ${file}`,
+            ),
+          );
+          assertSame(rows, text, `module ${index}`);
           count += rows.length;
         }
-        assert.ok(count > 20);
+        const all = theirs.flat().reduce((sum, { rows }) => sum + rows.length, 0);
+        assert.ok(count > 0 && count + repeated === all);
+        t.diagnostic(`${count} rows, ${repeated} shown twice`);
       }),
     );
 
@@ -175,10 +205,17 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
         assert.equal(modules.length, pdb.dbi.modules.length);
         for (const [index, text] of modules.entries()) {
           if (repeatsTheLastOne(pdb, index)) continue;
-          for (const [, id, line, file] of text.matchAll(/^ +0x([0-9A-F]+) \| +(\d+) \| (.*)$/gm)) {
-            const c13 = pdb.module(index)!.c13;
-            const inlinee = c13.inlinee(parseInt(id!, 16))!;
-            assert.deepEqual([inlinee.line, fileText(pdb, c13, inlinee.file)], [Number(line), file]);
+          const { c13 } = pdb.module(index)!;
+          const theirs = new Map(
+            [...text.matchAll(/^ *0x([0-9A-F]+) \| +(\d+) \| (.*)$/gm)].map(([, id, line, file]) => [
+              parseInt(id!, 16),
+              [Number(line), file],
+            ]),
+          );
+          assert.equal(theirs.size, text.split('\n').filter((row) => row.includes('0x')).length);
+          for (const [id, expected] of theirs) {
+            const inlinee = c13.inlinee(id)!;
+            assert.deepEqual([inlinee.line, fileText(pdb, c13, inlinee.file)], expected);
           }
         }
       }),
@@ -195,38 +232,60 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
           const module = pdb.module(index);
           const theirs = [
             ...text.matchAll(
-              /^ *(\d+) \| S_[GL]PROC32(?:_ID)? \[size = \d+\] `(.*)`\n.*end = (\d+), addr = (\d+):(\d+), code size = (\d+)/gm,
+              /^ *(\d+) \| S_[GL]PROC32(?:_ID)? \[size = \d+\] `(.*)`\n.*end = (\d+), addr = (\d+):(\d+), code size = (\d+)\n +type = `.*/gm,
             ),
-          ].map(([, at, name, end, section, offset, length]) =>
-            [at, name, end, Number(section), Number(offset), length].join(),
-          );
-          const procedures = Array.from({ length: module?.symbols.count ?? 0 }, (_, i) =>
+            ...text.matchAll(
+              /^ *(\d+) \| S_THUNK32 \[size = \d+\] `(.*)`\n.*end = (\d+), next = \d+\n +kind = .*, size = (\d+), addr = (\d+):(\d+)/gm,
+            ),
+          ];
+          assert.equal(theirs.length, text.match(/^ *\d+ \| S_(?:[GL]PROC32|THUNK32)/gm)?.length ?? 0);
+          const expected = theirs.map(([whole, at, name, end, ...rest]) => {
+            const thunk = whole.includes('| S_THUNK32 ');
+            const [section, offset, length] = thunk ? [rest[1], rest[2], rest[0]] : rest;
+            const kind = thunk ? 'thunk' : 'procedure';
+            return [
+              kind,
+              at,
+              name,
+              end,
+              Number(section),
+              Number(offset),
+              length,
+              thunk ? 0 : typeIn(whole),
+            ].join();
+          });
+          const all = Array.from({ length: module?.symbols.count ?? 0 }, (_, i) =>
             module!.symbols.procedure(i),
-          ).filter(({ kind }) => kind === 'procedure');
-          assert.deepEqual(
-            procedures
-              .map((p) => [p.symbolOffset, p.name, p.endOffset, p.section, p.offset, p.length].join())
-              .sort(),
-            theirs.sort(),
           );
+          assert.deepEqual(
+            all
+              .map((p) =>
+                [p.kind, p.symbolOffset, p.name, p.endOffset, p.section, p.offset, p.length, p.type].join(),
+              )
+              .sort(),
+            expected.sort(),
+          );
+          const procedures = all.filter(({ kind }) => kind === 'procedure');
           const sites = new Map(
             procedures.flatMap((p) => module!.inlineSites(p)).map((site) => [site.symbolOffset, site]),
           );
-          const theirSites = inlineSitesOf(text);
+          const theirSites = inlineSitesIn(text);
           assert.equal(sites.size, theirSites.length);
           for (const { at, inlinee, rows } of theirSites) {
             const site = sites.get(at)!;
-            const base = module!.c13.inlinee(inlinee)?.line ?? 0;
+            const base = module!.c13.inlinee(inlinee);
             assert.equal(site.inlinee, inlinee);
             assert.deepEqual(
-              site.rows.map((row) => `${row.start} ${row.line - base}`),
-              rows.map((row) => `${row.start} ${row.line}`),
+              site.rows.map(({ start, end, line, file }) => ({ start, end, line, file })),
+              // A row that nothing ends lasts until the next one.
+              rows.map(({ start, end, line, file }, i) => ({
+                start,
+                end: end ?? rows[i + 1]?.start ?? start,
+                line: (base?.line ?? 0) + line,
+                file: file ?? base?.file ?? 0,
+              })),
               `${index}:${at}`,
             );
-            // An end that pdbutil prints is ours too.
-            for (const [i, row] of rows.entries()) {
-              if (row.end !== undefined) assert.equal(site.rows[i]!.end, row.end, `${index}:${at}`);
-            }
           }
         }
       }),
@@ -241,6 +300,16 @@ for (const sample of [...msvcSamples, arm64Sample, ...clangSamples()]) {
 function repeatsTheLastOne(pdb: Pdb, module: number): boolean {
   return pdb.dbi.modules[module]?.stream === undefined;
 }
+
+/** The index of the type that a symbol's text names; 0 for none. */
+function typeIn(text: string): number {
+  const type = /\btype = `?(0x[0-9A-F]+|<no type>)/.exec(text)![1]!;
+  return type === '<no type>' ? 0 : Number(type);
+}
+
+/** Without what depends on the module: section and file. */
+const places = (tables: readonly TheirLines[]): string[] =>
+  tables.flatMap(({ rows }) => rows.map(({ offset, line }) => `${offset} ${line}`));
 
 /** Equal as sets with repetitions; a failure shows the first differences only. */
 function assertSame(ours: readonly string[], theirs: readonly string[], where: string): void {
@@ -257,59 +326,4 @@ function fileText(pdb: Pdb, c13: C13, offset: number): string {
   const sum =
     file.checksumKind === 'none' ? '' : `: ${Buffer.from(file.checksum).toString('hex').toUpperCase()}`;
   return `${pdb.strings!.at(file.nameOffset)} (${kind}${sum})`;
-}
-
-/** `section:offset line file` for each row of each module. */
-function linesOf(text: string): string[][] {
-  return text
-    .split(/^Mod \d+ \| /m)
-    .slice(1)
-    .map((module) => {
-      const rows: string[] = [];
-      let file = '';
-      let section = 0;
-      for (const line of module.split('\n').slice(1)) {
-        const table = /^ {2}([0-9A-F]{4}):[0-9A-F]{8}-[0-9A-F]{8}, line\/addr/.exec(line);
-        if (table) section = parseInt(table[1]!, 16);
-        else if (/^\S/.test(line)) file = line;
-        else {
-          for (const [, number, offset, hidden] of line.matchAll(/(\S+) ([0-9A-F]{8}) (!?)/g)) {
-            const shown = { ASI: 0xfeefee, NSI: 0xf00f00 }[number!] ?? number;
-            rows.push(`${section}:${parseInt(offset!, 16)} ${shown}${hidden} ${file}`);
-          }
-        }
-      }
-      return rows;
-    });
-}
-
-interface TheirRow {
-  readonly start: number;
-  readonly line: number;
-  end: number | undefined;
-}
-
-/** Inline sites with the rows that pdbutil's decoding of their annotations makes; lines from the inlinee's. */
-function inlineSitesOf(text: string): { at: number; inlinee: number; rows: TheirRow[] }[] {
-  const sites: { at: number; inlinee: number; rows: TheirRow[] }[] = [];
-  let line = 0;
-  for (const row of text.split('\n')) {
-    const record = /^ *(\d+) \| (S_\w+)/.exec(row);
-    const site = sites.at(-1);
-    if (record) {
-      if (record[2] === 'S_INLINESITE') sites.push({ at: Number(record[1]), inlinee: 0, rows: [] });
-      line = 0;
-      continue;
-    }
-    const inlinee = /^ +inlinee = 0x([0-9A-F]+)/.exec(row);
-    if (inlinee && site) site.inlinee = parseInt(inlinee[1]!, 16);
-    if (!site || !/^ {11,13}[0-9A-F]{4,} /.test(row)) continue;
-    const newLine = /line (-?\d+) \(/.exec(row);
-    if (newLine) line = Number(newLine[1]);
-    const code = /code 0x([0-9A-F]+) \(/.exec(row);
-    if (code) site.rows.push({ start: parseInt(code[1]!, 16), line, end: undefined });
-    const end = /code end 0x([0-9A-F]+) \(/.exec(row);
-    if (end && site.rows.length > 0) site.rows.at(-1)!.end = parseInt(end[1]!, 16);
-  }
-  return sites;
 }

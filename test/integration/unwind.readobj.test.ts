@@ -11,20 +11,10 @@ import { describe, it, type TestContext } from 'node:test';
 import { decodeEpilogue, longestEpilogue } from '../../src/engine/cpu/unwindEpilogue';
 import { findRuntimeFunction, readUnwindInfo, type UnwindInfo } from '../../src/engine/cpu/unwindInfo';
 import { exceptionDirectoryOf, type SampleImage } from '../fixtures/exceptionDirectory';
-import { llvm, msvcSamples } from '../fixtures/pdbSamples';
+import { demoKernel, llvm, msvcImagesAlone, msvcX64 } from '../fixtures/pdbSamples';
 import { tempFolder } from '../fixtures/tempFolder';
 
-const images = 'build/kernel/images';
-const prebuilds = path.dirname(msvcSamples[0]!.image);
-const samples = [
-  ...['ntoskrnl.exe', 'kdcom.dll', 'vmkdemo.sys', 'vmkondem.sys', 'vmkuser.exe'].map((name) =>
-    path.join(images, name),
-  ),
-  ...msvcSamples.map((s) => s.image),
-  path.join(prebuilds, 'winpty-agent.exe'),
-  path.join(prebuilds, 'conpty/OpenConsole.exe'),
-  path.join(prebuilds, 'conpty/conpty.dll'),
-];
+const samples = [...[...demoKernel, ...msvcX64].map((s) => s.image), ...msvcImagesAlone];
 
 for (const sample of samples) {
   void describe(path.basename(sample), () => {

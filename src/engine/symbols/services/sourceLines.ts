@@ -89,9 +89,12 @@ function matchOf(pdb: Pdb, source: SourcePath, how: PathMatch, query: LineQuery)
 function filesOf(pdb: Pdb, module: ModuleInfo, path: string): ReadonlyMap<number, SourceFile> {
   const files = new Map<number, SourceFile>();
   const wanted = comparable(path);
+  const leaf = wanted.slice(wanted.lastIndexOf('/') + 1);
   for (const offset of module.c13.files()) {
     const name = pdb.strings?.at(module.c13.nameOffset(offset)) ?? '';
-    if (name === path || comparable(name) === wanted) files.set(offset, module.c13.file(offset));
+    // Comparing names first leaves few paths to take apart.
+    const same = name === path || (name.toLowerCase().endsWith(leaf) && comparable(name) === wanted);
+    if (same) files.set(offset, module.c13.file(offset));
   }
   return files;
 }
