@@ -14,7 +14,7 @@ import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { PeFile } from '../../src/engine/symbols/peImage';
 import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
 import { functionName } from '../../src/engine/symbols/types/functionName';
-import { demoKernel, llvm, msvcX64 } from '../fixtures/pdbSamples';
+import { demoKernel, llvm, msvcSamples } from '../fixtures/pdbSamples';
 import { randomFrom } from '../fixtures/random';
 
 /**
@@ -29,7 +29,7 @@ interface Frame {
   readonly path: string;
 }
 
-for (const sample of [...demoKernel, ...msvcX64]) {
+for (const sample of [...demoKernel, ...msvcSamples]) {
   void describe(`${sample.name} as llvm-symbolizer sees it`, () => {
     void it('names, lines and inline chains', (t) => {
       const files = [openFileSource(sample.pdb), openFileSource(sample.image)] as const;

@@ -18,7 +18,7 @@ import type { IdRecord, Member, MemberAttributes, TypeRecord } from '../../src/e
 import { layoutOf } from '../../src/engine/symbols/types/structLayout';
 import { TypeTable } from '../../src/engine/symbols/types/typeTable';
 import { coldTypeMs, warmTypeUs } from '../bench/symbolTypes';
-import { allSamples, msvcX64 } from '../fixtures/pdbSamples';
+import { allSamples, msvcSamples } from '../fixtures/pdbSamples';
 
 const pdbs = allSamples.map((sample) => sample.pdb);
 
@@ -526,7 +526,7 @@ for (const pdb of [...pdbs, ...ours]) {
 }
 
 it('gives the bench of symbols something to measure', () => {
-  const { pdb } = msvcX64[0]!;
+  const { pdb } = msvcSamples[0]!;
   const cold = coldTypeMs(pdb, '_EXCEPTION_RECORD');
   const warm = warmTypeUs(pdb);
   // The goals are 5 ms and 50 us; a machine may be busy.

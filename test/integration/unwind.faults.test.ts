@@ -11,54 +11,50 @@ import { readMemory } from '../../src/engine/memory/virtualMemory';
 import { registersOf } from '../../src/engine/cpu/unwindX64';
 import type { LiveTarget } from '../../src/engine/target/liveTarget';
 import { at, limit, readNumber } from '../fixtures/attached';
-import {
-  describeStack,
-  onStoppedKernel,
-  registersIn,
-  wholeStack,
-  type KernelImages,
-} from '../fixtures/kernelImages';
+import { onStoppedKernel, type StoppedKernel } from '../fixtures/stoppedKernel';
 import { foundFrames, knownOf, trapFrame, type KnownFrame } from '../fixtures/trackedStack';
 
 void describe('unwinding the faults of the demo kernel', () => {
-  void it('page faults in paged code and data', async () => {
-    await onStoppedKernel(async ({ target, machine }, images) => {
+  void it('page faults in paged code and data', async (t) => {
+    await onStoppedKernel(t, async (kernel) => {
+      const { target, machine } = kernel;
       await target.resume();
       await machine.console.command('trim');
       await target.breakIn(limit);
       let answer: Promise<string> | undefined;
-      const code = await faultIn(target, images, () => {
+      const code = await faultIn(kernel, () => {
         answer = machine.console.command('paged 1');
       });
-      assert.equal(code.faulted.rip, images.addressOf('vmkdemo!VmkDemoPaged'));
-      const callers = code.callers.map(({ rip }) => images.nameOf(rip));
+      assert.equal(code.faulted.rip, kernel.addressOf('vmkdemo!VmkDemoPaged'));
+      const callers = code.callers.map(({ rip }) => kernel.nameOf(rip));
       assert.deepEqual(callers, ['Paged', 'ConsoleThread', 'KiStartThread', 'KiThreadStartup']);
 
-      const data = await faultIn(target, images);
+      const data = await faultIn(kernel);
       assert.notEqual(data.faulted.rip, code.faulted.rip);
       assert.deepEqual(data.callers, code.callers);
       const [caller] = code.callers as [KnownFrame];
       await target.breakpoints.set(caller.rip);
       await target.resume();
       await target.nextStop(limit);
-      assert.deepEqual(knownOf(await registersIn(target)), caller, 'it returns to where the unwinder said');
+      assert.deepEqual(knownOf(await kernel.registers()), caller, 'it returns to where the unwinder said');
       await target.resume();
       assert.match((await answer)!, /was paged out/);
     });
   });
 
   void it('the double fault of a full stack', async (t) => {
-    await onStoppedKernel(async ({ target, machine }, images) => {
+    await onStoppedKernel(t, async (kernel) => {
+      const { target, machine } = kernel;
       await target.resume();
       const unanswered = machine.console.command('overflow').catch(() => undefined);
       await target.nextStop(limit);
-      const stack = await wholeStack(images, await registersIn(target));
+      const stack = await kernel.stack(await kernel.registers());
       const frames = foundFrames(stack.frames);
-      const names = frames.map(({ rip }) => images.nameOf(rip));
+      const names = frames.map(({ rip }) => kernel.nameOf(rip));
       const fault = names.indexOf('KiDoubleFaultAbort');
       const first = names.indexOf('Descend');
       const last = names.lastIndexOf('Descend');
-      assert.equal(first, fault + 1, describeStack(stack));
+      assert.equal(first, fault + 1, kernel.describe(stack));
       assert.deepEqual(names.slice(last + 1), [
         'Overflow',
         'ConsoleThread',
@@ -91,24 +87,25 @@ interface Fault {
  * the unwinder finds the same.
  * @param cause Done when the target runs.
  */
-async function faultIn(target: LiveTarget, images: KernelImages, cause?: () => void): Promise<Fault> {
-  const handler = images.addressOf('ntoskrnl!MmAccessFault');
+async function faultIn(kernel: StoppedKernel, cause?: () => void): Promise<Fault> {
+  const { target } = kernel;
+  const handler = kernel.addressOf('nt!MmAccessFault');
   for (let others = 0; others < 100; others++) {
     await target.breakpoints.set(handler);
     await target.resume();
     if (others === 0) cause?.();
     assert.equal((await target.nextStop(limit)).programCounter, handler);
     const context = await target.registers.context();
-    const stack = await wholeStack(images, registersOf(context));
+    const stack = await kernel.stack(registersOf(context));
     // Off the handler's first instruction, so that a breakpoint there is for the next fault.
     await target.step(limit);
     const faulted = await savedRegisters(target, context.rcx);
-    if (images.nameOf(faulted.rip) !== 'VmkDemoPaged') continue;
+    if (kernel.nameOf(faulted.rip) !== 'VmkDemoPaged') continue;
     const machine = stack.frames.findIndex((f, i) => i > 0 && f.registers.exact);
-    const names = stack.frames.slice(0, machine).map((f) => images.nameOf(f.registers.rip));
+    const names = stack.frames.slice(0, machine).map((f) => kernel.nameOf(f.registers.rip));
     assert.deepEqual(names.slice(-2), ['KiExceptionDispatch', 'KiPageFault']);
     const [found, ...callers] = foundFrames(stack.frames.slice(machine));
-    assert.deepEqual(found, faulted, describeStack(stack));
+    assert.deepEqual(found, faulted, kernel.describe(stack));
     return { faulted, callers };
   }
   throw new Error('VmkDemoPaged made no page fault');

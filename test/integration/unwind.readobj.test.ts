@@ -11,10 +11,10 @@ import { describe, it, type TestContext } from 'node:test';
 import { decodeEpilogue, longestEpilogue } from '../../src/engine/cpu/unwindEpilogue';
 import { findRuntimeFunction, readUnwindInfo, type UnwindInfo } from '../../src/engine/cpu/unwindInfo';
 import { exceptionDirectoryOf, type SampleImage } from '../fixtures/exceptionDirectory';
-import { demoKernel, llvm, msvcImagesAlone, msvcX64 } from '../fixtures/pdbSamples';
+import { demoKernel, llvm, msvcImagesAlone, msvcSamples } from '../fixtures/pdbSamples';
 import { tempFolder } from '../fixtures/tempFolder';
 
-const samples = [...[...demoKernel, ...msvcX64].map((s) => s.image), ...msvcImagesAlone];
+const samples = [...[...demoKernel, ...msvcSamples].map((s) => s.image), ...msvcImagesAlone];
 
 for (const sample of samples) {
   void describe(path.basename(sample), () => {

@@ -10,15 +10,8 @@ import { describe, it } from 'node:test';
 import { virtualAddress } from '../../src/engine/core/addresses';
 import { registersOf, type FrameRegisters, type UnwindMethod } from '../../src/engine/cpu/unwindX64';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
-import type { LiveTarget } from '../../src/engine/target/liveTarget';
 import { at, limit, readNumber } from '../fixtures/attached';
-import {
-  describeStack,
-  onStoppedKernel,
-  registersIn,
-  wholeStack,
-  type KernelImages,
-} from '../fixtures/kernelImages';
+import { onStoppedKernel, type StoppedKernel } from '../fixtures/stoppedKernel';
 import { foundFrames, knownOf, trapFrame, TrackedStack } from '../fixtures/trackedStack';
 
 /** A function to step through, and how its instructions are to be unwound. */
@@ -58,9 +51,9 @@ void describe('unwinding on the demo kernel', () => {
   void it('at every instruction of chosen functions, and through the interrupts that hit them', async (t) => {
     const interrupted = new Map<string, number>();
     let steps = 0;
-    await onStoppedKernel(async ({ target }, images) => {
+    await onStoppedKernel(t, async (kernel) => {
       for (const one of chosen) {
-        const counts = await stepThrough(target, images, one, interrupted);
+        const counts = await stepThrough(kernel, one, interrupted);
         steps += counts.steps;
         t.diagnostic(
           `${one.symbol} (${one.what}): ${counts.steps} instructions, ${counts.deepest} calls deep, by ${counts.methods.join(', ')}`,
@@ -79,20 +72,20 @@ void describe('unwinding on the demo kernel', () => {
 
 /** Steps a function from its first instruction until it has returned. The target is stopped before and after. */
 async function stepThrough(
-  target: LiveTarget,
-  images: KernelImages,
+  kernel: StoppedKernel,
   { symbol }: Chosen,
   interrupted: Map<string, number>,
 ): Promise<{ steps: number; deepest: number; methods: UnwindMethod[] }> {
-  const begin = images.addressOf(symbol);
-  const clock = images.addressOf('ntoskrnl!KiClockInterrupt');
+  const { target } = kernel;
+  const begin = kernel.addressOf(symbol);
+  const clock = kernel.addressOf('nt!KiClockInterrupt');
   await target.breakpoints.set(begin);
   await target.resume();
   assert.equal((await target.nextStop(limit)).programCounter, begin);
 
-  let registers = await registersIn(target);
+  let registers = await kernel.registers();
   // At a function's first instruction nothing is to be undone but the call.
-  const tracked = new TrackedStack(foundFrames((await wholeStack(images, registers)).frames.slice(1)));
+  const tracked = new TrackedStack(foundFrames((await kernel.stack(registers)).frames.slice(1)));
   const outermost = tracked.callers.length;
   const methods = new Set<UnwindMethod>();
   let deepest = 1;
@@ -102,7 +95,7 @@ async function stepThrough(
     const breakpoint = await target.breakpoints.set(clock);
     let stop = await target.step(limit);
     if (stop.programCounter === clock) {
-      const where = await checkInterrupt(target, images, registers, tracked);
+      const where = await checkInterrupt(kernel, registers, tracked);
       interrupted.set(where, (interrupted.get(where) ?? 0) + 1);
       // The step is still owed, and NT has forgotten the breakpoint.
       await target.resume();
@@ -110,14 +103,14 @@ async function stepThrough(
     } else await target.breakpoints.remove(breakpoint);
     assert.ok(stop.kind === 'exception' && stop.code === NtStatus.SingleStep);
 
-    const after = await registersIn(target);
+    const after = await kernel.registers();
     tracked.step(registers, code, after);
     registers = after;
     steps++;
     const depth = tracked.callers.length - outermost + 1;
     deepest = Math.max(deepest, depth);
-    const stack = await wholeStack(images, registers);
-    assert.deepEqual(foundFrames(stack.frames.slice(1)), tracked.callers, describeStack(stack));
+    const stack = await kernel.stack(registers);
+    assert.deepEqual(foundFrames(stack.frames.slice(1)), tracked.callers, kernel.describe(stack));
     if (depth > 0) methods.add(stack.frames[0]!.method!);
   }
   return { steps, deepest, methods: [...methods].sort() };
@@ -129,20 +122,20 @@ async function stepThrough(
  * @returns How the interrupted function was unwound, or 'another thread'.
  */
 async function checkInterrupt(
-  target: LiveTarget,
-  images: KernelImages,
+  kernel: StoppedKernel,
   ours: FrameRegisters,
   tracked: TrackedStack,
 ): Promise<UnwindMethod | 'another thread'> {
+  const { target } = kernel;
   const context = await target.registers.context();
   const frame = virtualAddress(context.rcx);
   const rip = await readNumber(target, at(frame, trapFrame.rip));
   const rsp = await readNumber(target, at(frame, trapFrame.rsp));
-  const stack = await wholeStack(images, registersOf(context));
-  const where = describeStack(stack);
+  const stack = await kernel.stack(registersOf(context));
+  const where = kernel.describe(stack);
   const machine = stack.frames.findIndex((f, i) => i > 0 && f.registers.exact);
   assert.deepEqual(
-    stack.frames.slice(0, machine).map((f) => images.nameOf(f.registers.rip)),
+    stack.frames.slice(0, machine).map((f) => kernel.nameOf(f.registers.rip)),
     ['KiClockInterrupt', 'KiHandleInterrupt', 'HalpTimerClockInterrupt'],
     where,
   );
