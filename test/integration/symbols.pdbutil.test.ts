@@ -10,8 +10,16 @@ import { guidText } from '../../src/engine/symbols/pdbKey';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { isCodePublic } from '../../src/engine/symbols/pdb/publics';
 import type { C13 } from '../../src/engine/symbols/pdb/c13';
+import { shortTextOf } from '../../src/engine/symbols/types/typeText';
+import { functionName } from '../../src/engine/symbols/types/functionName';
 import { allSamples, llvm } from '../fixtures/pdbSamples';
-import { inlineSitesIn, pdbutilLines, type TheirLines } from '../fixtures/pdbutil';
+import {
+  inlineSitesIn,
+  pdbutilCrossModule,
+  pdbutilLines,
+  type TheirCrossModule,
+  type TheirLines,
+} from '../fixtures/pdbutil';
 
 for (const sample of allSamples) {
   void describe(`${sample.name} as llvm-pdbutil sees it`, () => {
@@ -222,6 +230,34 @@ for (const sample of allSamples) {
     );
 
     void it(
+      'every index that a module takes from another',
+      withPdb((pdb, t) => {
+        const cross = pdbutilCrossModule(sample.pdb);
+        assert.equal(cross.length, pdb.dbi.modules.length);
+        let names = 0;
+        let types = 0;
+        for (const { index } of pdb.dbi.modules) {
+          const module = pdb.module(index);
+          if (module === undefined) continue;
+          assert.equal(pdb.globalIndex(module, 0x1234), 0x1234);
+          const { imports } = cross[index]!;
+          for (const [local, { index: there }] of imports) {
+            const ours = pdb.globalIndex(module, local);
+            assert.deepEqual([ours], globalIndex(pdb, cross, index, local));
+            // Whether an id or a type is meant, the exporter's own index tells.
+            if (there >= 0x80000000) assert.ok(functionName(pdb.types, ours!));
+            else assert.ok(shortTextOf(pdb.types, ours!));
+            if (there >= 0x80000000) names++;
+            else types++;
+          }
+          assert.equal(pdb.globalIndex(module, 0x80000000 + imports.size), undefined);
+        }
+        t.diagnostic(`${names} functions and ${types} types`);
+        assert.equal(names > 0, /conpty$|pty$|agent$/.test(sample.name));
+      }),
+    );
+
+    void it(
       'every procedure, and every row of every inline site',
       withPdb((pdb) => {
         const modules = dump('--symbols')
@@ -299,6 +335,22 @@ for (const sample of allSamples) {
  */
 function repeatsTheLastOne(pdb: Pdb, module: number): boolean {
   return pdb.dbi.modules[module]?.stream === undefined;
+}
+
+/** The index in TPI or IPI of one that a module takes from another. Names of modules differ in case. */
+function globalIndex(
+  pdb: Pdb,
+  modules: readonly TheirCrossModule[],
+  importer: number,
+  index: number,
+): number[] {
+  const imported = modules[importer]!.imports.get(index);
+  if (imported === undefined) return [];
+  const end = imported.module.toLowerCase();
+  return pdb.dbi.modules.flatMap(({ name, index: exporter }) => {
+    const found = name.toLowerCase().endsWith(end) && modules[exporter]!.exports.get(imported.index);
+    return typeof found === 'number' ? [found] : [];
+  });
 }
 
 /** The index of the type that a symbol's text names; 0 for none. */

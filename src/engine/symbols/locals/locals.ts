@@ -71,7 +71,7 @@ export interface Local {
 }
 
 export interface LocalFrame {
-  /** IPI index of the inlined function; undefined for the procedure itself. */
+  /** IPI index of the inlined function; undefined for the procedure itself, 0 if it cannot be told. */
   readonly inlinee: number | undefined;
   /** Parameters first, then from the outermost block inwards. */
   readonly locals: readonly Local[];
@@ -89,6 +89,8 @@ export interface LocalsQuery {
   readonly procedureAt: number;
   readonly address: SectionOffset;
   readonly machine: SymbolMachine;
+  /** Indices into TPI and IPI of what the module has indices for: `Pdb.globalIndex`. Without it, they are the same. */
+  readonly globalIndex?: (index: number) => number | undefined;
   /** To tell parameters from locals where the records do not. */
   readonly types?: TypeTable;
   /** SizeOfProlog of the unwind data: clang's procedures do not say where their prolog ends. */
@@ -99,18 +101,19 @@ export interface LocalsQuery {
 export function localsAt(query: LocalsQuery): ProcedureLocals {
   const { procedure, frame, scopes } = scopesAt(query.symbols, query.procedureAt, query.address);
   const locator = new Locator(query, procedure, frame);
+  const global = (index: number): number => (query.globalIndex ? (query.globalIndex(index) ?? 0) : index);
   const frames: LocalFrame[] = [];
   let members: { variable: Variable; depth: number }[] = [];
   let inlinee: number | undefined;
   let depth = 0;
   const finish = (): void => {
-    frames.push({ inlinee, locals: toLocals(members, locator) });
+    frames.push({ inlinee, locals: toLocals(members, locator, global) });
   };
   for (const scope of scopes) {
     if (scope.kind === 'inline') {
       finish();
       members = [];
-      inlinee = scope.inlinee;
+      inlinee = global(scope.inlinee);
       depth = 0;
     } else if (scope.kind === 'block') depth++;
     const count = scope.kind === 'procedure' ? parameterCount(query.types, procedure) : 0;
@@ -120,10 +123,14 @@ export function localsAt(query: LocalsQuery): ProcedureLocals {
   return { procedure, frames };
 }
 
-function toLocals(members: readonly { variable: Variable; depth: number }[], locator: Locator): Local[] {
+function toLocals(
+  members: readonly { variable: Variable; depth: number }[],
+  locator: Locator,
+  global: (index: number) => TypeIndex,
+): Local[] {
   const locals = members.map(({ variable, depth }) => ({
     name: variable.name,
-    type: variable.type,
+    type: global(variable.type),
     isParameter: variable.isParameter,
     location: locator.locate(variable),
     depth,

@@ -16,7 +16,7 @@ import type { FrameRecord, ProcedureRecord, SectionOffset, SymbolRecord } from '
 
 export interface Scope {
   readonly kind: 'procedure' | 'block' | 'inline';
-  /** Of an inline scope: the IPI index of the inlined function. */
+  /** Of an inline scope: the IPI index of the inlined function, as the module has it. */
   readonly inlinee: number;
   /** Of its record, in the module's symbols. */
   readonly at: number;

@@ -9,6 +9,7 @@
  *                 a module means the offset of one of these
  *   f5 frame data rows of FRAMEDATA: see frameData.ts
  *   f6 inlinees   u32 signature; {u32 inlinee, u32 file, u32 line}; with signature 1 also u32 n and n more files
+ *   f7, f8        what the module takes from others and gives to them (crossModule.ts)
  *
  * Source: LLVM's docs/PDB and DebugInfo/CodeView; microsoft-pdb, cvinfo.h (CV_DebugSLinesHeader_t …).
  * Invariants: every row and block lies in its subsection; nothing is copied.
@@ -16,6 +17,7 @@
 
 import { fileDamaged } from '../../core/byteSource';
 import type { FileBytes } from '../fileBytes';
+import { CrossModule } from './crossModule';
 
 export interface SourceFile {
   /** Offset of its path in `/names`. */
@@ -59,13 +61,21 @@ export interface Inlinee {
   readonly line: number;
 }
 
-const kinds = { lines: 0xf2, checksums: 0xf4, frameData: 0xf5, inlinees: 0xf6 } as const;
+const kinds = {
+  lines: 0xf2,
+  checksums: 0xf4,
+  frameData: 0xf5,
+  inlinees: 0xf6,
+  imports: 0xf7,
+  exports: 0xf8,
+} as const;
 const blockHeader = 12;
 const checksumKinds = ['none', 'md5', 'sha1', 'sha256'] as const;
 
 export class C13 {
   /** In order of address. */
   readonly tables: readonly LineTable[];
+  readonly crossModule: CrossModule;
   readonly #bytes: FileBytes;
   readonly #checksums: FileBytes;
   readonly #inlineeParts: FileBytes[] = [];
@@ -79,6 +89,8 @@ export class C13 {
     const tables: LineTable[] = [];
     const frameData: FileBytes[] = [];
     let checksums = bytes.part(0, 0);
+    let imports = checksums;
+    let exports = checksums;
     for (let at = 0; at + 8 <= bytes.length;) {
       const kind = bytes.u32(at);
       const length = bytes.u32(at + 4);
@@ -95,10 +107,13 @@ export class C13 {
       } else if (kind === kinds.checksums) checksums = data;
       else if (kind === kinds.inlinees) this.#inlineeParts.push(data);
       else if (kind === kinds.frameData) frameData.push(data);
+      else if (kind === kinds.imports) imports = data;
+      else if (kind === kinds.exports) exports = data;
       at += 8 + ((length + 3) & ~3);
     }
     this.#checksums = checksums;
     this.frameData = frameData;
+    this.crossModule = new CrossModule(imports, exports);
     this.tables = tables.sort((a, b) => a.section - b.section || a.offset - b.offset);
   }
 

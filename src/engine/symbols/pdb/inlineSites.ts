@@ -31,7 +31,7 @@ export interface InlineRow {
 }
 
 export interface InlineSite {
-  /** IPI index of the inlined function. */
+  /** IPI index of the inlined function, as the module has it: `Pdb.globalIndex` makes it the PDB's. */
   readonly inlinee: number;
   /** How many sites it is nested in. */
   readonly depth: number;

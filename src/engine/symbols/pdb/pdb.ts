@@ -14,6 +14,7 @@ import { functionTable, type FunctionTable } from '../pe/functionTable';
 import { machines } from '../pe/headers';
 import { pdbKey } from '../pdbKey';
 import { TypeTable } from '../types/typeTable';
+import { isImported } from './crossModule';
 import { Contributions } from './contributions';
 import { debugStreams, readDbi, type Dbi, type Module } from './dbi';
 import { Fpo } from './fpo';
@@ -29,6 +30,8 @@ import { readSourceInfo, type SourcePath } from './sourceInfo';
 import { StringTable } from './stringTable';
 
 const mostModuleBytes = 64 << 20;
+/** Modules of one name that are looked into. */
+const mostNamesakes = 16;
 
 export class Pdb {
   readonly msf: Msf;
@@ -149,6 +152,36 @@ export class Pdb {
     this.#modules.set(index, found);
     this.#lastModule = found;
     return found;
+  }
+
+  /**
+   * The index into TPI or IPI that a module means by one of its own; the same one, unless it takes it from another module.
+   * Undefined if there it is unknown too. @throws file-damaged
+   */
+  globalIndex(module: ModuleInfo, index: number): number | undefined {
+    if (!isImported(index)) return index;
+    const imported = module.c13.crossModule.imported(index);
+    const name = imported && this.strings?.at(imported.moduleName).toLowerCase();
+    if (name === undefined) return undefined;
+    for (const exporter of this.#moduleNames.get(name) ?? []) {
+      const found = this.module(exporter)?.c13.crossModule.exported(imported!.index);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Modules by their names in lower case: who takes from them writes them so. */
+  get #moduleNames(): ReadonlyMap<string, readonly number[]> {
+    return this.#once('moduleNames', () => {
+      const found = new Map<string, number[]>();
+      for (const { index, name } of this.dbi.modules) {
+        const key = name.toLowerCase();
+        const same = found.get(key);
+        if (same === undefined) found.set(key, [index]);
+        else if (same.length < mostNamesakes) same.push(index);
+      }
+      return found;
+    });
   }
 
   get #symbolRecords(): FileBytes {

@@ -65,7 +65,7 @@ export class PdbSymbols implements ImageSymbols {
         const row = site.rows.at(-1)!;
         const base = rva - offset;
         frames.push({
-          name: functionName(this.pdb.types, site.inlinee),
+          name: this.#inlinedName(module, site.inlinee),
           inlined: true,
           source: this.#source(module, { ...row, column: 0, isStatement: true }, base),
         });
@@ -112,6 +112,11 @@ export class PdbSymbols implements ImageSymbols {
     const procedure = module?.symbols.find(place.section, place.offset);
     this.#last = { rva, place, piece, module, procedure };
     return this.#last;
+  }
+
+  #inlinedName(module: ModuleInfo, inlinee: number): string | undefined {
+    const id = this.pdb.globalIndex(module, inlinee);
+    return id === undefined ? undefined : functionName(this.pdb.types, id);
   }
 
   #procedureAt(procedure: Procedure, rva: number): SymbolAt | undefined {
