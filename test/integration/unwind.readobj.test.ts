@@ -67,6 +67,7 @@ async function compare(file: string, t: TestContext): Promise<void> {
     assert.equal(ours[i], expected);
   });
   t.diagnostic(`${ours.length} functions, ${versionTwo} of version 2`);
+  assert.ok(versionTwo <= ours.length * 0.02);
 }
 
 function describeInfo(info: UnwindInfo): string {

@@ -128,6 +128,29 @@ void describe('unwinding one frame', () => {
     assert.deepEqual(registers.xmm.get(7), new Uint8Array(16).fill(7));
   });
 
+  void it('in a prologue of far saves, those that have happened', async () => {
+    const image = new MadeUp();
+    // sub rsp,5000h; mov [rsp+4000h],r15; movaps [rsp+4010h],xmm7
+    image.add(0x1000, 0x1100, {
+      prolog: 23,
+      slots: [slot(23, 9, 7), 0x4010, 0, slot(15, 5, 15), 0x4000, 0, slot(7, 1, 1), 0x5000, 0],
+    });
+    image.words(0x100 + 0x4000, 0xffn);
+    image.stack.fill(7, 0x100 + 0x4010, 0x100 + 0x4020);
+    image.words(0x100 + 0x5000, caller);
+    const seven = new Uint8Array(16).fill(7);
+    for (const [rva, rsp, r15, xmm7] of [
+      [0x1000, 0x5100, 0x100fn, undefined],
+      [0x1007, 0x100, 0x100fn, undefined],
+      [0x100f, 0x100, 0xffn, undefined],
+      [0x1017, 0x100, 0xffn, seven],
+    ] as const) {
+      const { caller: registers } = await unwind(image, registersAt(rva, rsp));
+      const found = [registers.rip, registers.rsp, registers.general[15], registers.xmm.get(7)];
+      assert.deepEqual(found, [caller, plus(stackBase, 0x5108), r15, xmm7], rva.toString(16));
+    }
+  });
+
   void it('with a large distance of its frame register', async () => {
     const image = new MadeUp();
     image.add(0x1000, 0x1100, {
@@ -220,12 +243,97 @@ void describe('unwinding one frame', () => {
     assert.deepEqual([body.method, body.caller.rip], ['body', caller]);
   });
 
+  void it('version 2: of a part of another, and by way of its frame register or a jump', async () => {
+    const image = new MadeUp();
+    const parent = image.add(0x1000, 0x1040, {
+      version: 2,
+      prolog: 5,
+      frame: 0x05,
+      slots: [slot(5, 3), slot(2, 2, 3), slot(1, 0, 5)],
+    });
+    // lea rsp,[rbp+20h]; pop rbp; ret at its end, and 60h before it with a jump that stays in the part.
+    image.add(0x1040, 0x1100, {
+      version: 2,
+      prolog: 4,
+      frame: 0x05,
+      slots: [slot(6, 6, 1), slot(0x60, 6), slot(4, 4, 6), 6],
+      parent,
+    });
+    image.code(0x10fa, '48 8d 65 20 5d c3');
+    image.code(0x10a0, '48 8d 65 20 5d eb 10');
+    image.words(0x200, 0n, 0n, 0n, 0n, 0xbbn, caller, 0x66n);
+    const frame = { 5: stackBase + 0x200n };
+    for (const rva of [0x10fa, 0x10a0]) {
+      const { method, caller: registers } = await unwind(image, registersAt(rva, 0x40, frame));
+      assert.deepEqual([method, registers.rip, registers.general[5]], ['epilogue', caller, 0xbbn]);
+      assert.equal(registers.general[6], 0x1006n, 'its own register is back already');
+    }
+    const body = await unwind(image, registersAt(0x1080, 0x40, frame));
+    assert.deepEqual(
+      [body.method, body.caller.rip, body.caller.general[5], body.caller.general[6]],
+      ['body', caller, 0xbbn, 0x66n],
+    );
+  });
+
   void it('what it cannot know is unknown, not wrong', async () => {
     const image = new MadeUp();
     image.add(0x1000, 0x1100, { slots: [slot(0, 5, 3), 0, 0x10, slot(0, 9, 6), 0, 0x10] });
     image.words(0x100, caller);
     const { caller: registers } = await unwind(image, registersAt(0x1080, 0x100));
     assert.deepEqual([registers.rip, registers.general[3], registers.xmm.has(6)], [caller, undefined, false]);
+  });
+});
+
+void describe('the bytes of unwind data', () => {
+  void it('of every operation, taken apart by hand', () => {
+    const bytes = code(
+      '1a 1e 17 25' + // version 2, both handlers; 30 bytes of prologue; 23 slots; rbp, 20h above rsp
+        '07 16  40 06  34 16  00 06' + // epilogues of 7 bytes: at the end, 40h and 134h before it; padding
+        '1e 03' + // set rbp
+        '1a 79 20 00 01 00' + // xmm7 at 10020h
+        '14 68 03 00' + // xmm6 at 3 × 16
+        '10 f5 08 00 02 00' + // r15 at 20008h
+        '0c e4 05 00' + // r14 at 5 × 8
+        '08 11 00 00 10 00' + // sub rsp,100000h
+        '05 01 00 10' + // sub rsp,1000h × 8
+        '03 72' + // sub rsp,7 × 8 + 8
+        '02 50' + // push rbp
+        '00 1a  00 00' + // machine frame on an error code; padding
+        '78 56 34 12', // the handler
+    );
+    const info = decodeUnwindInfo(bytes);
+    assert.deepEqual(
+      { ...info, codes: undefined },
+      {
+        version: 2,
+        flags: 3,
+        prologSize: 30,
+        slots: 23,
+        frameRegister: 5,
+        frameOffset: 0x20,
+        codes: undefined,
+        epilogues: { length: 7, beforeEnd: [7, 0x40, 0x134] },
+        parent: undefined,
+      },
+    );
+    assert.deepEqual(info.codes, [
+      { prologOffset: 30, kind: 'set-frame', offset: 0x20 },
+      { prologOffset: 26, kind: 'save-xmm', register: 7, offset: 0x10020 },
+      { prologOffset: 20, kind: 'save-xmm', register: 6, offset: 0x30 },
+      { prologOffset: 16, kind: 'save', register: 15, offset: 0x20008 },
+      { prologOffset: 12, kind: 'save', register: 14, offset: 0x28 },
+      { prologOffset: 8, kind: 'allocate', bytes: 0x100000 },
+      { prologOffset: 5, kind: 'allocate', bytes: 0x8000 },
+      { prologOffset: 3, kind: 'allocate', bytes: 64 },
+      { prologOffset: 2, kind: 'push', register: 5 },
+      { prologOffset: 0, kind: 'machine-frame', errorCode: true },
+    ]);
+  });
+
+  void it('of a chained part: what it continues stands behind an even number of slots', () => {
+    const bytes = code('21 05 01 00  05 32 00 00  00 10 00 00  40 10 00 00  c4 35 00 00');
+    assert.deepEqual(decodeUnwindInfo(bytes).parent, { begin: 0x1000, end: 0x1040, unwindInfo: 0x35c4 });
+    assert.throws(() => decodeUnwindInfo(bytes.subarray(0, 19)), { code: 'file-damaged' });
   });
 });
 
