@@ -46,7 +46,8 @@ export class ModuleSymbols {
     for (let at = 4; at + 4 <= bytes.length;) {
       const end = recordEnd(bytes, at);
       const place = placeOf(bytes, at);
-      if (place !== undefined) found.push({ ...place, at });
+      if (place !== undefined)
+        found.push({ section: place.section, offset: place.offset, length: place.length, at });
       at = place === undefined ? end : endOfScope(bytes, at, end);
     }
     let sorted = true;

@@ -67,13 +67,14 @@ export class PdbSymbols implements ImageSymbols {
         frames.push({
           name: this.#inlinedName(module, site.inlinee),
           inlined: true,
-          source: this.#source(module, { ...row, column: 0, isStatement: true }, base),
+          source: this.#source(module, row, base, 0, true),
         });
       }
       frames.reverse();
     }
     const row = module?.line(place.section, place.offset);
-    const source = module && row && this.#source(module, row, rva - place.offset);
+    const source =
+      module && row && this.#source(module, row, rva - place.offset, row.column, row.isStatement);
     const name = procedure?.name ?? this.symbolAt(rva)?.name;
     if (name !== undefined || source !== undefined) frames.push({ name, inlined: false, source });
     return frames;
@@ -165,16 +166,18 @@ export class PdbSymbols implements ImageSymbols {
     return piece && this.pdb.sections.rvaOf(piece.section, piece.offset);
   }
 
+  /** Made for every address that is looked up: no object is spread, for those outlive V8's young generation. */
   #source(
     module: ModuleInfo,
-    row: Pick<SourceLine, 'line' | 'column' | 'isStatement' | 'start' | 'end'> & { readonly file: number },
+    row: Pick<SourceLine, 'line' | 'start' | 'end'> & { readonly file: number },
     base: number,
+    column: number,
+    isStatement: boolean,
   ): SourceLine | undefined {
     if (isHiddenLine(row.line)) return undefined;
     const path = this.pdb.strings?.at(module.c13.nameOffset(row.file));
     if (path === undefined) return undefined;
-    const { line, column, isStatement, start, end } = row;
-    return { path, line, column, isStatement, start: base + start, end: base + end };
+    return { path, line: row.line, column, isStatement, start: base + row.start, end: base + row.end };
   }
 
   #foundGlobal(symbol: GlobalSymbol): FoundSymbol | undefined {
