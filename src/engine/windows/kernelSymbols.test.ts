@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { MappedImage } from '../../../test/fixtures/mappedImage';
 import { msvcSamples } from '../../../test/fixtures/pdbSamples';
-import { pdbWithUnwindData } from '../../../test/fixtures/pdbWithUnwindData';
+import { pdbWithUnwindData } from '../../../test/fixtures/pdbWithStreams';
 import { tempFolder } from '../../../test/fixtures/tempFolder';
 import { plus, virtualAddress } from '../core/addresses';
 import { checkSymbolFile } from '../symbols/store/fileCheck';
