@@ -8,14 +8,14 @@ import { before, describe, it } from 'node:test';
 import { buildCli, vmkd, vmkdError, vmkdJson } from '../fixtures/cli';
 import { exceptionDirectoryOf, type SampleImage } from '../fixtures/exceptionDirectory';
 import { buildOverloads } from '../fixtures/overloads';
-import { arm64Sample, clangSamples, llvm, msvcSamples } from '../fixtures/pdbSamples';
+import { demoKernel, llvm, msvcArm64, msvcSamples } from '../fixtures/pdbSamples';
 import { randomFrom, seedFromEnvironment } from '../fixtures/random';
 import { tempFolder } from '../fixtures/tempFolder';
 
 before(buildCli);
 
-const demo = clangSamples()[2]!;
-const kernel = clangSamples()[0]!;
+const demo = demoKernel[2]!;
+const kernel = demoKernel[0]!;
 const conpty = msvcSamples[0]!;
 const nowhere = ['--symbol-path', ''];
 const openConsole = path.join(path.dirname(conpty.image), 'conpty/OpenConsole.exe');
@@ -335,7 +335,7 @@ void describe('vmkd unasm', () => {
 
 void describe('vmkd unasm, where it fails', () => {
   const failures: readonly (readonly [string, readonly string[], string, RegExp])[] = [
-    ['arm64', [arm64Sample.image], 'file-unsupported', /is for arm64/],
+    ['arm64', [msvcArm64[0]!.image], 'file-unsupported', /is for arm64/],
     ['a PDB', [demo.pdb], 'file-unsupported', /holds no code/],
     ['no such symbol', [demo.image, 'VmkDemoWrok'], 'name-unknown', /Near it: VmkDemoWork/],
     ['outside the image', [demo.image, '7ffff000'], 'value-out-of-range', /lies outside vmkdemo/],

@@ -22,6 +22,7 @@ export function localsOf({ pdb, functions }: OpenSymbols, rva: number): Procedur
     address,
     machine,
     types: pdb.types,
+    globalIndex: (index) => pdb.globalIndex(module, index),
     prologBytes: functions?.find(rva)?.prologBytes ?? 0,
   });
 }
