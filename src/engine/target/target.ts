@@ -18,6 +18,7 @@ import type { ContextX64, SpecialRegistersX64 } from '../cpu/contextX64';
 import type { MachineType } from '../kd/machineType';
 import type { VirtualMemory } from '../memory/virtualMemory';
 import type { KernelSymbols } from '../windows/kernelSymbols';
+import type { ModuleSymbols } from '../windows/moduleSymbols';
 import type { SymbolicStack } from './callStack';
 
 export type TargetState =
@@ -81,6 +82,12 @@ export interface TargetProcessor {
   thread(): Promise<VirtualAddress>;
 }
 
+/** A module came, went, or got other symbols. */
+export interface ModuleChange {
+  readonly kind: 'added' | 'removed' | 'symbols';
+  readonly module: ModuleSymbols;
+}
+
 export interface Target {
   readonly state: TargetState;
   /** Told after each change. */
@@ -90,6 +97,7 @@ export interface Target {
   readonly processors: readonly TargetProcessor[];
   readonly memory: TargetMemory;
   readonly symbols: KernelSymbols;
+  readonly onModules: Listeners<ModuleChange>;
   readonly execution?: Execution;
   readonly breakpoints?: Breakpoints;
 }
@@ -160,6 +168,7 @@ export interface BreakpointRequest {
   readonly rule?: HitRule;
 }
 
+/** One object for the life of the breakpoint; its fields change, and `onChange` tells of it (not of each hit). */
 export interface UserBreakpoint {
   readonly id: number;
   readonly request: BreakpointRequest;
