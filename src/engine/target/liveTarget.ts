@@ -55,11 +55,8 @@ export interface LiveObserver extends Omit<ClientObserver, 'onState'> {
   onLost?(error: VmkdError): void;
 }
 
-/**
- * A higher layer that decides about stops, in the stead of the policy above.
- * @returns Whether it has let the target run on; if not, the stop is announced.
- */
-export type StopSieve = (stop: StoppedState) => Promise<boolean>;
+/** A higher layer that decides about stops, in the stead of the policy above. Nothing is announced then. */
+export type StopSieve = (stop: StoppedState) => Promise<void>;
 
 export interface LiveTargetOptions {
   readonly endpoint: LinkEndpoint;
@@ -329,7 +326,7 @@ export class LiveTarget {
   async #sift(state: StoppedState): Promise<void> {
     const { sieve } = this.#options;
     if (sieve) {
-      if (this.#attaching || !(await sieve(state))) this.#announce(state);
+      if (!this.#attaching) await sieve(state);
       return;
     }
     const { change } = state;

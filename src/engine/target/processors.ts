@@ -89,6 +89,16 @@ export class LiveProcessor implements TargetProcessor {
     return this.#sentTo;
   }
 
+  get knownThread(): VirtualAddress | undefined {
+    return this.#thread;
+  }
+
+  /** Finds out whether it goes on elsewhere than it stopped. */
+  async lookWhere(stoppedAt: VirtualAddress): Promise<void> {
+    const { rip } = await this.general();
+    if (rip !== stoppedAt) this.#sentTo = rip;
+  }
+
   async context(): Promise<ContextX64> {
     return contextX64.read(await this.#image(true));
   }

@@ -32,6 +32,8 @@ export class StopMemory implements TargetMemory {
   /** By number; shorter than a line where memory is absent. */
   readonly #lines = new Map<bigint, Uint8Array>();
   readonly #turn = new Mutex();
+  /** Bytes that the stop itself has told. */
+  #told: { readonly address: VirtualAddress; readonly bytes: Uint8Array } | undefined;
 
   constructor(
     private readonly source: KdMemory,
@@ -41,10 +43,21 @@ export class StopMemory implements TargetMemory {
   /** The target runs, or its memory has changed. */
   forget(): void {
     this.#lines.clear();
+    this.#told = undefined;
+  }
+
+  /** The target says by itself what a few bytes are. */
+  learn(address: VirtualAddress, bytes: Uint8Array): void {
+    this.overlay.cover(address, bytes);
+    this.#told = { address, bytes };
   }
 
   async readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
     if (length > largestFetch) return this.#pass(address, length);
+    const told = this.#told;
+    const from = told === undefined ? -1 : Number(address - told.address);
+    if (told !== undefined && from >= 0 && from + length <= told.bytes.length)
+      return told.bytes.slice(from, from + length);
     return this.#turn.run(() => this.#read(address, length));
   }
 

@@ -34,6 +34,10 @@ export class CodeSite {
   planted: Planted = none;
   /** Threads that are on their way past it: until then it must not stand there. */
   suspended = 0;
+  /** A debug register watches in its stead. */
+  isGuarded = false;
+  /** Once a thread was let past it with no guard in its stead. */
+  isUnguarded = false;
   /** Why it cannot be planted. */
   problem: VmkdError | undefined;
 
@@ -50,7 +54,7 @@ export class CodeSite {
   }
 
   get wanted(): boolean {
-    return this.owners.size > 0 && this.suspended === 0 && !this.isOwn;
+    return this.owners.size > 0 && this.suspended === 0 && !this.isGuarded && !this.isOwn;
   }
 }
 
@@ -96,10 +100,7 @@ export class CodeSites implements CodeOverlay {
   }
 
   release(address: VirtualAddress, owner: object): void {
-    const site = this.#sites.get(address);
-    if (site === undefined) return;
-    site.owners.delete(owner);
-    this.#dropIfDone(site);
+    this.#sites.get(address)?.owners.delete(owner);
   }
 
   /** The target has stopped: NT has deleted what lies in the bytes that it reports. */
@@ -108,19 +109,18 @@ export class CodeSites implements CodeOverlay {
       const site = this.#sites.get(plus(programCounter, i));
       if (site?.planted.kind !== 'table') continue;
       site.planted = none;
-      this.#dropIfDone(site);
     }
   }
 
   /** Makes the target's memory what is wanted. To be called when it is about to run. @throws target and link errors */
   async sync(): Promise<void> {
     // First what goes: it makes room in the table.
-    for (const site of [...this.#sites.values()])
-      if (!site.wanted && site.planted.kind !== 'none') await this.#unplant(site);
     for (const site of [...this.#sites.values()]) {
-      if (site.wanted && site.planted.kind === 'none') await this.#plant(site);
-      else this.#dropIfDone(site);
+      if (!site.wanted && site.planted.kind !== 'none') await this.#unplant(site);
+      if (site.owners.size === 0 && site.suspended === 0) this.#sites.delete(site.address);
     }
+    for (const site of this.#sites.values())
+      if (site.wanted && site.planted.kind === 'none') await this.#plant(site);
   }
 
   /** Takes everything out, and forgets who wanted it. */
@@ -212,12 +212,6 @@ export class CodeSites implements CodeOverlay {
       await this.target.journal.remove(site.address);
     }
     site.planted = none;
-    this.#dropIfDone(site);
-  }
-
-  #dropIfDone(site: CodeSite): void {
-    if (site.owners.size === 0 && site.suspended === 0 && site.planted.kind === 'none')
-      this.#sites.delete(site.address);
   }
 }
 

@@ -2,7 +2,7 @@
  * The four debug registers, shared by all who need one: watchpoints and hardware breakpoints of the user, and guards that
  * watch a place while its int3 is out (execution/passing.ts).
  *
- *   slot   0   1   2   3        the user's come from the left, guards from the right; the user's wish goes before a guard
+ *   slot   0   1   2   3        the user's come from the left, guards from the right; the user's wish goes before a guard's
  *
  * Addresses lie in each processor's Dr0–Dr3 and are written when they change; which of them count is Dr7's business, which
  * goes to all processors with every continue, at no cost. So a guard that is off leaves its address where it is.
@@ -21,8 +21,17 @@ export interface SlotUse {
   /** Bytes: 1, 2, 4, 8; 1 for execute. */
   readonly size: number;
   readonly owner: object;
-  /** It may lose its slot to the user. */
-  readonly isGuard: boolean;
+  /** Set for guards: they may lose their slot to the user, and when they stand idle to each other. */
+  readonly guarded?: Guarded;
+}
+
+/** What a guard watches in the stead of an int3. */
+export interface Guarded {
+  readonly address: VirtualAddress;
+  /** Threads on their way past it. */
+  readonly suspended: number;
+  /** A debug register does what its int3 would. */
+  isGuarded: boolean;
 }
 
 export const slotCount = 4;
@@ -56,37 +65,52 @@ export class DebugSlots {
 
   /** Slots that the user may have. */
   get free(): number {
-    return this.#uses.filter((use) => use === undefined || use.isGuard).length;
+    return this.#uses.filter((use) => use === undefined || use.guarded).length;
   }
 
   /** @returns The slot. @throws value-out-of-range if the user has all four */
   claim(use: SlotUse): number {
-    let slot = this.#uses.indexOf(undefined);
-    if (slot < 0) slot = this.#uses.findIndex((other) => other?.isGuard);
-    if (slot < 0) {
+    const free = this.#uses.indexOf(undefined);
+    const idle = this.#uses.findIndex((other) => other?.guarded?.suspended === 0);
+    const slot = [free, idle, this.#uses.findIndex((other) => other?.guarded)].find((one) => one >= 0);
+    if (slot === undefined) {
       throw new VmkdError('value-out-of-range', 'All four debug registers are in use', {
         nextStep: 'Remove a data or hardware breakpoint first.',
       });
     }
+    this.#evict(slot);
     this.#uses[slot] = use;
     return slot;
   }
 
-  /** A slot for a guard at an address: best the one that has it already. @returns Whether there is one. */
-  guard(address: VirtualAddress, owner: object): boolean {
-    const free = this.#uses.flatMap((use, slot) => (use === undefined ? [slot] : []));
+  /** Puts a guard in the place of an int3: it stays until it is released or somebody needs its slot. @returns Whether one is free. */
+  guard(guarded: Guarded): boolean {
+    if (guarded.isGuarded) return true;
+    const { address } = guarded;
+    const slots = this.#uses.flatMap((use, slot) =>
+      use === undefined || use.guarded?.suspended === 0 ? [slot] : [],
+    );
     const slot =
-      free.find((one) => this.#written[one] === address) ??
-      free.findLast((one) => this.#written[one] === undefined) ??
-      free.at(-1);
+      slots.find((one) => this.#written[one] === address) ??
+      slots.findLast((one) => this.#written[one] === undefined) ??
+      slots.findLast((one) => this.#uses[one] === undefined) ??
+      slots.at(-1);
     if (slot === undefined) return false;
-    this.#uses[slot] = { address, kind: 'execute', size: 1, owner, isGuard: true };
+    this.#evict(slot);
+    this.#uses[slot] = { address, kind: 'execute', size: 1, owner: guarded, guarded };
+    guarded.isGuarded = true;
     return true;
+  }
+
+  #evict(slot: number): void {
+    const guarded = this.#uses[slot]?.guarded;
+    if (guarded !== undefined) guarded.isGuarded = false;
+    this.#uses[slot] = undefined;
   }
 
   release(owner: object): void {
     this.#uses.forEach((use, slot) => {
-      if (use?.owner === owner) this.#uses[slot] = undefined;
+      if (use?.owner === owner) this.#evict(slot);
     });
   }
 
@@ -115,9 +139,14 @@ export class DebugSlots {
     });
   }
 
+  /** Nobody wants any. */
+  clear(): void {
+    for (let slot = 0; slot < slotCount; slot++) this.#evict(slot);
+  }
+
   /** The target is another one, or was rebooted. */
   forget(): void {
-    this.#uses.fill(undefined);
+    this.clear();
     this.#written = [];
   }
 }

@@ -10,10 +10,12 @@
  * cannot be read as one is ignored.
  */
 
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAddress, type VirtualAddress } from '../../core/addresses';
 import { VmkdError } from '../../core/errors';
+import type { KdMemory } from '../kdMemory';
 
 /** The image that a patch is in. */
 export interface PatchedModule {
@@ -23,7 +25,7 @@ export interface PatchedModule {
   readonly timeDateStamp: number;
 }
 
-export interface Patch {
+interface Patch {
   readonly address: VirtualAddress;
   readonly original: number;
   /** Undefined: in no module. */
@@ -35,6 +37,8 @@ export interface PatchJournal {
   add(address: VirtualAddress, original: number): Promise<void>;
   remove(address: VirtualAddress): Promise<void>;
 }
+
+const int3 = 0xcc;
 
 /** More than anybody sets by hand; a file that claims more is no journal. */
 const mostPatches = 65_536;
@@ -65,15 +69,27 @@ export class FileJournal implements PatchJournal {
     rmSync(this.file, { force: true });
   }
 
-  /** What a session before this one left in the kernel at `kernelBase`. */
-  leftovers(kernelBase: VirtualAddress): readonly Patch[] {
-    let text: string;
-    try {
-      text = readFileSync(this.file, 'utf8');
-    } catch {
-      return [];
+  /** Undoes what a session before this one left in this very kernel. @returns How many patches. */
+  async undo(memory: Pick<KdMemory, 'readPartial' | 'write'>): Promise<number> {
+    let undone = 0;
+    for (const { address, original, module } of this.#leftovers()) {
+      const now = await this.moduleOf(address);
+      const [byte] = await memory.readPartial(address, 1);
+      if (byte !== int3 || !isSameModule(now, module)) continue;
+      await memory.write(address, Uint8Array.of(original));
+      undone++;
     }
-    return parse(text, kernelBase);
+    this.forget();
+    return undone;
+  }
+
+  #leftovers(): readonly Patch[] {
+    try {
+      return parse(readFileSync(this.file, 'utf8'), this.kernelBase);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw new VmkdError('file-unreadable', `The journal ${this.file} cannot be read`, { cause: thrown });
+    }
   }
 
   #save(): void {
@@ -94,13 +110,22 @@ export class FileJournal implements PatchJournal {
   }
 }
 
+/** The name of a link's journal: a link has one debugger at a time. */
+export const journalFile = (link: string): string =>
+  `patches-${createHash('sha256').update(link).digest('hex').slice(0, 16)}.json`;
+
 /** For sessions that keep none: what they leave when they are killed stays. */
 export const noJournal: PatchJournal = {
   add: () => Promise.resolve(),
   remove: () => Promise.resolve(),
 };
 
-function parse(text: string, kernelBase: VirtualAddress): Patch[] {
+const isSameModule = (a: PatchedModule | undefined, b: PatchedModule | undefined): boolean =>
+  a === undefined || b === undefined
+    ? a === b
+    : a.name === b.name && a.base === b.base && a.size === b.size && a.timeDateStamp === b.timeDateStamp;
+
+function parse(text: string, kernelBase: VirtualAddress | undefined): Patch[] {
   let whole: unknown;
   try {
     whole = JSON.parse(text);

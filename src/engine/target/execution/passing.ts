@@ -3,7 +3,8 @@
  *
  *   the instruction is simple      we carry it out ourselves: the int3 stays, the target does not even notice
  *   a debug register is free       it watches the place in the stead of the int3, while the thread runs one instruction with
- *                                  TF and RF; whoever runs into the guard has hit the breakpoint
+ *                                  TF and RF; whoever runs into the guard has hit the breakpoint; it stays on guard until
+ *                                  somebody needs the register
  *   none is free                   the int3 is out for one instruction, and the site says that it may be missed
  *
  * The trap that ends such an instruction is owed by the thread, not by the processor: interrupts and other stops may come
@@ -12,10 +13,11 @@
 
 import type { VirtualAddress } from '../../core/addresses';
 import { asVmkdError } from '../../core/errors';
-import { openDisassembler, longestInstruction, type Disassembler } from '../../cpu/disassembler';
+import { longestInstruction, type Disassembler } from '../../cpu/disassembler';
 import { emulate, type Emulated } from '../../cpu/emulator';
 import type { CodeSite } from '../breakpoints/codeSites';
 import type { DebugSlots } from '../breakpoints/debugSlots';
+import type { Code } from '../code';
 import type { KdMemory } from '../kdMemory';
 import type { GeneralContext, LiveProcessor } from '../processors';
 import type { StopMemory } from '../stopMemory';
@@ -31,8 +33,7 @@ export interface PassingTarget {
   readonly memory: StopMemory;
   readonly raw: KdMemory;
   readonly slots: DebugSlots;
-  /** A place had to do without a guard. */
-  onUnguarded(site: CodeSite): void;
+  readonly code: Code;
 }
 
 /** One instruction that a thread was sent to run, and whose trap has not come yet. */
@@ -47,7 +48,6 @@ interface OwedTrap {
 export class Passing {
   /** By thread. A fault in the instruction may lead to more of them before the first is paid: the last comes first. */
   readonly #owed = new Map<VirtualAddress, OwedTrap[]>();
-  #disassembler: Promise<Disassembler> | undefined;
 
   constructor(private readonly target: PassingTarget) {}
 
@@ -95,20 +95,12 @@ export class Passing {
     if (last !== undefined) this.#close(last);
   }
 
-  /** Guards of places that nobody wants any more only get in the way. */
-  dropGuards(): void {
-    for (const traps of this.#owed.values())
-      for (const { site } of traps) if (site?.owners.size === 0) this.target.slots.release(site);
-  }
-
   forget(): void {
     this.#owed.clear();
   }
 
   #close({ site }: OwedTrap): void {
-    if (site === undefined) return;
-    site.suspended--;
-    if (site.suspended === 0) this.target.slots.release(site);
+    if (site !== undefined) site.suspended--;
   }
 
   /**
@@ -123,13 +115,12 @@ export class Passing {
     mayCarryOut = true,
   ): Promise<'done' | 'owed'> {
     const code = await this.target.memory.readPartial(site.address, longestInstruction);
-    this.#disassembler ??= openDisassembler('x64');
-    const disassembler = await this.#disassembler;
+    const disassembler = await this.target.code.disassembler();
     if (mayCarryOut && (await this.#emulate(disassembler, code, processor, site.address))) return 'done';
     const repeats = disassembler.inspect(code, site.address)?.repeats ?? false;
     const { slots } = this.target;
-    const guarded = slots.executes(site.address) || slots.guard(site.address, site);
-    if (!guarded) this.target.onUnguarded(site);
+    const guarded = slots.executes(site.address) || slots.guard(site);
+    if (!guarded) site.isUnguarded = true;
     this.owe(thread, site.address, site, repeats);
     await this.resumeOver(processor);
     return 'owed';

@@ -16,6 +16,7 @@ import { plus } from '../../core/addresses';
 import { systemClock, type Clock, type Timer } from '../../core/clock';
 import { VmkdError, asVmkdError } from '../../core/errors';
 import { Mutex } from '../../core/mutex';
+import { after } from '../../core/waiting';
 import { Waiters } from '../../core/waiters';
 import { didNotStop, notStopped, type StoppedState } from '../../kd/clientState';
 import { NtStatus } from '../../kd/ntstatus';
@@ -24,11 +25,12 @@ import type { LiveTarget } from '../liveTarget';
 import type { LiveProcessor, Processors } from '../processors';
 import type { StopMemory } from '../stopMemory';
 import type { StopReason, UserBreakpoint } from '../target';
-import { eventOf, type Ours, type StopEvent } from './stopEvent';
+import { eventOf, isDebuggerTrap, type Ours, type StopEvent } from './stopEvent';
 
 /** Milliseconds between two break-ins to a target that does not stop. */
 const breakInInterval = 1500;
 const trapFlag = 0x100;
+const int3 = 0xcc;
 /** Instructions in a row that a step makes without letting the target run. */
 const mostCarriedOut = 32;
 
@@ -61,7 +63,8 @@ export interface RunPolicy {
   decide(event: StopEvent, stop: StoppedState): Promise<Verdict>;
   /** Before the target runs on. */
   onRun(): void;
-  onAnnounced(stop: StoppedState, reason: StopReason): Promise<void>;
+  /** @param processor The one that it is about. */
+  onAnnounced(stop: StoppedState, reason: StopReason, processor: number): Promise<void>;
   onError(error: VmkdError): void;
 }
 
@@ -74,7 +77,7 @@ export interface RunParts extends Ours {
 }
 
 interface Edit {
-  readonly make: () => Promise<void>;
+  readonly make: (stop: StoppedState) => Promise<void>;
   readonly fail: (error: VmkdError) => void;
 }
 
@@ -82,6 +85,8 @@ export class RunControl {
   readonly #turn = new Mutex();
   readonly #clock: Clock;
   readonly #announcements: Waiters<undefined>;
+  /** Stops that were decided on. */
+  readonly #decisions: Waiters<undefined>;
   readonly #edits: Edit[] = [];
   readonly #heldDr6 = new Map<number, bigint>();
   #announced: StoppedState | undefined;
@@ -94,6 +99,7 @@ export class RunControl {
   constructor(private readonly parts: RunParts) {
     this.#clock = parts.clock ?? systemClock;
     this.#announcements = new Waiters(this.#clock);
+    this.#decisions = new Waiters(this.#clock);
   }
 
   /** The stop that was announced. @throws target-running, target-not-attached, link-* */
@@ -104,15 +110,22 @@ export class RunControl {
   }
 
   /** For LiveTarget. */
-  sieve(stop: StoppedState): Promise<boolean> {
+  sieve(stop: StoppedState): Promise<void> {
     return this.#turn.run(() => this.#onStop(stop));
   }
 
-  /** Takes the stop that an attach ended with. */
-  async enter(stop: StoppedState, reason: StopReason): Promise<void> {
+  /** Takes the stop that an attach ended with. @param made By our own break-in. */
+  async enter(stop: StoppedState, made: boolean): Promise<void> {
     await this.#turn.run(async () => {
       await this.#begin(stop);
-      await this.#announce(stop, reason);
+      const { change, version } = stop;
+      // What the stop said of its place may be old: a session before this one may have changed it.
+      if (version.machine === 'x64') await this.parts.processors.at(change.processor).lookWhere(change.programCounter);
+      const [first] = await this.parts.memory.readPartial(change.programCounter, 1);
+      this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
+      const event = entryEvent(stop, this.#atInt3);
+      const verdict = made || event === undefined ? goOn : await this.parts.policy.decide(event, stop);
+      await this.#announce(stop, verdict.kind === 'announce' ? verdict.reason : { kind: 'entry' });
     });
   }
 
@@ -147,27 +160,55 @@ export class RunControl {
     this.#callIfAwaited();
   }
 
-  /** Announces the stop that there is once more, for another reason: registers were changed. */
-  async announceAgain(action: () => Promise<void>, reason: StopReason): Promise<void> {
+  /** Announces the stop that there is once more, for another reason: registers of a processor were changed. */
+  async announceAgain(action: () => Promise<void>, reason: StopReason, processor: number): Promise<void> {
     await this.#turn.run(async () => {
       const stop = this.stopped;
       await action();
-      await this.#announce(stop, reason);
+      await this.#announce(stop, reason, processor);
     });
   }
 
-  /** Does something while the target stands still: now, or at its next stop, which a break-in brings about. */
-  atRest<T>(action: () => Promise<T>): Promise<T> {
+  /**
+   * Does something while the target stands still: now, or at its next stop, which a break-in brings about.
+   * @param milliseconds How long to wait for that. @throws target-did-not-stop; what the action throws
+   */
+  async atRest<T>(action: (stop: StoppedState) => Promise<T>, milliseconds = Infinity): Promise<T> {
     const { state } = this.parts.live.client;
-    if (state.kind !== 'running' && state.kind !== 'stopped') return Promise.reject(notStopped(state));
-    return new Promise<T>((resolve, reject) => {
-      this.#edits.push({ make: () => action().then(resolve, reject), fail: reject });
-      this.#turn
-        .run(async () => {
-          if (this.#isAnnounced) await this.#makeEdits();
-        })
-        .then(() => this.#callIfAwaited(), reject);
+    if (state.kind !== 'running' && state.kind !== 'stopped') throw notStopped(state);
+    let edit: Edit | undefined;
+    const done = new Promise<T>((resolve, reject) => {
+      edit = {
+        make: (stop) => action(stop).then(resolve, reject),
+        fail: reject,
+      };
+      this.#edits.push(edit);
     });
+    const stopTimer = after(this.#clock, milliseconds, () => {
+      const at = this.#edits.indexOf(edit!);
+      if (at >= 0) this.#edits.splice(at, 1)[0]!.fail(didNotStop(milliseconds));
+    });
+    try {
+      await this.#turn.run(async () => {
+        if (this.#isAnnounced) await this.#makeEdits(this.stopped);
+      });
+      this.#callIfAwaited();
+      return await done;
+    } finally {
+      stopTimer();
+    }
+  }
+
+  /** Lets the target go in the ordinary way. To be called at rest. */
+  async letGo(stop: StoppedState): Promise<void> {
+    await this.#goOn(stop, {});
+  }
+
+  /** The target was let go by a request of its own. To be called at rest. */
+  hasLeft(): void {
+    this.#endStep();
+    if (this.#announced !== undefined) this.parts.policy.onRun();
+    this.#announced = undefined;
   }
 
   /** @throws target-did-not-stop, cancelled, link-* */
@@ -190,6 +231,28 @@ export class RunControl {
     this.#endStep();
   }
 
+  /** Waits for break-ins that were sent too often: each stops the target once more. @param milliseconds Limit. */
+  async spendBreakIns(milliseconds: number): Promise<void> {
+    const { client } = this.parts.live;
+    const end = this.#clock.now() + milliseconds;
+    while (client.unspentBreakIns > 0 && (client.state.kind === 'running' || client.state.kind === 'stopped')) {
+      const left = end - this.#clock.now();
+      if (left <= 0) return;
+      const limit = didNotStop(milliseconds);
+      await this.#decisions.wait(left, () => limit).catch((thrown: unknown) => {
+        if (thrown !== limit) throw thrown;
+      });
+      if (this.#isAnnounced) await this.resume();
+    }
+  }
+
+  /** The target was reset: what was under way in it is gone; who waits for a stop still gets one. */
+  restarted(): void {
+    this.#endStep();
+    this.#announced = undefined;
+    this.#heldDr6.clear();
+  }
+
   /** The link is lost or closed. */
   fail(error: VmkdError): void {
     this.#calling?.cancel();
@@ -197,6 +260,7 @@ export class RunControl {
     this.#announced = undefined;
     for (const edit of this.#edits.splice(0)) edit.fail(error);
     this.#announcements.fail(error);
+    this.#decisions.fail(error);
   }
 
   get #isAnnounced(): boolean {
@@ -205,30 +269,29 @@ export class RunControl {
 
   // --- a stop
 
-  /** @returns Whether the target runs on. */
-  async #onStop(stop: StoppedState): Promise<boolean> {
+  async #onStop(stop: StoppedState): Promise<void> {
     const { live, policy } = this.parts;
-    if (live.client.state !== stop) return true;
+    if (live.client.state !== stop) return;
     this.#calling?.cancel();
     this.#calling = undefined;
     try {
       await this.#begin(stop);
-      await this.#makeEdits();
+      await this.#makeEdits(stop);
+      // One of them may have let it go.
+      if (live.client.state !== stop) return;
       const verdict = await this.#judge(stop);
       const reason = verdict.kind === 'announce' ? verdict.reason : undefined;
       if (reason === undefined && this.#pausing === 0) {
-        const runs = await this.#goOn(stop, { ...verdict, trace: this.#traced });
+        await this.#goOn(stop, { ...verdict, trace: this.#traced });
         this.#callIfAwaited();
-        return runs;
-      }
-      await this.#announce(stop, reason ?? { kind: 'pause' });
+      } else await this.#announce(stop, reason ?? { kind: 'pause' });
     } catch (thrown) {
       // It stays stopped, so a person must know, and why.
       policy.onError(asVmkdError(thrown));
-      if (live.client.state !== stop) return true;
-      await this.#announce(stop, { kind: 'pause' });
+      if (live.client.state === stop) await this.#announce(stop, { kind: 'pause' });
+    } finally {
+      this.#decisions.succeed(undefined);
     }
-    return false;
   }
 
   #traced = false;
@@ -240,7 +303,9 @@ export class RunControl {
     processors.begin(stop);
     this.#atInt3 = false;
     this.#traced = false;
-    sites.sawStop(change.programCounter, readControlReport(change, version.machine).instructionCount);
+    const { instructionCount, instructionStream } = readControlReport(change, version.machine);
+    sites.sawStop(change.programCounter, instructionCount);
+    memory.learn(change.programCounter, instructionStream.slice(0, instructionCount));
     await policy.onKernel(stop);
   }
 
@@ -283,10 +348,10 @@ export class RunControl {
     return goOn;
   }
 
-  async #announce(stop: StoppedState, reason: StopReason): Promise<void> {
+  async #announce(stop: StoppedState, reason: StopReason, processor = stop.change.processor): Promise<void> {
     this.#endStep();
     this.#announced = stop;
-    await this.parts.policy.onAnnounced(stop, reason);
+    await this.parts.policy.onAnnounced(stop, reason, processor);
     this.#announcements.succeed(undefined);
   }
 
@@ -297,22 +362,22 @@ export class RunControl {
 
   // --- going on
 
-  /** @returns Whether the target runs; else a step ended on the way, and was announced. */
+  /** Unless a step ends on the way: then that is announced. */
   async #goOn(
     stop: StoppedState,
     options: { readonly passException?: boolean; readonly trace?: boolean },
-  ): Promise<boolean> {
-    const { live, sites, slots, processors, memory, passing, policy } = this.parts;
-    const { passException = false } = options;
+  ): Promise<void> {
+    const { live, sites, slots, processors, memory, policy } = this.parts;
+    const passException = options.passException ?? belongsToGuest(stop);
     let trace = options.trace ?? false;
     const isX64 = stop.version.machine === 'x64';
     if (isX64) {
       if (!passException) {
         const left = await this.#leave(stop, trace);
-        if (left === 'announced') return false;
+        if (left === 'announced') return;
         trace = left === 'traced';
       }
-      passing.dropGuards();
+      for (const site of sites.all) if (site.isGuarded && site.owners.size === 0) slots.release(site);
       await sites.sync();
       await slots.sync(processors.list);
       await this.#holdDr6(stop);
@@ -329,7 +394,6 @@ export class RunControl {
     });
     if (this.#announced !== undefined) policy.onRun();
     this.#announced = undefined;
-    return true;
   }
 
   /**
@@ -382,8 +446,8 @@ export class RunControl {
     }
   }
 
-  async #makeEdits(): Promise<void> {
-    for (const edit of this.#edits.splice(0)) await edit.make();
+  async #makeEdits(stop: StoppedState): Promise<void> {
+    for (const edit of this.#edits.splice(0)) await edit.make(stop);
   }
 
   /** Somebody began to wait while the target was on its way. */
@@ -394,14 +458,25 @@ export class RunControl {
   /** Break-ins, until the target has stopped for whoever waits. */
   #call(): void {
     if (this.#calling !== undefined) return;
-    const call = (): void => {
+    const call = (again: boolean): void => {
       this.#calling = undefined;
       if (this.#edits.length === 0 && this.#pausing === 0) return;
       const { client } = this.parts.live;
-      // A stop that is being decided on serves them, or there is a call behind it.
-      if (client.state.kind === 'running') client.callBreakIn();
-      this.#calling = this.#clock.after(breakInInterval, call);
+      // A stop that is being decided on serves them, or there is a call behind it; so does a break-in on its way.
+      if (client.state.kind === 'running' && (again || client.unspentBreakIns === 0)) client.callBreakIn();
+      this.#calling = this.#clock.after(breakInInterval, () => call(true));
     };
-    call();
+    call(false);
   }
+}
+
+/** An exception that nobody has dealt with. */
+const belongsToGuest = ({ change }: StoppedState): boolean =>
+  change.kind === 'exception' && !isDebuggerTrap(change.code);
+
+/** What a stop that was there before us is, if it is anything but a place of somebody's. */
+function entryEvent({ change }: StoppedState, atInt3: boolean): StopEvent | undefined {
+  if (atInt3) return { kind: 'code-breakpoint' };
+  if (change.kind !== 'exception' || isDebuggerTrap(change.code)) return undefined;
+  return { kind: 'exception', change };
 }

@@ -42,6 +42,10 @@ export interface Ours {
   readonly passing: Passing;
 }
 
+/** Made by debuggers only: the guest shall never see it. */
+export const isDebuggerTrap = (code: number): boolean =>
+  code === NtStatus.Breakpoint || code === NtStatus.SingleStep || code === NtStatus.WakeSystemDebugger;
+
 const int3 = 0xcc;
 const singleStepped = 0x4000n;
 
@@ -82,7 +86,7 @@ function trapEvent(at: VirtualAddress, thread: VirtualAddress, dr6: bigint, ours
   const stands = passing.placeOf(thread, at);
   if (stands !== undefined && (!trapped || passing.repeats(thread, at)))
     return { kind: 'again', site: stands };
-  const owners = new Set(here.filter((use) => !use.isGuard).map((use) => use.owner));
+  const owners = new Set(here.filter((use) => !use.guarded).map((use) => use.owner));
   for (const owner of site?.owners ?? []) owners.add(owner);
   if (owners.size === 0 && !trapped) return { kind: 'stale' };
   return { kind: 'places', owners: [...owners], trapped };
