@@ -65,7 +65,7 @@ const conditionNames = [
 
 /** Undefined: not simple. x64 only. */
 export function simpleForm(iced: typeof Iced, instruction: Iced.Instruction): SimpleInstruction | undefined {
-  const name = iced.Mnemonic[instruction.mnemonic] ?? '';
+  const name: string = iced.Mnemonic[instruction.mnemonic];
   if (nothing.includes(name)) return { kind: 'nothing' };
   if (name === 'Pushfq') return { kind: 'push-flags' };
   if (instruction.hasLockPrefix || instruction.hasRepPrefix || instruction.hasRepnePrefix) return undefined;
@@ -86,8 +86,7 @@ export function simpleForm(iced: typeof Iced, instruction: Iced.Instruction): Si
   if (name === 'Inc') return { kind: 'count', by: 1, to };
   if (name === 'Dec') return { kind: 'count', by: -1, to };
   if (from === undefined || instruction.opCount !== 2) return undefined;
-  if (Object.hasOwn(moves, name))
-    return { kind: 'move', how: moves[name as keyof typeof moves], to, from };
+  if (Object.hasOwn(moves, name)) return { kind: 'move', how: moves[name as keyof typeof moves], to, from };
   if (!Object.hasOwn(arithmetic, name)) return undefined;
   const [operation, keeps] = arithmetic[name as keyof typeof arithmetic];
   return { kind: 'arithmetic', operation, keeps, to, from };
@@ -105,7 +104,7 @@ function jumpOf(
   if (instruction.flowControl !== FlowControl.ConditionalBranch) return undefined;
   // jrcxz and loop have none.
   const condition = conditionNames.indexOf(
-    (ConditionCode[instruction.conditionCode] ?? '') as (typeof conditionNames)[number],
+    ConditionCode[instruction.conditionCode] as (typeof conditionNames)[number],
   );
   return condition < 0 || !/^J/.test(name) ? undefined : { kind: 'jump', condition, target };
 }
@@ -153,7 +152,7 @@ function registerOf(
   wanted?: OperandSize,
 ): (SimpleOperand & { kind: 'register' }) | undefined {
   const match = /^(?:R(\d+)([BWDL]?)|([RE]?)(AX|CX|DX|BX|SP|BP|SI|DI)|(AL|CL|DL|BL|SPL|BPL|SIL|DIL))$/.exec(
-    iced.Register[register] ?? '',
+    iced.Register[register],
   );
   if (match === null) return undefined;
   const [, numbered, suffix, prefix, word, byte] = match;

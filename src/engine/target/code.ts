@@ -7,7 +7,7 @@ import { formatAddress, plus, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { longestInstruction, openDisassembler, type Disassembler } from '../cpu/disassembler';
 import type { InstructionInfo } from '../cpu/disassemblerInfo';
-import { readUnwindInfo, resolveRow } from '../cpu/unwindInfo';
+import { longestChain, readUnwindInfo, resolveRow } from '../cpu/unwindInfo';
 import type { VirtualMemory } from '../memory/virtualMemory';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import type { ModuleSymbols } from '../windows/moduleSymbols';
@@ -23,6 +23,8 @@ const farthest = 256 * 1024;
 /** Rows of the line table that a prologue may have. */
 const mostPrologueRows = 16;
 const executable = 0x20000000;
+/** `__try`s of one function. */
+const mostScopes = 256;
 
 export class Code {
   #disassembler: Promise<Disassembler> | undefined;
@@ -113,6 +115,21 @@ export class Code {
     return start;
   }
 
+  /**
+   * Where the function at an address goes on when it catches an exception (`__except`): the targets of its scope table.
+   * Other languages' tables are not read.
+   */
+  async catchTargets(address: VirtualAddress): Promise<VirtualAddress[]> {
+    const module = this.symbols.moduleAt(address);
+    if (module === undefined) return [];
+    try {
+      return (await scopeTargets(module, Number(address - module.base))).map((rva) => plus(module.base, rva));
+    } catch (thrown) {
+      if (isUnknown(thrown)) return [];
+      throw thrown;
+    }
+  }
+
   /** No instruction of a range goes anywhere but on, and one ends just at its end. */
   async #isStraight(begin: VirtualAddress, end: VirtualAddress): Promise<boolean> {
     const code = await this.memory.readPartial(begin, Number(end - begin));
@@ -149,6 +166,38 @@ async function prologueSize(module: ModuleSymbols, rva: number): Promise<number>
     if (isUnknown(thrown)) return 0;
     throw thrown;
   }
+}
+
+/**
+ * Behind UNWIND_INFO's slots, with flag 1 or 2: u32 handler RVA, then, if that is __C_specific_handler, its scope table:
+ * u32 count, rows of u32 begin, end, filter, target (0: a __finally).
+ */
+async function scopeTargets(module: ModuleSymbols, rva: number): Promise<number[]> {
+  const data = await module.unwindData();
+  let row = await data.find(rva);
+  for (let i = 0; row !== undefined && i < longestChain; i++) {
+    row = await resolveRow(data, row);
+    const info = await readUnwindInfo(data, row.unwindInfo);
+    if (info.parent !== undefined) {
+      row = info.parent;
+      continue;
+    }
+    if ((info.flags & 3) === 0) return [];
+    const at = row.unwindInfo + 4 + ((info.slots + 1) & ~1) * 2;
+    const head = wordsOf(await data.read(at, 8));
+    const handler = module.symbols?.symbolAt(head[0]!)?.name ?? '';
+    const count = head[1]!;
+    if (!handler.includes('C_specific_handler') || count > mostScopes) return [];
+    const rows = wordsOf(await data.read(at + 8, count * 16));
+    const targets = Array.from({ length: count }, (_, scope) => rows[scope * 4 + 3]!);
+    return [...new Set(targets.filter((target) => target !== 0))];
+  }
+  return [];
+}
+
+function wordsOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(i * 4, true));
 }
 
 async function rowAt(module: ModuleSymbols, rva: number) {

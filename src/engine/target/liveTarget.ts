@@ -332,11 +332,14 @@ export class LiveTarget {
     const { change } = state;
     if (isAtInt3(state)) this.#atInt3 = { processor: change.processor, address: change.programCounter };
     if (!this.#attaching) {
-      if (change.kind === 'loadSymbols' && this.#observer.onModule?.(change) !== 'stop')
-        return void (await this.#go(state, {}));
+      if (change.kind === 'loadSymbols' && this.#observer.onModule?.(change) !== 'stop') {
+        await this.#go(state, {});
+        return;
+      }
       if (change.kind === 'targetGone') {
         this.#observer.onGone?.();
-        return void (await this.#go(state, {}));
+        await this.#go(state, {});
+        return;
       }
       if (this.#isStrayBreakIn(state)) {
         this.client.unspentBreakIns--;

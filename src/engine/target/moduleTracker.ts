@@ -39,7 +39,10 @@ export class ModuleTracker {
   /** Walks the list. @throws what the target throws; a list that is not there yet is an empty one */
   async walk({ version }: StoppedState): Promise<void> {
     try {
-      this.#take(await readLoadedModules(this.memory, version.loadedModuleList, pointerSize(version)), version);
+      this.#take(
+        await readLoadedModules(this.memory, version.loadedModuleList, pointerSize(version)),
+        version,
+      );
     } catch (thrown) {
       if (!isAbsent(thrown)) throw thrown;
     }

@@ -131,11 +131,7 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async readMsr(index: number): Promise<bigint> {
-    const { fields } = await this.source.client.demand(
-      readMsr,
-      { msr: index },
-      { processor: this.number },
-    );
+    const { fields } = await this.source.client.demand(readMsr, { msr: index }, { processor: this.number });
     return (BigInt(fields.high >>> 0) << 32n) | BigInt(fields.low >>> 0);
   }
 
@@ -169,7 +165,11 @@ export class LiveProcessor implements TargetProcessor {
     const known = before === undefined ? [] : unwoundOf(before);
     const last = known.at(-1);
     const start = last?.registers ?? registersOf(await this.context());
-    const rest = await walkStack(unwindSourceOf(memory, symbols), start, limit - Math.max(0, known.length - 1));
+    const rest = await walkStack(
+      unwindSourceOf(memory, symbols),
+      start,
+      limit - Math.max(0, known.length - 1),
+    );
     return nameFrames(symbols, [...known.slice(0, -1), ...rest.frames], rest.end);
   }
 

@@ -186,7 +186,8 @@ export class Binder {
     try {
       section = await this.code.sectionAt(address);
     } catch (thrown) {
-      if (!(thrown instanceof VmkdError) || !/^(memory-unreadable|file-damaged)$/.test(thrown.code)) throw thrown;
+      if (!(thrown instanceof VmkdError) || !/^(memory-unreadable|file-damaged)$/.test(thrown.code))
+        throw thrown;
       section = undefined;
     }
     if (section !== undefined && !section.isCode) return `${name} is data, in section ${section.name}`;

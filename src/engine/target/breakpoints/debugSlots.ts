@@ -48,9 +48,13 @@ export class DebugSlots {
     return this.#uses[slot];
   }
 
-  /** A register watches the execution of an address. */
+  /** Whose registers watch the execution of an address. */
+  executing(address: VirtualAddress): SlotUse[] {
+    return this.#uses.filter((use) => use?.kind === 'execute' && use.address === address) as SlotUse[];
+  }
+
   executes(address: VirtualAddress): boolean {
-    return this.#uses.some((use) => use?.kind === 'execute' && use.address === address);
+    return this.executing(address).length > 0;
   }
 
   /** Some register watches data. */

@@ -93,7 +93,10 @@ export class FileJournal implements PatchJournal {
   }
 
   #save(): void {
-    if (this.#patches.size === 0) return this.forget();
+    if (this.#patches.size === 0) {
+      this.forget();
+      return;
+    }
     const patches = [...this.#patches.values()].map(({ address, original, module }) => ({
       address: address.toString(16),
       original,
@@ -132,7 +135,8 @@ function parse(text: string, kernelBase: VirtualAddress | undefined): Patch[] {
   } catch {
     return [];
   }
-  if (!isRecord(whole) || whole['vmkdJournal'] !== 1 || address(whole['kernelBase']) !== kernelBase) return [];
+  if (!isRecord(whole) || whole['vmkdJournal'] !== 1 || address(whole['kernelBase']) !== kernelBase)
+    return [];
   const { patches } = whole as { patches?: unknown };
   if (!Array.isArray(patches) || patches.length > mostPatches) return [];
   return patches.flatMap((one: unknown) => patchOf(one) ?? []);

@@ -3,7 +3,6 @@
  */
 
 import type { VirtualAddress } from '../../core/addresses';
-import { VmkdError } from '../../core/errors';
 import { reboot } from '../../kd/manipulate/execution';
 import type { KernelSymbols } from '../../windows/kernelSymbols';
 import type { UserBreakpoints } from '../breakpoints/userBreakpoints';
@@ -11,6 +10,7 @@ import type { Code } from '../code';
 import type { LiveTarget } from '../liveTarget';
 import type { Processors } from '../processors';
 import type { StopMemory } from '../stopMemory';
+import { Stepper } from '../stepping/stepper';
 import type { Execution, StepOptions } from '../target';
 import { release } from './release';
 import type { RunControl } from './runControl';
@@ -29,7 +29,11 @@ export interface ExecutionParts extends Ours {
 }
 
 export class LiveExecution implements Execution {
-  constructor(private readonly parts: ExecutionParts) {}
+  readonly #stepper: Stepper;
+
+  constructor(private readonly parts: ExecutionParts) {
+    this.#stepper = new Stepper(parts);
+  }
 
   resume(options: { readonly passException?: boolean } = {}): Promise<void> {
     return this.parts.control.resume(options);
@@ -39,8 +43,14 @@ export class LiveExecution implements Execution {
     return this.parts.control.pause(milliseconds, signal);
   }
 
-  step(options: StepOptions): Promise<void> {
-    throw new VmkdError('internal', String(options));
+  async step(options: StepOptions): Promise<void> {
+    this.parts.mustSupport();
+    const { control, processors } = this.parts;
+    const processor = processors.at(options.processor);
+    await control.step(
+      ({ change }) => this.#stepper.begin(options, processor, change.processor === processor.number),
+      options.processor,
+    );
   }
 
   async goto(processor: number, address: VirtualAddress): Promise<void> {
@@ -56,8 +66,11 @@ export class LiveExecution implements Execution {
     );
   }
 
-  callsAhead(): Promise<never[]> {
-    return Promise.resolve([]);
+  async callsAhead(
+    processor: number,
+  ): Promise<readonly { readonly address: VirtualAddress; readonly name: string }[]> {
+    this.parts.mustSupport();
+    return this.#stepper.callsAhead(this.parts.processors.at(processor));
   }
 
   async reboot(): Promise<void> {

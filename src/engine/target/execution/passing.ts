@@ -27,7 +27,7 @@ const resumeFlag = 0x10000;
 const generalNames = [
   ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
   ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'],
-] as readonly (keyof GeneralContext)[];
+] as const;
 
 export interface PassingTarget {
   readonly memory: StopMemory;
@@ -145,7 +145,7 @@ export class Passing {
     const before = {
       rip: address,
       eflags: context.eflags,
-      general: generalNames.map((name) => context[name] as bigint),
+      general: generalNames.map((name) => context[name]),
     };
     const result = await emulate(before, instruction, disassembler.lengthAt(code), async (at, length) => {
       const bytes = await memory.readPartial(at, length);
@@ -153,9 +153,9 @@ export class Passing {
     });
     if (result === undefined) return false;
     if (result.store !== undefined && !(await stored(raw, result.store))) return false;
-    const changes: Record<string, unknown> = { rip: result.state.rip, eflags: result.state.eflags };
-    generalNames.forEach((name, i) => (changes[name] = result.state.general[i]));
-    await processor.setGeneral(changes as Partial<GeneralContext>);
+    const { rip, eflags, general } = result.state;
+    const registers = Object.fromEntries(generalNames.map((name, i) => [name, general[i]]));
+    await processor.setGeneral({ rip, eflags, ...registers });
     return true;
   }
 }

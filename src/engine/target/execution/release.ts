@@ -35,7 +35,8 @@ export async function release(parts: ExecutionParts, leaveStopped: boolean): Pro
       breakpoints.clear();
       parts.slots.clear();
       await parts.sites.removeAll();
-      if (systemClock.now() < end && (parts.passing.owed > 0 || (await anybodyArriving(parts, stop)))) return false;
+      if (systemClock.now() < end && (parts.passing.owed > 0 || (await anybodyArriving(parts, stop))))
+        return false;
       if (leaveStopped) await quieten(parts);
       else await control.letGo(stop);
       return true;

@@ -12,9 +12,9 @@
  * twice, however many processors run into places at once.
  */
 
-import { plus } from '../../core/addresses';
+import { plus, type VirtualAddress } from '../../core/addresses';
 import { systemClock, type Clock, type Timer } from '../../core/clock';
-import { VmkdError, asVmkdError } from '../../core/errors';
+import { asVmkdError, type VmkdError } from '../../core/errors';
 import { Mutex } from '../../core/mutex';
 import { after } from '../../core/waiting';
 import { Waiters } from '../../core/waiters';
@@ -45,9 +45,15 @@ export type StepProgress =
   /** `trace`: one instruction more, then it wants to know. */
   | { readonly kind: 'go'; readonly trace: boolean };
 
+export interface BegunStep {
+  readonly step: ActiveStep;
+  /** One instruction first. */
+  readonly trace: boolean;
+}
+
 /** A step under way: it owns places, and hears when its own thread comes there. */
 export interface ActiveStep {
-  readonly thread: bigint;
+  readonly thread: VirtualAddress;
   arrive(trapped: boolean, processor: LiveProcessor): Promise<StepProgress>;
   /** It is over, or something else came first: gives its places back. */
   end(): void;
@@ -120,7 +126,8 @@ export class RunControl {
       await this.#begin(stop);
       const { change, version } = stop;
       // What the stop said of its place may be old: a session before this one may have changed it.
-      if (version.machine === 'x64') await this.parts.processors.at(change.processor).lookWhere(change.programCounter);
+      if (version.machine === 'x64')
+        await this.parts.processors.at(change.processor).lookWhere(change.programCounter);
       const [first] = await this.parts.memory.readPartial(change.programCounter, 1);
       this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
       const event = entryEvent(stop, this.#atInt3);
@@ -139,19 +146,15 @@ export class RunControl {
    * @param plan Makes the step, while nobody else changes anything. @returns What it begins with; undefined: nothing has to
    *   run, the step is done.
    */
-  async step(
-    plan: () => Promise<{ readonly step: ActiveStep; readonly trace: boolean } | undefined>,
-  ): Promise<void> {
+  async step(plan: (stop: StoppedState) => Promise<BegunStep | undefined>, processor: number): Promise<void> {
     await this.#turn.run(async () => {
       const stop = this.stopped;
-      const begun = await plan();
-      if (begun === undefined) {
-        await this.#announce(stop, { kind: 'step' });
-        return;
-      }
+      const begun = await plan(stop);
+      if (begun === undefined) return this.#announce(stop, { kind: 'step' }, processor);
       this.#step = begun.step;
       try {
-        await this.#goOn(stop, { trace: begun.trace });
+        // What the thread stands on is done once more, even if it faulted.
+        await this.#goOn(stop, { trace: begun.trace, passException: false });
       } catch (error) {
         this.#endStep();
         throw error;
@@ -235,13 +238,18 @@ export class RunControl {
   async spendBreakIns(milliseconds: number): Promise<void> {
     const { client } = this.parts.live;
     const end = this.#clock.now() + milliseconds;
-    while (client.unspentBreakIns > 0 && (client.state.kind === 'running' || client.state.kind === 'stopped')) {
+    while (
+      client.unspentBreakIns > 0 &&
+      (client.state.kind === 'running' || client.state.kind === 'stopped')
+    ) {
       const left = end - this.#clock.now();
       if (left <= 0) return;
       const limit = didNotStop(milliseconds);
-      await this.#decisions.wait(left, () => limit).catch((thrown: unknown) => {
-        if (thrown !== limit) throw thrown;
-      });
+      await this.#decisions
+        .wait(left, () => limit)
+        .catch((thrown: unknown) => {
+          if (thrown !== limit) throw thrown;
+        });
       if (this.#isAnnounced) await this.resume();
     }
   }

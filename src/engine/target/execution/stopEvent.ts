@@ -79,14 +79,20 @@ export function eventOf(stop: StoppedState, ours: Ours, heldDr6: bigint): StopEv
 function trapEvent(at: VirtualAddress, thread: VirtualAddress, dr6: bigint, ours: Ours): StopEvent {
   const { sites, slots, passing } = ours;
   const site = sites.at(at);
-  const hit = slotsHit(dr6).flatMap((slot) => slots.use(slot) ?? []);
-  const here = hit.filter((use) => use.kind !== 'execute' || use.address === at);
-  const byTrap = (dr6 & singleStepped) !== 0n || (hit.length === 0 && passing.placeOf(thread, at) === undefined);
-  const trapped = passing.owes(thread) && byTrap;
   const stands = passing.placeOf(thread, at);
+  const hit = slotsHit(dr6).flatMap((slot) => slots.use(slot) ?? []);
+  const stepped = (dr6 & singleStepped) !== 0n;
+  // Dr6 may have been zeroed since: then a thread that owes a trap has trapped, unless it still stands there.
+  const trapped =
+    passing.owes(thread) && (stepped || (hit.length === 0 && (stands === undefined || !slots.executes(at))));
   if (stands !== undefined && (!trapped || passing.repeats(thread, at)))
     return { kind: 'again', site: stands };
-  const owners = new Set(here.filter((use) => !use.guarded).map((use) => use.owner));
+  // Whoever arrives at a place, however, has hit it: it will be let past without a further trap.
+  const owners = new Set(
+    [...hit.filter(({ kind }) => kind !== 'execute'), ...slots.executing(at)]
+      .filter(({ guarded }) => guarded === undefined)
+      .map(({ owner }) => owner),
+  );
   for (const owner of site?.owners ?? []) owners.add(owner);
   if (owners.size === 0 && !trapped) return { kind: 'stale' };
   return { kind: 'places', owners: [...owners], trapped };
