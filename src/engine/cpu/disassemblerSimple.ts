@@ -80,9 +80,10 @@ export function simpleForm(iced: typeof Iced, instruction: Iced.Instruction): Si
   }
   const [to, from] = operands;
   if (to === undefined) return undefined;
-  // Two bytes on the stack are nothing that a compiler makes.
-  if (name === 'Push') return sizeOf(to) === 2 ? undefined : { kind: 'push', from: to };
-  if (name === 'Pop') return to.kind === 'register' && to.size === 8 ? { kind: 'pop', to } : undefined;
+  // A push or pop of two bytes is nothing that a compiler makes.
+  const isWord = Math.abs(instruction.stackPointerIncrement) !== 8;
+  if (name === 'Push') return isWord ? undefined : { kind: 'push', from: to };
+  if (name === 'Pop') return isWord || to.kind !== 'register' ? undefined : { kind: 'pop', to };
   if (name === 'Inc') return { kind: 'count', by: 1, to };
   if (name === 'Dec') return { kind: 'count', by: -1, to };
   if (from === undefined || instruction.opCount !== 2) return undefined;
@@ -179,4 +180,3 @@ function registerOf(
 }
 
 const isSize = (size: number): size is OperandSize => size === 1 || size === 2 || size === 4 || size === 8;
-const sizeOf = (operand: SimpleOperand): number => (operand.kind === 'immediate' ? 8 : operand.size);

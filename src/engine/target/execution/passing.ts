@@ -19,7 +19,7 @@ import type { CodeSite } from '../breakpoints/codeSites';
 import type { DebugSlots } from '../breakpoints/debugSlots';
 import type { Code } from '../code';
 import type { KdMemory } from '../kdMemory';
-import type { GeneralContext, LiveProcessor } from '../processors';
+import type { LiveProcessor } from '../processors';
 import type { StopMemory } from '../stopMemory';
 
 const resumeFlag = 0x10000;
