@@ -46,6 +46,12 @@ const vocabulary = {
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
+  'expression-bad': 'Correct the expression at the place that is shown.',
+  'expression-refused': 'Use the debug console or the variables view to change the target.',
+  'expression-limit': 'Ask for less: fewer elements, or a smaller part of the structure.',
+  'value-unavailable':
+    'Step to where the variable is in use, look at the registers, or build the driver without optimisation.',
+  'symbols-not-loaded': 'Load the symbols of that module, then try again.',
   'unwind-stuck':
     'The stack or its unwind data is damaged here; the frames below are sound. Look at the raw stack.',
   'file-unwritable': 'Choose a path that can be written.',
