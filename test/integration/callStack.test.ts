@@ -15,6 +15,7 @@ import { unwindSourceOf } from '../../src/engine/target/unwindSource';
 import type { KernelSymbols } from '../../src/engine/windows/kernelSymbols';
 import { describeSymbolState } from '../../src/engine/windows/moduleSymbols';
 import { readProcesses } from '../../src/engine/windows/processes';
+import { describeThread } from '../../src/engine/windows/threads';
 import { bootForDebugging, breakIn, limit, type Attached } from '../fixtures/attached';
 import { liveSymbols } from '../fixtures/liveSymbols';
 
@@ -173,6 +174,23 @@ void describe('processes of the demo kernel', () => {
     );
     const special = await target.registers.special();
     assert.ok(processes.some((p) => p.directoryTableBase >> 12n === special.cr3 >> 12n));
+  });
+});
+
+void describe('threads of the demo kernel', () => {
+  void it('what runs on a processor is named by its thread and process', async (t) => {
+    const { target } = attached;
+    const symbols = await liveSymbols(t, target);
+    await runTo(addressOf(symbols, 'vmkdemo!VmkDemoWork'));
+    const { thread } = target.stopped.change;
+    const summary = await describeThread(target.memory, symbols, thread);
+    const processes = await readProcesses(target.memory, symbols);
+    const system = processes.find(({ name }) => name === 'System')!;
+    assert.deepEqual(
+      [summary.thread, summary.processName, summary.processId, summary.process],
+      [thread, 'System', system.id, system.eprocess.address],
+    );
+    assert.ok(summary.threadId > 0n);
   });
 });
 

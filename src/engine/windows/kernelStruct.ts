@@ -65,6 +65,26 @@ export class KernelStruct {
     return new StructValue(this, address, await readMemory(memory, address, this.size));
   }
 
+  /**
+   * One field, and no more of the memory than it takes: an unsigned number of 1 to 8 bytes.
+   * @throws symbols-lack-type, memory-unreadable
+   */
+  async readNumber(memory: VirtualMemory, address: VirtualAddress, path: string): Promise<bigint> {
+    const { offset, size, bits } = this.place(path);
+    return numberOf(await readMemory(memory, plus(address, offset), Math.min(size, 8)), bits);
+  }
+
+  /** As `readNumber`, of a pointer. */
+  async readPointer(memory: VirtualMemory, address: VirtualAddress, path: string): Promise<VirtualAddress> {
+    return pointerOf(await this.readNumber(memory, address, path), this.place(path).size);
+  }
+
+  /** As `readNumber`, of an array of characters, up to its NUL. */
+  async readText(memory: VirtualMemory, address: VirtualAddress, path: string): Promise<string> {
+    const { offset, size } = this.place(path);
+    return textOf(await readMemory(memory, plus(address, offset), size));
+  }
+
   #find(path: string): Place | undefined {
     const known = this.#places.get(path);
     if (known !== undefined) return known;
@@ -100,28 +120,34 @@ export class StructValue {
 
   /** An unsigned number of 1 to 8 bytes, or a bit field. @throws symbols-lack-type */
   number(path: string): bigint {
-    const { bits } = this.struct.place(path);
-    const whole = this.field(path)
-      .subarray(0, 8)
-      .reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
-    return bits === undefined ? whole : (whole >> BigInt(bits.position)) & ((1n << BigInt(bits.length)) - 1n);
+    return numberOf(this.field(path).subarray(0, 8), this.struct.place(path).bits);
   }
 
   /** A pointer. @throws symbols-lack-type */
   pointer(path: string): VirtualAddress {
-    const value = this.number(path);
-    return this.field(path).length === 4 ? signExtend32(Number(value)) : virtualAddress(value);
+    return pointerOf(this.number(path), this.struct.place(path).size);
   }
 
   /** Of an array of characters, up to its NUL. @throws symbols-lack-type */
   text(path: string): string {
-    const characters = this.field(path);
-    const end = characters.indexOf(0);
-    return Buffer.from(end < 0 ? characters : characters.subarray(0, end)).toString('latin1');
+    return textOf(this.field(path));
   }
 
   /** Where a field lies in the target. @throws symbols-lack-type */
   addressOf(path: string): VirtualAddress {
     return plus(this.address, this.struct.offsetOf(path));
   }
+}
+
+function numberOf(bytes: Uint8Array, bits: Place['bits']): bigint {
+  const whole = bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  return bits === undefined ? whole : (whole >> BigInt(bits.position)) & ((1n << BigInt(bits.length)) - 1n);
+}
+
+const pointerOf = (value: bigint, size: number): VirtualAddress =>
+  size === 4 ? signExtend32(Number(value)) : virtualAddress(value);
+
+function textOf(characters: Uint8Array): string {
+  const end = characters.indexOf(0);
+  return Buffer.from(end < 0 ? characters : characters.subarray(0, end)).toString('latin1');
 }
