@@ -13,6 +13,7 @@ import type * as Iced from 'iced-x86';
 import { formatAddress, plus, signExtend32, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { inspectInstruction, type InstructionInfo } from './disassemblerInfo';
+import { simpleForm, type SimpleInstruction } from './disassemblerSimple';
 import { WindbgText, type AddressNamer } from './disassemblerText';
 
 export type CodeMachine = 'x64' | 'x86';
@@ -53,6 +54,8 @@ export interface Disassembler {
   disassemble(code: Uint8Array, address: VirtualAddress, limit?: number): InstructionLine[];
   /** What the first instruction of `code` does. Undefined if it is none, or not whole. */
   inspect(code: Uint8Array, address: VirtualAddress): InstructionInfo | undefined;
+  /** The first instruction of x64 `code`, if a debugger can carry it out by itself (emulator.ts). */
+  simple(code: Uint8Array, address: VirtualAddress): SimpleInstruction | undefined;
   /** Length in bytes of the instruction at the start of `code`; 0 if it is none, or not whole. */
   lengthAt(code: Uint8Array): number;
   /** Gives WebAssembly memory back. Afterwards every method throws. */
@@ -108,6 +111,14 @@ class IcedDisassembler implements Disassembler {
       decoder.decodeOut(this.#instruction);
       if (decoder.lastError !== this.#iced.DecoderError.None) return undefined;
       return inspectInstruction(this.#iced, this.#instruction, this.machine);
+    });
+  }
+
+  simple(code: Uint8Array, address: VirtualAddress): SimpleInstruction | undefined {
+    return this.#with(code.subarray(0, longestInstruction), address, (decoder) => {
+      decoder.decodeOut(this.#instruction);
+      if (decoder.lastError !== this.#iced.DecoderError.None || this.machine !== 'x64') return undefined;
+      return simpleForm(this.#iced, this.#instruction);
     });
   }
 
