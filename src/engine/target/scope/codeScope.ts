@@ -29,9 +29,14 @@ export class CodeScopes {
   /**
    * @param address Where to look: a return address less 1.
    * @param inlineDepth Which of the functions at that address: 0 is the innermost that was inlined, the last the procedure itself.
-   * @param prologBytes See localVariablesAt.
+   * @param prologBytes See localVariablesAt; asked once.
+   * @throws what `prologBytes` throws
    */
-  at(address: VirtualAddress, inlineDepth: number, prologBytes: number | undefined): CodeScope {
+  async at(
+    address: VirtualAddress,
+    inlineDepth: number,
+    prologBytes: () => Promise<number | undefined>,
+  ): Promise<CodeScope> {
     if (this.#generation !== this.symbols.generation) {
       this.#generation = this.symbols.generation;
       this.#kept.clear();
@@ -39,7 +44,7 @@ export class CodeScopes {
     const key = `${address} ${inlineDepth}`;
     let scope = this.#kept.get(key);
     if (scope === undefined) {
-      scope = this.#make(address, inlineDepth, prologBytes);
+      scope = this.#make(address, inlineDepth, await prologBytes());
       if (this.#kept.size >= mostKept) this.#kept.clear();
       this.#kept.set(key, scope);
     }

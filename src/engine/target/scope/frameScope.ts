@@ -7,9 +7,10 @@
  * Invariants: nothing here loads symbols; a caller's frame shows no register that calls do not preserve.
  */
 
-import { plus, type VirtualAddress } from '../../core/addresses';
+import { plus, virtualAddress, type VirtualAddress } from '../../core/addresses';
 import { frameBodyOf, type FrameBody } from '../../cpu/frameBody';
 import { readUnwindInfo, resolveRow } from '../../cpu/unwindInfo';
+import type { CodeImage, FrameRegisters } from '../../cpu/unwindX64';
 import type { EvaluationContext, Meaning, Register, TypeMeaning } from '../../expr/context';
 import type { Type } from '../../expr/types/type';
 import type { Place } from '../../expr/values/place';
@@ -17,6 +18,7 @@ import type { Local } from '../../symbols/locals/locals';
 import type { KernelSymbols } from '../../windows/kernelSymbols';
 import type { CallFrame } from '../callStack';
 import type { TargetMemory, TargetProcessor } from '../target';
+import { unwindSourceOf } from '../unwindSource';
 import type { CodeScope, CodeScopes } from './codeScope';
 import { GlobalNames, typeIn } from './globalNames';
 import { placeOf, type FrameFacts } from './localPlace';
@@ -36,39 +38,88 @@ export interface FrameVariable {
   locate(): Promise<Place>;
 }
 
+/** What a scope must know of its frame; what costs something is asked for when it is needed. */
+interface ScopeFrame {
+  /** rip. */
+  readonly address: VirtualAddress;
+  readonly rsp: VirtualAddress;
+  /** Where to look names and live ranges up. */
+  readonly lookup: VirtualAddress;
+  readonly inlineDepth: number;
+  image(): Promise<CodeImage | undefined>;
+  /** Undefined: nobody called it. */
+  callerRsp(): Promise<VirtualAddress | undefined>;
+}
+
 export class FrameScope implements EvaluationContext {
   readonly pointerSize = 8;
   readonly memory: TargetMemory;
-  readonly scope: CodeScope;
-  readonly registers: RegisterFile;
   readonly write?: (address: VirtualAddress, bytes: Uint8Array) => Promise<void>;
   readonly #globals: GlobalNames;
   #body: Promise<FrameBody | undefined> | undefined;
 
   private constructor(
     private readonly source: ScopeSource,
-    private readonly frame: CallFrame,
+    private readonly frame: ScopeFrame,
     private readonly processor: TargetProcessor,
-    innermost: boolean,
-    prologBytes: number | undefined,
+    readonly registers: RegisterFile,
+    readonly scope: CodeScope,
   ) {
-    const { memory, symbols, codeScopes } = source;
+    const { memory, symbols } = source;
     this.memory = memory;
-    this.registers = new RegisterFile(frame.frame.registers, processor, innermost);
-    this.scope = codeScopes.at(frame.lookup, frame.inlineDepth, prologBytes);
     this.#globals = new GlobalNames(symbols);
-    const { write } = memory;
-    if (write !== undefined) this.write = write.bind(memory);
+    if (memory.write !== undefined) this.write = (address, bytes) => memory.write!(address, bytes);
   }
 
-  /** @param innermost Whether it is one of the frames at the processor's own instruction pointer. */
+  /**
+   * Of a frame of the stack.
+   * @param innermost Whether it is one of the frames at the processor's own instruction pointer.
+   */
   static async of(
     source: ScopeSource,
     frame: CallFrame,
     processor: TargetProcessor,
     innermost: boolean,
   ): Promise<FrameScope> {
-    return new FrameScope(source, frame, processor, innermost, await prologBytesOf(frame));
+    const { address, lookup, inlineDepth, callerRsp } = frame;
+    const { registers, image } = frame.frame;
+    return FrameScope.#make(source, processor, innermost ? undefined : registers, {
+      address,
+      lookup,
+      inlineDepth,
+      rsp: registers.rsp,
+      image: () => Promise.resolve(image),
+      callerRsp: () => Promise.resolve(callerRsp),
+    });
+  }
+
+  /** Of where a processor stands, without walking its stack: for conditions, which run often. */
+  static async top(source: ScopeSource, processor: TargetProcessor): Promise<FrameScope> {
+    const { rip, rsp } = await processor.general();
+    const unwinding = unwindSourceOf(source.memory, source.symbols);
+    const image = async (): Promise<CodeImage | undefined> => unwinding.functionAt(rip);
+    return FrameScope.#make(source, processor, undefined, {
+      address: rip,
+      lookup: rip,
+      inlineDepth: 0,
+      rsp: virtualAddress(rsp),
+      image,
+      callerRsp: async () =>
+        (await processor.stack(2)).frames.find(({ kind }) => kind === 'procedure')?.callerRsp,
+    });
+  }
+
+  static async #make(
+    source: ScopeSource,
+    processor: TargetProcessor,
+    caller: FrameRegisters | undefined,
+    frame: ScopeFrame,
+  ): Promise<FrameScope> {
+    const { lookup, inlineDepth } = frame;
+    const scope = await source.codeScopes.at(lookup, inlineDepth, async () =>
+      prologBytesOf(await frame.image()),
+    );
+    return new FrameScope(source, frame, processor, new RegisterFile(processor, caller), scope);
   }
 
   /** Locals and parameters, those that hide others first in their block. Statics are among them. */
@@ -117,8 +168,8 @@ export class FrameScope implements EvaluationContext {
       pointerSize: this.pointerSize,
       kernel: this.source.symbols.moduleNamed('nt'),
       ip: this.frame.address,
-      csp: this.frame.frame.registers.rsp,
-      callerRsp: this.frame.callerRsp,
+      csp: this.frame.rsp,
+      callerRsp: () => this.frame.callerRsp(),
       thread: () => this.processor.thread(),
     });
   }
@@ -148,15 +199,13 @@ export class FrameScope implements EvaluationContext {
   }
 
   async #readBody(): Promise<FrameBody | undefined> {
-    const { callerRsp, frame } = this.frame;
-    if (callerRsp === undefined || frame.image === undefined) return undefined;
-    return frameBodyOf(frame.image, callerRsp);
+    const [callerRsp, image] = [await this.frame.callerRsp(), await this.frame.image()];
+    return callerRsp === undefined || image === undefined ? undefined : frameBodyOf(image, callerRsp);
   }
 }
 
 /** SizeOfProlog, by which locals of clang's code are judged. Undefined if no unwind data tell. */
-async function prologBytesOf({ frame }: CallFrame): Promise<number | undefined> {
-  const { image } = frame;
+async function prologBytesOf(image: CodeImage | undefined): Promise<number | undefined> {
   if (image?.row === undefined) return undefined;
   const { unwindInfo } = await resolveRow(image.xdata, image.row);
   const { parent, prologSize } = await readUnwindInfo(image.xdata, unwindInfo);

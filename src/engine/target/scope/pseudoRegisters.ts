@@ -7,7 +7,7 @@
  *   $tid $pid           their numbers
  */
 
-import type { VirtualAddress } from '../../core/addresses';
+import { plus, type VirtualAddress } from '../../core/addresses';
 import type { Meaning } from '../../expr/context';
 import { builtinType } from '../../expr/types/builtinTypes';
 import { pointerTo, voidType, type Type } from '../../expr/types/type';
@@ -25,7 +25,7 @@ export interface PseudoSource {
   readonly ip: VirtualAddress;
   readonly csp: VirtualAddress;
   /** Undefined: nobody called this frame. */
-  readonly callerRsp: VirtualAddress | undefined;
+  callerRsp(): Promise<VirtualAddress | undefined>;
   thread(): Promise<VirtualAddress>;
 }
 
@@ -48,10 +48,11 @@ const rows: Readonly<Record<string, Row>> = {
   csp: { type: codePointer, value: ({ csp }) => Promise.resolve(csp) },
   ra: {
     type: codePointer,
-    value: ({ callerRsp, memory, pointerSize }) =>
-      callerRsp === undefined
-        ? Promise.resolve(0n)
-        : readPointer(memory, (callerRsp - BigInt(pointerSize)) as VirtualAddress, pointerSize),
+    value: async (source) => {
+      const behind = await source.callerRsp();
+      const { memory, pointerSize } = source;
+      return behind === undefined ? 0n : readPointer(memory, plus(behind, -pointerSize), pointerSize);
+    },
   },
   thread: { type: structPointer('_ETHREAD'), value: (source) => source.thread() },
   proc: { type: structPointer('_EPROCESS'), value: processOf },

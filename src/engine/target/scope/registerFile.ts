@@ -8,9 +8,10 @@ import type { ContextX64, SpecialRegistersX64 } from '../../cpu/contextX64';
 import { generalNames, type FrameRegisters } from '../../cpu/unwindX64';
 import type { Register } from '../../expr/context';
 import { registerNamed } from '../../symbols/locals/registers';
-import type { TargetProcessor } from '../target';
+import type { GeneralContext, TargetProcessor } from '../target';
 
 type ContextName = Exclude<keyof ContextX64, 'floatSave'>;
+type GeneralName = Exclude<keyof GeneralContext, 'floatSave' | 'mxCsr'>;
 
 /** In the FXSAVE area. */
 const xmmAt = 160;
@@ -67,18 +68,19 @@ interface Named {
 }
 
 export class RegisterFile {
-  /** @param innermost The frame's registers are the processor's own. */
+  /** @param caller What unwinding recovered; undefined: the frame's registers are the processor's own. */
   constructor(
-    private readonly frame: FrameRegisters,
     private readonly processor: TargetProcessor,
-    private readonly innermost: boolean,
+    private readonly caller: FrameRegisters | undefined,
   ) {}
 
   /** A whole register; undefined if this frame does not know it. @throws what the target throws */
   async whole(full: string): Promise<bigint | undefined> {
-    if (!this.innermost) return this.#recovered(full);
+    if (this.caller) return recovered(this.caller, full);
     const inContext = contextNames[full];
-    if (inContext !== undefined) return BigInt((await this.processor.context())[inContext.field]);
+    if (full === 'mxcsr') return BigInt((await this.processor.context()).mxCsr);
+    if (inContext !== undefined)
+      return BigInt((await this.processor.general())[inContext.field as GeneralName]);
     const special = specialNames[full];
     if (special !== undefined) return BigInt((await this.processor.special())[special.field]);
     const xmm = xmmNumber(full);
@@ -102,7 +104,7 @@ export class RegisterFile {
   async write(name: string, value: bigint): Promise<void> {
     const named = registerOf(name);
     if (named === undefined) throw new VmkdError('value-out-of-range', `There is no register ${name}`);
-    if (!this.innermost) {
+    if (this.caller) {
       throw new VmkdError(
         'value-out-of-range',
         `${name} belongs to a caller here: only registers of the innermost frame can be set`,
@@ -122,10 +124,10 @@ export class RegisterFile {
     const xmm = xmmNumber(full);
     if (inContext !== undefined) {
       const typed = inContext.size === 8 ? value : Number(value);
-      await this.processor.setContext({ [inContext.field]: typed } as Partial<ContextX64>);
+      await this.processor.setContext({ [inContext.field]: typed });
     } else if (special !== undefined) {
       const typed = special.size === 8 ? value : Number(value);
-      await this.processor.setSpecial({ [special.field]: typed } as Partial<SpecialRegistersX64>);
+      await this.processor.setSpecial({ [special.field]: typed });
     } else if (xmm !== undefined) {
       const floatSave = (await this.processor.context()).floatSave.slice();
       for (let i = 0; i < xmmSize; i++)
@@ -133,16 +135,16 @@ export class RegisterFile {
       await this.processor.setContext({ floatSave });
     }
   }
+}
 
-  #recovered(full: string): bigint | undefined {
-    if (full === 'rip') return this.frame.rip;
-    if (full === 'rsp') return this.frame.rsp;
-    const general = generalNames.indexOf(full as (typeof generalNames)[number]);
-    if (general >= 0) return this.frame.general[general];
-    const xmm = xmmNumber(full);
-    const bytes = xmm === undefined ? undefined : this.frame.xmm.get(xmm);
-    return bytes && numberOf(bytes);
-  }
+function recovered(caller: FrameRegisters, full: string): bigint | undefined {
+  if (full === 'rip') return caller.rip;
+  if (full === 'rsp') return caller.rsp;
+  const general = generalNames.indexOf(full as (typeof generalNames)[number]);
+  if (general >= 0) return caller.general[general];
+  const xmm = xmmNumber(full);
+  const bytes = xmm === undefined ? undefined : caller.xmm.get(xmm);
+  return bytes && numberOf(bytes);
 }
 
 function registerOf(name: string): Named | undefined {
