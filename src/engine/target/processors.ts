@@ -21,8 +21,10 @@ import type { VirtualMemory } from '../memory/virtualMemory';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import { nameFrames, type SymbolicStack } from './callStack';
 import type { KdRegisters } from './kdRegisters';
-import type { TargetProcessor } from './target';
+import type { GeneralContext, TargetProcessor } from './target';
 import { unwindSourceOf } from './unwindSource';
+
+export type { GeneralContext } from './target';
 
 /** Who answers for all processors. */
 export interface ProcessorSource {
@@ -62,9 +64,6 @@ export class Processors {
   }
 }
 
-/** General registers, flags and rip; the rest of such a CONTEXT is zero. */
-export type GeneralContext = Omit<ContextX64, 'floatSave' | 'mxCsr'>;
-
 export class LiveProcessor implements TargetProcessor {
   /** Of a CONTEXT, from its start: all, or the general part. */
   #context: Uint8Array | undefined;
@@ -103,7 +102,6 @@ export class LiveProcessor implements TargetProcessor {
     return contextX64.read(await this.#image(true));
   }
 
-  /** What nearly everybody needs, at a fifth of the bytes. */
   async general(): Promise<GeneralContext> {
     return contextX64.read(padded(await this.#image(false), contextSizeX64));
   }

@@ -65,11 +65,16 @@ export interface TargetMemory extends VirtualMemory {
   write?(address: VirtualAddress, bytes: Uint8Array): Promise<void>;
 }
 
+/** General registers, flags and rip. */
+export type GeneralContext = Omit<ContextX64, 'floatSave' | 'mxCsr'>;
+
 /** One processor of a stopped target. All answers are kept until it runs or is written. */
 export interface TargetProcessor {
   readonly number: number;
   /** x64 only, as yet. */
   context(): Promise<ContextX64>;
+  /** What nearly everybody needs, at a fifth of the bytes. */
+  general(): Promise<GeneralContext>;
   special(): Promise<SpecialRegistersX64>;
   /** @throws target-unsupported where nothing can be written */
   setContext(changes: Partial<ContextX64>): Promise<void>;
