@@ -1,0 +1,185 @@
+// Writes docs/dap-coverage.md: which requests and capabilities of the Debug Adapter Protocol there are, where they are
+// handled, and which tests drive them over the wire. `--check` only says whether the file is up to date and complete.
+//
+// What is there comes from the adapter's own families. A test of test/integration/adapter.*.test.ts says what it drives by a
+// comment `// covers: setBreakpoints, supportsLogPoints`; for a request its file must also send it: `client.ask('threads')`,
+// `client.threadsRequest(…)`.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { bootstrap, main } from './bootstrap.mjs';
+import { root } from './process.mjs';
+
+const document = 'docs/dap-coverage.md';
+
+/** Requests of the protocol that are not handled, and why. */
+const unsupported = {
+  launch: 'Answered with an error that says “attach”: a kernel is not launched by its debugger.',
+  terminate: 'The machine is not ours to end; `disconnect` lets the kernel run on.',
+  terminateThreads: 'A debugger of the kernel must not end its threads.',
+  stepBack: 'KD has no way back.',
+  reverseContinue: 'KD has no way back.',
+  restartFrame: 'What a kernel function did cannot be undone; `goto` moves the instruction pointer.',
+};
+
+const unsupportedCapabilities = {
+  supportsSingleThreadExecutionRequests: 'KD lets all processors run, or none.',
+  supportsExceptionOptions: 'Filters with conditions say more.',
+  supportsTerminateThreadsRequest: 'See `terminateThreads`.',
+  supportsStepBack: 'See `stepBack`.',
+  supportsRestartFrame: 'See `restartFrame`.',
+  supportsTerminateRequest: 'See `terminate`.',
+};
+
+/** What the document must say. `problems`: requests and capabilities that no test drives. */
+export async function coverage() {
+  const { families } = await loadFamilies();
+  const tests = readTests();
+  const problems = [];
+  const requests = families
+    .flatMap(({ name, requests: handled }) =>
+      Object.keys(handled).map((request) => ({ request, family: name })),
+    )
+    .filter(({ request }) => unsupported[request] === undefined)
+    .sort((a, b) => (a.request < b.request ? -1 : 1))
+    .map(({ request, family }) => {
+      const driving = tests.filter(({ covers }) => covers.has(request));
+      if (driving.length === 0) problems.push(`No test covers the request “${request}”.`);
+      for (const { file, name, sends } of driving)
+        if (!sends.has(request)) problems.push(`${file}, “${name}”: nothing there sends “${request}”.`);
+      return [`\`${request}\``, `\`${family}\``, describeTests(driving)];
+    });
+  const capabilities = families
+    .flatMap(({ name, capabilities: offered }) =>
+      Object.entries(offered?.({ execution: true, breakpoints: true }) ?? {})
+        .filter(([, value]) => value !== false)
+        .map(([capability]) => ({ capability, family: name })),
+    )
+    .sort((a, b) => (a.capability < b.capability ? -1 : 1))
+    .map(({ capability, family }) => {
+      const covering = tests.filter(({ covers }) => covers.has(capability));
+      if (covering.length === 0) problems.push(`No test covers the capability “${capability}”.`);
+      return [`\`${capability}\``, `\`${family}\``, describeTests(covering)];
+    });
+  const text = [
+    '# What of the Debug Adapter Protocol is there',
+    '',
+    'Written by `node scripts/dap-coverage.mjs`; CI fails if it is out of date, or if a line has no test. The tests talk to',
+    'the built adapter over its streams, and to a real kernel behind it.',
+    '',
+    '## Requests',
+    '',
+    ...table(['request', 'handled in `src/adapter/requests`', 'test'], requests),
+    '',
+    '## Capabilities',
+    '',
+    'Offered for a live kernel. A target without execution or breakpoints takes back what needs them.',
+    '',
+    ...table(['capability', 'offered by', 'test'], capabilities),
+    '',
+    '## Not supported',
+    '',
+    ...table(
+      ['request or capability', 'why'],
+      Object.entries({ ...unsupported, ...unsupportedCapabilities }).map(([name, why]) => [
+        `\`${name}\``,
+        why,
+      ]),
+    ),
+    '',
+  ].join('\n');
+  return { text, problems };
+}
+
+async function loadFamilies() {
+  const { build } = await import('esbuild');
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-dap-'));
+  try {
+    const outfile = path.join(folder, 'families.mjs');
+    await build({
+      absWorkingDir: root,
+      entryPoints: ['src/adapter/families.ts'],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      // Opened only when something is disassembled.
+      external: ['iced-x86'],
+      logLevel: 'silent',
+      banner: {
+        js: "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);",
+      },
+    });
+    return await import(pathToFileURL(outfile).href);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Every test of the adapter: where it stands, what its file sends, what it says that it covers. */
+function readTests() {
+  const folder = path.join(root, 'test', 'integration');
+  return readdirSync(folder)
+    .filter((file) => /^adapter\..*\.test\.ts$/.test(file))
+    .sort()
+    .flatMap((file) => {
+      const text = readFileSync(path.join(folder, file), 'utf8');
+      const sends = new Set(
+        [...text.matchAll(/\.(?:ask(?:<[^(]*>)?|refusal)\(\s*'(\w+)'|\.(\w+)Request\(/g)].map(
+          ([, quoted, method]) => quoted ?? method,
+        ),
+      );
+      const [, ...suites] = text.split(/^void describe\(/m);
+      const titleOf = (block) => /^\s*(['"`])(.*?)\1,/s.exec(block)?.[2] ?? '?';
+      const blocks = suites.flatMap((suite) =>
+        suite
+          .split(/^ *void it\(/m)
+          .slice(1)
+          .map((block) => ({ block, name: `${titleOf(suite)} ${titleOf(block)}` })),
+      );
+      return blocks.map(({ block, name }) => ({
+        file,
+        name,
+        sends,
+        covers: new Set(
+          [...block.matchAll(/\/\/ covers: (.*)/g)].flatMap(([, list]) =>
+            list.split(',').map((one) => one.trim()),
+          ),
+        ),
+      }));
+    });
+}
+
+function describeTests(tests) {
+  const byFile = new Map();
+  for (const { file, name } of tests) byFile.set(file, [...(byFile.get(file) ?? []), name]);
+  return [...byFile]
+    .map(
+      ([file, names]) =>
+        `\`${file.replace(/^adapter\.|\.test\.ts$/g, '')}\`: ${names.map((n) => n.replaceAll('|', '\\|')).join('; ')}`,
+    )
+    .join('<br>');
+}
+
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+
+if (process.argv[1] === import.meta.filename) {
+  await main(async (args) => {
+    await bootstrap();
+    const { text, problems } = await coverage();
+    for (const problem of problems) process.stderr.write(`vmkd: ${problem}\n`);
+    const file = path.join(root, document);
+    if (args.includes('--check')) {
+      const isCurrent = readFileSync(file, 'utf8') === text;
+      if (!isCurrent)
+        process.stderr.write(`vmkd: ${document} is out of date: run node scripts/dap-coverage.mjs\n`);
+      return isCurrent && problems.length === 0 ? 0 : 1;
+    }
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return problems.length === 0 ? 0 : 1;
+  });
+}
