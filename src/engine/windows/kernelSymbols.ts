@@ -75,10 +75,16 @@ export class KernelSymbols {
         return known;
       }
       const { memory, store, onState } = this.options;
-      const made = new ModuleSymbols(module, i === 0 ? 'nt' : moduleNameOf(module.name), memory, store, (m) => {
-        this.#generation++;
-        onState?.(m);
-      });
+      const made = new ModuleSymbols(
+        module,
+        i === 0 ? 'nt' : moduleNameOf(module.name),
+        memory,
+        store,
+        (m) => {
+          this.#generation++;
+          onState?.(m);
+        },
+      );
       added.push(made);
       return made;
     });
