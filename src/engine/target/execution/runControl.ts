@@ -29,6 +29,8 @@ import { eventOf, isDebuggerTrap, type Ours, type StopEvent } from './stopEvent'
 
 /** Milliseconds between two break-ins to a target that does not stop. */
 const breakInInterval = 1500;
+/** Milliseconds for what is to become of a stop, on a slow link. */
+const longestDecision = 10_000;
 const trapFlag = 0x100;
 const int3 = 0xcc;
 /** Instructions in a row that a step makes without letting the target run. */
@@ -242,7 +244,9 @@ export class RunControl {
       client.unspentBreakIns > 0 &&
       (client.state.kind === 'running' || client.state.kind === 'stopped')
     ) {
-      const left = end - this.#clock.now();
+      // A target that has stopped meanwhile is waited for: it would stand for ever.
+      const isDeciding = client.state.kind === 'stopped' && !this.#isAnnounced;
+      const left = end - this.#clock.now() + (isDeciding ? longestDecision : 0);
       if (left <= 0) return;
       const limit = didNotStop(milliseconds);
       await this.#decisions
