@@ -1,18 +1,20 @@
-// Writes docs/dap-coverage.md: which requests and capabilities of the Debug Adapter Protocol there are, where they are
-// handled, and which tests drive them over the wire. `--check` only says whether the file is up to date and complete.
+// Writes what of the adapter's documents can be derived: docs/dap-coverage.md, which requests and capabilities of the Debug
+// Adapter Protocol there are, where they are handled, and which tests drive them over the wire; and in docs/debug-adapter.md
+// the tables of launch fields and console commands. `--check` only says whether they are up to date and complete.
 //
-// What is there comes from the adapter's own families. A test of test/integration/adapter.*.test.ts says what it drives by a
+// What is there comes from the adapter's own tables. A test of test/integration/adapter.*.test.ts says what it drives by a
 // comment `// covers: setBreakpoints, supportsLogPoints`; for a request its file must also send it: `client.ask('threads')`,
 // `client.threadsRequest(…)`.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bootstrap, main } from './bootstrap.mjs';
 import { root } from './process.mjs';
 
-const document = 'docs/dap-coverage.md';
+const coverageFile = 'docs/dap-coverage.md';
+const manualFile = 'docs/debug-adapter.md';
 
 /** Requests of the protocol that are not handled, and why. */
 const unsupported = {
@@ -33,9 +35,14 @@ const unsupportedCapabilities = {
   supportsTerminateRequest: 'See `terminate`.',
 };
 
-/** What the document must say. `problems`: requests and capabilities that no test drives. */
-export async function coverage() {
-  const { families } = await loadFamilies();
+/** What the documents must say, by file. `problems`: requests and capabilities that no test drives. */
+export async function adapterDocuments() {
+  const adapter = await loadAdapter();
+  const { text, problems } = coverage(adapter.families);
+  return { documents: { [coverageFile]: text, [manualFile]: manual(adapter) }, problems };
+}
+
+function coverage(families) {
   const tests = readTests();
   const problems = [];
   const requests = families
@@ -66,7 +73,7 @@ export async function coverage() {
   const text = [
     '# What of the Debug Adapter Protocol is there',
     '',
-    'Written by `node scripts/dap-coverage.mjs`; CI fails if it is out of date, or if a line has no test. The tests talk to',
+    'Written by `node scripts/adapter-docs.mjs`; CI fails if it is out of date, or if a line has no test. The tests talk to',
     'the built adapter over its streams, and to a real kernel behind it.',
     '',
     '## Requests',
@@ -93,14 +100,55 @@ export async function coverage() {
   return { text, problems };
 }
 
-async function loadFamilies() {
+/** The manual as it is, with its tables made anew. */
+function manual({ configurationFields, commands }) {
+  return [
+    ['launch fields', table(['field', 'default', 'what it is'], fieldRows(configurationFields, ''))],
+    [
+      'console commands',
+      table(
+        ['command', 'does'],
+        commands.map(({ usage, help }) => [`\`${usage}\``, help]),
+      ),
+    ],
+  ].reduce(
+    (text, [name, rows]) => {
+      const [start, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
+      const from = text.indexOf(start);
+      const to = text.indexOf(end);
+      if (from < 0 || to < from) throw new Error(`${manualFile} has no place for the ${name}`);
+      return `${text.slice(0, from + start.length)}\n\n${rows.join('\n')}\n\n${text.slice(to)}`;
+    },
+    readFileSync(path.join(root, manualFile), 'utf8'),
+  );
+}
+
+/** A group's own fields follow it. */
+function fieldRows(fields, prefix) {
+  return Object.entries(fields).flatMap(([name, { type, doc, default: fallback }]) => {
+    const shown =
+      fallback === undefined || type.fields !== undefined ? '' : `\`${JSON.stringify(fallback)}\``;
+    const row = [`\`${prefix}${name}\``, shown, doc.replaceAll('|', '\\|')];
+    return [row, ...fieldRows(type.fields ?? {}, `${prefix}${name}.`)];
+  });
+}
+
+async function loadAdapter() {
   const { build } = await import('esbuild');
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-dap-'));
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-docs-'));
   try {
-    const outfile = path.join(folder, 'families.mjs');
+    const outfile = path.join(folder, 'adapter.mjs');
     await build({
       absWorkingDir: root,
-      entryPoints: ['src/adapter/families.ts'],
+      stdin: {
+        contents: [
+          "export { families } from './src/adapter/families';",
+          "export { configurationFields } from './src/adapter/configuration/configuration';",
+          "export { commands } from './src/adapter/console/commands';",
+        ].join('\n'),
+        resolveDir: root,
+        loader: 'ts',
+      },
       outfile,
       bundle: true,
       platform: 'node',
@@ -169,17 +217,17 @@ const table = (head, rows) =>
 if (process.argv[1] === import.meta.filename) {
   await main(async (args) => {
     await bootstrap();
-    const { text, problems } = await coverage();
+    const { documents, problems } = await adapterDocuments();
     for (const problem of problems) process.stderr.write(`vmkd: ${problem}\n`);
-    const file = path.join(root, document);
-    if (args.includes('--check')) {
-      const isCurrent = readFileSync(file, 'utf8') === text;
-      if (!isCurrent)
-        process.stderr.write(`vmkd: ${document} is out of date: run node scripts/dap-coverage.mjs\n`);
-      return isCurrent && problems.length === 0 ? 0 : 1;
+    let failed = problems.length > 0;
+    for (const [name, text] of Object.entries(documents)) {
+      const file = path.join(root, name);
+      if (!args.includes('--check')) writeFileSync(file, text);
+      else if (readFileSync(file, 'utf8') !== text) {
+        process.stderr.write(`vmkd: ${name} is out of date: run node scripts/adapter-docs.mjs\n`);
+        failed = true;
+      }
     }
-    mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, text);
-    return problems.length === 0 ? 0 : 1;
+    return failed ? 1 : 0;
   });
 }

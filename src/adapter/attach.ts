@@ -2,6 +2,7 @@
 
 import { homedir } from 'node:os';
 import path from 'node:path';
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { systemClock } from '../engine/core/clock';
 import { createEndpoint } from '../engine/link/endpoint';
 import { TraceWriter } from '../engine/link/trace';
@@ -9,8 +10,11 @@ import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
 import { httpGet } from '../engine/symbols/store/http';
 import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
 import { SymbolStore } from '../engine/symbols/store/symbolStore';
-import { attachKernel } from '../engine/target/kernelTarget';
+import { asVmkdError } from '../engine/core/errors';
+import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { errorText } from './errors';
+import { Guardian } from './guardian';
+import { HoldableEndpoint } from './holdableEndpoint';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import type { Call } from './protocol';
@@ -22,8 +26,11 @@ import { SymbolLoading } from './symbolLoading';
 export async function attach(session: Session, call: Call): Promise<void> {
   const { link, timeouts, symbolPath, trace } = session.configuration;
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
-  const endpoint = createEndpoint(link);
+  const endpoint = new HoldableEndpoint(createEndpoint(link));
   session.atEnd.push(() => endpoint.dispose());
+  session.output.onFull = (full) => endpoint.hold(full);
+  const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
+  session.guardian = new Guardian({ link, stateFolder });
   const { signal } = call;
   await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
     report.update(`Waiting for ${link}`);
@@ -35,7 +42,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       // To look at it, and for its breakpoints; whether it stays stopped is decided when the client is ready.
       breakIn: true,
       signal: report.signal,
-      stateFolder: path.join(cacheFolder(), 'vmkd', 'sessions'),
+      stateFolder,
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
         onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
@@ -49,11 +56,37 @@ export async function attach(session: Session, call: Call): Promise<void> {
     await loading.first(report.signal);
     followTarget(session, target);
     followModules(session, target);
+    obeyStopAt(session, target);
     loading.inBackground();
   });
+  session.events.send('process', {
+    name: `Windows kernel on ${link}`,
+    isLocalProcess: false,
+    startMethod: 'attach',
+    pointerSize: session.target.machine === 'x64' ? 64 : 32,
+  } satisfies P.ProcessEvent['body']);
   announceCapabilities(session);
   session.phase = 'configuring';
   session.events.send('initialized');
+}
+
+/** Where the configuration wants stops that no breakpoint makes. Clients that know exception filters may add to them. */
+function obeyStopAt({ configuration, output, ended }: Session, target: KernelTarget): void {
+  const { initialBreakpoint, moduleLoad } = configuration.stopAt;
+  if (moduleLoad !== undefined) {
+    const { breakpoints } = target;
+    breakpoints.exceptionRule = { ...breakpoints.exceptionRule, moduleLoads: moduleLoad };
+  }
+  if (!initialBreakpoint) return;
+  target.onModules.add(({ kind, module }) => {
+    // The kernel itself is new after a boot, and the first of all.
+    if (kind !== 'added' || module.alias !== 'nt') return;
+    const milliseconds = configuration.timeouts.breakIn * 1000;
+    target.execution.pause(milliseconds, ended.signal).catch((thrown: unknown) => {
+      const error = asVmkdError(thrown);
+      if (error.code !== 'cancelled') output.line('stderr', errorText(error));
+    });
+  });
 }
 
 /** What was promised before the target was known, and it lacks. */

@@ -2,11 +2,13 @@
  * The debug adapter as a program: DAP on stdin and stdout, or with `--server PORT` on a loopback port, one session a
  * connection.
  *
- * Whatever ends this process short of SIGKILL — a signal, a client that is gone, an error that nobody caught — first lets
- * the kernel go. stdout belongs to DAP; what else there is to say goes to stderr.
+ * Whatever ends this process — a signal, a client that is gone, an error that nobody caught — first lets the kernel go; what
+ * cannot be seen from inside is the business of a second process (guardian.ts). stdout belongs to DAP; what else there is to
+ * say goes to stderr.
  */
 
 import { createServer, type Socket } from 'node:net';
+import { guard } from './guardian';
 import { serveClient, type ServedClient } from './serveClient';
 
 /** Milliseconds for the guest to be let go, when there is nobody left who could wait for it. */
@@ -51,6 +53,13 @@ function serveSocket(socket: Socket): void {
 }
 
 function main(args: readonly string[]): void {
+  if (args[0] === '--guard') {
+    void guard(process.stdin).then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+    return;
+  }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void end(0));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);

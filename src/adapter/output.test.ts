@@ -22,7 +22,8 @@ function client() {
     () => undefined,
   );
   const full: boolean[] = [];
-  const output = new Output(connection, (is) => full.push(is));
+  const output = new Output(connection);
+  output.onFull = (is) => full.push(is);
   let raw = '';
   stream.pause();
   stream.on('data', (chunk: Buffer) => (raw += chunk.toString()));

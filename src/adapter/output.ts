@@ -31,11 +31,10 @@ export class Output {
   #scheduled = false;
   #full = false;
 
-  /** @param onFull Told when the producer must stop (true), and when it may go on (false). */
-  constructor(
-    private readonly sink: OutputSink,
-    private readonly onFull: (full: boolean) => void = () => undefined,
-  ) {}
+  /** Told when the producer must stop (true), and when it may go on (false). */
+  onFull: (full: boolean) => void = () => undefined;
+
+  constructor(private readonly sink: OutputSink) {}
 
   /** @param more A source position, a variables reference: such a text has an event of its own. */
   write(category: Category, text: string, more: Partial<OutputBody> = {}): void {

@@ -16,6 +16,7 @@ import { BreakpointBook } from './breakpointBook';
 import type { Configuration } from './configuration/configuration';
 import type { Connection } from './connection';
 import { Contexts } from './contexts';
+import type { Guardian } from './guardian';
 import { HandleNumbers } from './handles';
 import { Listing } from './listing';
 import { MemoryViews } from './memoryViews';
@@ -59,6 +60,8 @@ export class Session {
   readonly turn = new Mutex();
   /** Fires when the session ends: nothing of it may go on. */
   readonly ended = new AbortController();
+  /** Lets the kernel go if this process cannot. */
+  guardian: Guardian | undefined;
   /** What else must be closed at the end; run once, whatever fails. */
   readonly atEnd: (() => void | Promise<void>)[] = [];
   /** The client knows already that the kernel runs: it asked for it. */
@@ -193,6 +196,7 @@ export class Session {
   async abandon(): Promise<void> {
     try {
       await this.#target?.execution?.release();
+      this.guardian?.dismiss();
     } finally {
       this.#target = this.#symbolLoading = this.#configuration = undefined;
       this.#contexts = this.#book = this.#listing = undefined;
@@ -220,9 +224,12 @@ export class Session {
   async #leave(options: { readonly leaveStopped?: boolean }): Promise<void> {
     this.phase = 'ended';
     this.ended.abort();
+    // A client that does not listen must not keep the kernel from being let go.
+    this.output.onFull(false);
     clearTimeout(this.#invalidation);
     try {
       await this.#target?.execution?.release(options);
+      this.guardian?.dismiss();
     } catch (error) {
       this.output.line('important', `vmkd could not let the kernel go: ${(error as Error).message}`);
     } finally {

@@ -28,6 +28,17 @@ export class Sources {
     return found;
   }
 
+  /** The file of that name, there or here, that some symbols name: others are none of a debugger's business. */
+  known(path: string): string | undefined {
+    for (const { pdb } of this.session.target.symbols.modules) {
+      for (const source of pdb?.sourcePaths ?? []) {
+        const here = this.here(source.path);
+        if (here !== undefined && (here === path || source.path === path)) return here;
+      }
+    }
+    return undefined;
+  }
+
   describe(pdbPath: string): P.Source {
     const name = pdbPath.replace(/^.*[\\/]/, '');
     const here = this.here(pdbPath);

@@ -243,6 +243,14 @@ void describe('instruction breakpoints', () => {
     );
     assert.ok(breakpoints.every(({ verified }) => !verified));
     assert.match(breakpoints[1]!.message!, /“main” is no address/);
+    const { memoryReference } = await client.ask<P.EvaluateResponse['body']>('evaluate', {
+      expression: '&VmkDemoCounter',
+      context: 'watch',
+    });
+    const [inData] = (await instructions({ instructionReference: memoryReference! })).breakpoints as [
+      P.Breakpoint,
+    ];
+    assert.deepEqual([inData.verified, inData.reason], [false, 'failed'], inData.message);
     assert.ok(breakpoints.every(({ message }) => message !== undefined && message !== ''));
   });
 });

@@ -160,6 +160,17 @@ void describe('variables', () => {
     );
   });
 
+  void it('are not more than a client can bear that does not page', async () => {
+    const many = await inside(await evaluate('(char *)vmkdemo!Nodes,3000'));
+    assert.deepEqual([many.length, many.at(-1)!.name], [2001, '…']);
+    const page = await inside(await evaluate('(char *)vmkdemo!Nodes,3000'), {
+      filter: 'indexed',
+      start: 2500,
+      count: 100,
+    });
+    assert.equal(page[0]!.name, '[2500]');
+  });
+
   void it('of the module are there, in alphabetical order, and in hexadecimal if that is wanted', async () => {
     // covers: supportsValueFormattingOptions
     const globals = await scope('Globals of vmkdemo');
@@ -401,6 +412,16 @@ void describe('memory', () => {
     await client.ask('writeMemory', { memoryReference, data: before });
   });
 
+  void it('is not read on when nobody waits for it', async () => {
+    const from = client.messages.length;
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    const reading = client.refusal('readMemory', { memoryReference: modules[0]!.id, count: 1 << 20 });
+    const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
+    await client.ask('cancel', { requestId: seq });
+    const { message, error } = await reading;
+    assert.deepEqual([message, error.showUser], ['cancelled', false]);
+  });
+
   void it('that is absent or is no address is refused with a reason', async () => {
     const data = Buffer.from([1]).toString('base64');
     const absent = await client.refusal('writeMemory', { memoryReference: '0x10', data });
@@ -500,6 +521,8 @@ void describe('modules and sources', () => {
       sourceReference: 0,
     });
     assert.equal(content, readFileSync(demoSource('work.c'), 'utf8'));
+    const secret = await client.refusal('source', { source: { path: '/etc/passwd' }, sourceReference: 0 });
+    assert.match(secret.message, /passwd is not on this machine/);
     const missing = await client.refusal('source', {
       source: { path: path.resolve('nowhere.c') },
       sourceReference: 0,

@@ -2,10 +2,13 @@
 /** Sessions of the debug adapter: how they begin, how they end, and that the kernel is let go whatever ends them. */
 
 import assert from 'node:assert/strict';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { AdapterClient } from '../fixtures/adapter';
+import { lineOf } from '../fixtures/demoSource';
+import { kernelImages } from '../fixtures/liveSymbols';
 import { tempFolder } from '../fixtures/tempFolder';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
@@ -225,9 +228,21 @@ void describe('the kernel is let go', () => {
     await isRunning();
   });
 
-  void it('by the next session, after this one was killed', async (t) => {
+  void it('by the guardian, when the adapter is killed', async (t) => {
     const client = newClient(t);
     await client.attachAndStop(machine);
+    await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'nt!KiIdleHalt' }] });
+    const [guardian] = childrenOf(client.process.pid!);
+    client.process.kill('SIGKILL');
+    await client.exited;
+    while (isAlive(guardian!)) await new Promise((resolve) => setTimeout(resolve, 100));
+    await isRunning();
+  });
+
+  void it('by the next session, when the guardian is dead, too', async (t) => {
+    const client = newClient(t);
+    await client.attachAndStop(machine);
+    for (const guardian of childrenOf(client.process.pid!)) process.kill(guardian, 'SIGKILL');
     client.process.kill('SIGKILL');
     await client.exited;
     await isFrozen();
@@ -237,3 +252,108 @@ void describe('the kernel is let go', () => {
     await isRunning();
   });
 });
+
+void describe('a session goes on', () => {
+  void it('over a reboot, and stops at the first chance if that is wanted', async (t) => {
+    const client = newClient(t);
+    await client.attachTo(machine, { breakOnAttach: false, stopAt: ['initialBreakpoint'] });
+    const [set] = (
+      await client.ask<{ breakpoints: P.Breakpoint[] }>('setFunctionBreakpoints', {
+        breakpoints: [{ name: 'vmkdemo!VmkDemoWork' }],
+      })
+    ).breakpoints;
+    await client.configurationDoneRequest();
+    await client.event('stopped');
+    const from = client.messages.length;
+    await machine.qmp('system_reset');
+    const first = await client.event<P.StoppedEvent['body']>(
+      'stopped',
+      from,
+      ({ reason }) => reason === 'pause',
+    );
+    assert.equal(first.allThreadsStopped, true);
+    const hit = await client.stopAfter(() => client.continueRequest({ threadId: 1 }));
+    assert.deepEqual(hit.hitBreakpointIds, [set!.id]);
+    await client.disconnectRequest();
+    await isRunning();
+  });
+
+  void it('on other folders of sources, and without those that are not here', async (t) => {
+    const folder = tempFolder(t);
+    const drivers = path.resolve('test/kernel/drivers');
+    cpSync(path.join(drivers, 'vmkdemo'), path.join(folder, 'vmkdemo'), { recursive: true });
+    // The same PDB, but for the folder of one source file, which is nowhere.
+    const pdb = readFileSync(path.join(kernelImages, 'vmkdemo.pdb'));
+    const symbols = tempFolder(t);
+    writeFileSync(path.join(symbols, 'vmkdemo.pdb'), replaced(pdb, 'vmkdemo/work.c', 'vmkd3m0/work.c'));
+    const client = newClient(t);
+    await client.attachAndStop(machine, {
+      symbolPath: `${symbols};${kernelImages}`,
+      sourceMap: { [drivers]: folder },
+      initCommands: ['.reload vmkdemo'],
+    });
+    const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');
+    const named = (name: string): P.Source => sources.find((source) => source.name === name)!;
+    assert.equal(named('driver.c').path, path.join(folder, 'vmkdemo/driver.c'));
+    const absent = named('work.c');
+    assert.deepEqual([absent.presentationHint, absent.origin], ['deemphasize', 'not on this machine']);
+    const { content } = await client.ask<P.SourceResponse['body']>('source', {
+      source: absent,
+      sourceReference: absent.sourceReference,
+    });
+    const lines = content.split('\n');
+    assert.match(lines[0]!, /is not on this machine: these are the lines that have code/);
+    const line = lineOf('work.c', 'VmkDemoWorkCalls++;');
+    assert.match(lines[line - 1]!, /vmkdemo!VmkDemoWork\+0x/);
+    // Breakpoints can be set in it.
+    const [set] = (
+      await client.ask<{ breakpoints: P.Breakpoint[] }>('setBreakpoints', {
+        source: absent,
+        breakpoints: [{ line }],
+      })
+    ).breakpoints;
+    assert.deepEqual(
+      [set!.verified, set!.line, set!.source?.sourceReference],
+      [true, line, absent.sourceReference],
+    );
+    const stop = await client.stopAfter(() => client.continueRequest({ threadId: 1 }));
+    assert.deepEqual(stop.hitBreakpointIds, [set!.id]);
+    await client.disconnectRequest();
+    await isRunning();
+  });
+
+  void it('no longer than the machine: then the client hears that it is lost', async (t) => {
+    const client = newClient(t);
+    await client.attachAndStop(machine);
+    const from = client.messages.length;
+    await machine.stop();
+    await client.event('terminated', from);
+    const { output } = await client.event<P.OutputEvent['body']>(
+      'output',
+      from,
+      ({ category }) => category === 'important',
+    );
+    assert.match(output, /powered off|pipe was closed/);
+    await client.disconnectRequest();
+    assert.equal(await client.exited, 0);
+  });
+});
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** All places of a text of the same length. */
+function replaced(bytes: Buffer, from: string, to: string): Buffer {
+  const changed = Buffer.from(bytes);
+  for (let at = changed.indexOf(from); at >= 0; at = changed.indexOf(from)) changed.write(to, at, 'latin1');
+  return changed;
+}

@@ -1,16 +1,18 @@
-// Every request and capability of the debug adapter has a test over the wire, and the document that says so is up to date.
+// Every request and capability of the debug adapter has a test over the wire, and the documents that are derived from the
+// adapter are up to date.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { coverage } from '../../scripts/dap-coverage.mjs';
+import { adapterDocuments } from '../../scripts/adapter-docs.mjs';
 
-test('docs/dap-coverage.md says what is there, and each line has a test', async () => {
-  const { text, problems } = await coverage();
+test('the adapter’s documents say what is there, and each request and capability has a test', async () => {
+  const { documents, problems } = await adapterDocuments();
   assert.deepEqual(problems, []);
-  assert.equal(
-    readFileSync('docs/dap-coverage.md', 'utf8'),
-    text,
-    'out of date: run node scripts/dap-coverage.mjs',
-  );
+  for (const [name, text] of Object.entries(documents))
+    assert.equal(
+      readFileSync(name, 'utf8'),
+      text,
+      `${name} is out of date: run node scripts/adapter-docs.mjs`,
+    );
 });

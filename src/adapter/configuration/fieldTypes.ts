@@ -6,6 +6,8 @@ export interface FieldType<T> {
   /** Completes “… wants”. */
   readonly wants: string;
   readonly schema: Readonly<Record<string, unknown>>;
+  /** Of a group. */
+  readonly fields?: Fields;
   /** @param where The field, for messages. @throws FieldProblem */
   read(value: unknown, where: string): T;
 }
@@ -84,6 +86,7 @@ export function group<F extends Fields>(fields: F): FieldType<ValuesOf<F>> {
   return {
     wants: 'an object',
     schema: { type: 'object', properties: propertiesOf(fields), additionalProperties: false },
+    fields,
     read(value, where) {
       if (!isObject(value)) throw new FieldProblem(`“${where}” wants an object, not ${shown(value)}`);
       return readFields(fields, value, (name) => `${where}.${name}`, refuseUnknown);

@@ -8,6 +8,8 @@ import type { Family } from '../protocol';
 import { bugcheckText, exceptionText } from '../stopText';
 
 interface Filter extends P.ExceptionBreakpointsFilter {
+  /** What the user must know of it. */
+  readonly message?: string;
   /** The rule with this filter on. @throws value-out-of-range for a condition that it does not understand */
   readonly apply: (rule: ExceptionRule, condition: string | undefined) => ExceptionRule;
 }
@@ -33,6 +35,8 @@ const filters: readonly Filter[] = [
     description: 'Stops before handlers see an exception. Exceptions that nobody handles always stop.',
     supportsCondition: true,
     conditionDescription: 'NTSTATUS values to stop at, e.g. 0xc0000005, 0xc000001d. Empty: all.',
+    message:
+      'Windows tells of first chances only with FLG_STOP_ON_EXCEPTION in nt!NtGlobalFlag (gflags /r +soe).',
     apply: (rule, condition) => ({ ...rule, firstChance: statusList(condition) }),
   },
   {
@@ -55,7 +59,7 @@ const nothing: ExceptionRule = {
 export const exceptions: Family = {
   capabilities: (parts) => ({
     exceptionBreakpointFilters: parts.breakpoints
-      ? filters.map(({ apply: _apply, ...described }) => described)
+      ? filters.map(({ apply: _apply, message: _message, ...described }) => described)
       : [],
     supportsExceptionFilterOptions: parts.breakpoints,
     supportsExceptionInfoRequest: true,
@@ -72,8 +76,9 @@ export const exceptions: Family = {
       ];
       const results = wanted.map(({ filterId, condition }): P.Breakpoint => {
         try {
-          rule = filterNamed(filterId).apply(rule, condition);
-          return { verified: true };
+          const { apply, message } = filterNamed(filterId);
+          rule = apply(rule, condition);
+          return { verified: true, ...(message === undefined ? {} : { message }) };
         } catch (thrown) {
           return { verified: false, message: errorText(asVmkdError(thrown)), reason: 'failed' };
         }

@@ -3,7 +3,7 @@
  * lines that have code, in their places, so that the arrow of the stack and breakpoints still mean something.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { VmkdError } from '../../engine/core/errors';
 import type { Family } from '../protocol';
 import type { Session } from '../session';
@@ -20,7 +20,7 @@ export const source: Family = {
         return { content: listingOf(session, path), mimeType: 'text/x-c' };
       }
       const path = named?.path === undefined ? undefined : session.positions.pathFromClient(named.path);
-      const here = path === undefined ? undefined : existsSync(path) ? path : session.sources.here(path);
+      const here = path === undefined ? undefined : session.sources.known(path);
       if (here !== undefined) return { content: readFileSync(here, 'utf8') };
       throw new VmkdError('file-unreadable', `${path ?? 'This source file'} is not on this machine`, {
         nextStep: 'Map its folder to one of this machine by “sourceMap” in launch.json.',

@@ -5,6 +5,9 @@ import type { Family } from '../protocol';
 import { describeValue, describeVariable } from '../variables/describe';
 import type { Page } from '../variables/shown';
 
+/** Lines of one answer: clients that do not page get no more. */
+const mostChildren = 2000;
+
 export const variables: Family = {
   capabilities: ({ execution }) => ({
     supportsSetVariable: execution,
@@ -17,13 +20,17 @@ export const variables: Family = {
       const page: Page = {
         ...(filter && { filter }),
         start,
-        count: count > 0 ? count : Infinity,
+        count: Math.min(count > 0 ? count : mostChildren, mostChildren),
         hex: format?.hex === true,
         signal: call.signal,
       };
       const children = await container.children(page);
       for (const child of children) seen.set(child.name, child);
-      return { variables: children.map((child) => describeVariable(session, child)) };
+      const shown = children.map((child) => describeVariable(session, child));
+      // Who pages knows that there is more.
+      if (count === 0 && shown.length === mostChildren)
+        shown.push({ name: '…', value: 'there is more', variablesReference: 0 });
+      return { variables: shown };
     },
 
     async setVariable(session, { variablesReference, name, value, format }, call) {
