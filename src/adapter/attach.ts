@@ -14,7 +14,6 @@ import { asVmkdError } from '../engine/core/errors';
 import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { errorText } from './errors';
 import { Guardian } from './guardian';
-import { HoldableEndpoint } from './holdableEndpoint';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import type { Call } from './protocol';
@@ -26,9 +25,8 @@ import { SymbolLoading } from './symbolLoading';
 export async function attach(session: Session, call: Call): Promise<void> {
   const { link, timeouts, symbolPath, trace } = session.configuration;
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
-  const endpoint = new HoldableEndpoint(createEndpoint(link));
+  const endpoint = createEndpoint(link);
   session.atEnd.push(() => endpoint.dispose());
-  session.output.onFull = (full) => endpoint.hold(full);
   const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
   session.guardian = new Guardian({ link, stateFolder });
   const { signal } = call;

@@ -3,13 +3,17 @@
  * loop becomes one event, events are of bounded size, and a client that is slow is waited for.
  *
  *   write ─▶ pending (in order) ─▶ once a turn, unless congested ─▶ `output` events
- *                └─ over `mostPending` characters: whoever produces them is told to stop until it has drained
+ *                └─ over `mostPending` characters: on disk until there is room again
+ *
+ * The kernel itself cannot be made to wait: it gives a debugger up that does not acknowledge what it prints, and its words are
+ * lost from then on.
  *
  * Invariants: nothing is lost, nothing overtakes; control characters of a guest never reach a client as such.
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import type { EventSink } from './connection';
+import { Spool } from './spool';
 
 type OutputBody = P.OutputEvent['body'];
 export type Category = 'console' | 'important' | 'stdout' | 'stderr';
@@ -22,33 +26,28 @@ export interface OutputSink extends EventSink {
 
 /** Characters in one event. */
 const largestEvent = 32 * 1024;
-/** Characters that may wait; a kernel takes minutes to print as much through a serial port. */
+/** Characters that may wait in memory. */
 const mostPending = 4 << 20;
 
+interface Entry {
+  readonly category: Category;
+  text: string;
+  readonly more: Partial<OutputBody>;
+}
+
 export class Output {
-  #pending: { readonly category: Category; text: string; readonly more: Partial<OutputBody> }[] = [];
+  readonly #pending: Entry[] = [];
+  readonly #spool = new Spool<Entry>();
   #waiting = 0;
   #scheduled = false;
-  #full = false;
-
-  /** Told when the producer must stop (true), and when it may go on (false). */
-  onFull: (full: boolean) => void = () => undefined;
 
   constructor(private readonly sink: OutputSink) {}
 
   /** @param more A source position, a variables reference: such a text has an event of its own. */
   write(category: Category, text: string, more: Partial<OutputBody> = {}): void {
     if (text === '') return;
-    const last = this.#pending.at(-1);
-    const plain = Object.keys(more).length === 0;
-    if (last !== undefined && last.category === category && plain && Object.keys(last.more).length === 0)
-      last.text += text;
-    else this.#pending.push({ category, text, more });
-    this.#waiting += text.length;
-    if (!this.#full && this.#waiting > mostPending) {
-      this.#full = true;
-      this.onFull(true);
-    }
+    if (!this.#spool.isEmpty || this.#waiting > mostPending) this.#toDisk({ category, text, more });
+    else this.#append({ category, text, more });
     this.#schedule();
   }
 
@@ -59,7 +58,9 @@ export class Output {
 
   /** Sends what can be sent now: what must be seen before the next event. */
   flush(): void {
-    while (this.#pending.length > 0 && !this.sink.congested) {
+    while (!this.sink.congested) {
+      if (this.#pending.length === 0) for (const entry of this.#spool.take()) this.#append(entry);
+      if (this.#pending.length === 0) return;
       const { category, text, more } = this.#pending[0]!;
       const cut = text.length > largestEvent ? lastCut(text) : text.length;
       this.sink.send('output', { ...more, category, output: text.slice(0, cut) });
@@ -67,11 +68,33 @@ export class Output {
       if (cut === text.length) this.#pending.shift();
       else this.#pending[0]!.text = text.slice(cut);
     }
-    if (this.#full && this.#waiting === 0) {
-      this.#full = false;
-      this.onFull(false);
+    this.#schedule();
+  }
+
+  close(): void {
+    this.#spool.close();
+  }
+
+  #append({ category, text, more }: Entry): void {
+    const last = this.#pending.at(-1);
+    const isPlain = (entry: Pick<Entry, 'more'>): boolean => Object.keys(entry.more).length === 0;
+    if (last?.category === category && isPlain(last) && isPlain({ more })) last.text += text;
+    else this.#pending.push({ category, text, more });
+    this.#waiting += text.length;
+  }
+
+  #toDisk(entry: Entry): void {
+    try {
+      this.#spool.push(entry);
+    } catch {
+      // The disk is full: better too much memory than lost words, as long as their order is kept.
+      for (const older of this.#fromDisk()) this.#append(older);
+      this.#append(entry);
     }
-    if (this.#pending.length > 0) this.#schedule();
+  }
+
+  *#fromDisk(): Generator<Entry> {
+    while (!this.#spool.isEmpty) yield* this.#spool.take();
   }
 
   #schedule(): void {

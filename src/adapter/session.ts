@@ -224,8 +224,6 @@ export class Session {
   async #leave(options: { readonly leaveStopped?: boolean }): Promise<void> {
     this.phase = 'ended';
     this.ended.abort();
-    // A client that does not listen must not keep the kernel from being let go.
-    this.output.onFull(false);
     clearTimeout(this.#invalidation);
     try {
       await this.#target?.execution?.release(options);
@@ -236,6 +234,7 @@ export class Session {
       await this.#close();
       this.things.clear();
       this.output.flush();
+      this.output.close();
       this.host.onEnded();
     }
   }

@@ -27,11 +27,6 @@ export interface ByteLink {
   attach(handlers: LinkHandlers): void;
   /** Queues bytes for sending, in order. The array may be reused by the caller as soon as the call returns. */
   write(bytes: Uint8Array): void;
-  /**
-   * While held, nothing is delivered, and in the end the peer is kept from sending: for a reader whose own reader is slow.
-   * Absent: this link cannot be held.
-   */
-  hold?(held: boolean): void;
   /** Idempotent; `onClosed(undefined)` follows if it was still open. */
   close(): void;
 }

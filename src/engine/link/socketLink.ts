@@ -66,12 +66,6 @@ export class SocketLink implements ByteLink {
     this.#socket.write(Buffer.from(bytes));
   }
 
-  hold(held: boolean): void {
-    if (this.#handlers === undefined || this.#state !== 'open') return;
-    if (held) this.#socket.pause();
-    else this.#socket.resume();
-  }
-
   close(): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
