@@ -64,6 +64,8 @@ export class Session {
   guardian: Guardian | undefined;
   /** What else must be closed at the end; run once, whatever fails. */
   readonly atEnd: (() => void | Promise<void>)[] = [];
+  /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */
+  hex = false;
   /** The client knows already that the kernel runs: it asked for it. */
   runExpected = false;
   #symbolLoading: SymbolLoading | undefined;
@@ -224,6 +226,8 @@ export class Session {
   async #leave(options: { readonly leaveStopped?: boolean }): Promise<void> {
     this.phase = 'ended';
     this.ended.abort();
+    // A kernel that waits for an answer cannot be let go.
+    this.prompts.answer('');
     clearTimeout(this.#invalidation);
     try {
       await this.#target?.execution?.release(options);

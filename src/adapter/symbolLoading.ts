@@ -10,7 +10,8 @@
  */
 
 import { asVmkdError, VmkdError } from '../engine/core/errors';
-import type { Target, UserBreakpoint } from '../engine/target/target';
+import type { CallFrame } from '../engine/target/callStack';
+import type { Target, TargetProcessor, UserBreakpoint } from '../engine/target/target';
 import { loadSymbols } from '../engine/windows/loadSymbols';
 import type { ModuleSymbols } from '../engine/windows/moduleSymbols';
 import type { Session } from './session';
@@ -38,7 +39,7 @@ export class SymbolLoading {
     if (nt !== undefined) await this.#load([nt], false, signal);
     const shown = new Set<ModuleSymbols>();
     for (const processor of processors) {
-      for (const { address } of (await processor.stack()).frames) {
+      for (const { address } of await framesOf(processor)) {
         const module = symbols.moduleAt(address);
         if (module !== undefined) shown.add(module);
       }
@@ -116,6 +117,16 @@ export class SymbolLoading {
         if (signal.aborted) throw new VmkdError('cancelled', 'Loading symbols was cancelled');
       },
     });
+  }
+}
+
+/** None of a machine whose stacks are not walked. */
+async function framesOf(processor: TargetProcessor): Promise<readonly CallFrame[]> {
+  try {
+    return (await processor.stack()).frames;
+  } catch (error) {
+    if (error instanceof VmkdError && error.code === 'target-unsupported') return [];
+    throw error;
   }
 }
 

@@ -114,6 +114,10 @@ void describe('the console', () => {
     await says('Value = 77', /^77$/);
     await client.event('invalidated', from);
     await says('?? Value', /^77$/);
+    await says('n 16', /in hexadecimal$/);
+    await says('Value', /^0x4d$/);
+    await says('n 10', /in decimal$/);
+    await refuses('n 7', /Write: n 10\|16/);
     await type(`Value = ${result}`);
     await says('', /^$/);
     await refuses('lmm', /Did you mean the command “lm”\?/);

@@ -191,6 +191,20 @@ void describe('the kernel is let go', () => {
     await isRunning();
   });
 
+  void it('even while it waits for an answer', async (t) => {
+    const client = newClient(t);
+    await client.attachTo(machine, { breakOnAttach: false });
+    await client.configurationDoneRequest();
+    const from = client.messages.length;
+    const asked = machine.console.command('prompt well? ', 60_000);
+    await client.event<P.OutputEvent['body']>('output', from, ({ output }) =>
+      output.includes('waits for your answer'),
+    );
+    await client.disconnectRequest();
+    assert.equal(await asked, '');
+    await isRunning();
+  });
+
   void it('not ended, by disconnect with terminateDebuggee', async (t) => {
     // covers: supportTerminateDebuggee
     const client = newClient(t);

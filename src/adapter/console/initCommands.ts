@@ -7,11 +7,14 @@ import type { Session } from '../session';
 import { runConsole } from './console';
 
 export async function runInitCommands(session: Session, call: Call): Promise<void> {
-  const look = { hex: false, signal: call.signal };
   for (const command of session.configuration.initCommands) {
     session.output.line('console', `> ${command}`);
     try {
-      const { result } = await runConsole(session, command, { frameId: undefined, call, look });
+      const { result } = await runConsole(session, command, {
+        frameId: undefined,
+        call,
+        look: { hex: session.hex, signal: call.signal },
+      });
       if (result !== '') session.output.line('console', result);
     } catch (thrown) {
       session.output.line('stderr', errorText(asVmkdError(thrown)));

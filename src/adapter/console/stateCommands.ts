@@ -7,7 +7,7 @@ import type { StepKind, StepGranularity } from '../../engine/target/target';
 import { resume, step } from '../running';
 import { threadName } from '../threadNames';
 import { showItem } from '../variables/items';
-import { numberOf, type ConsoleCommand, type Run } from './command';
+import { badUsage, numberOf, type ConsoleCommand, type Run } from './command';
 
 const registerRows = [
   ['rax', 'rbx', 'rcx', 'rdx'],
@@ -90,6 +90,19 @@ const breakpoints: ConsoleCommand = {
   },
 };
 
+const radix: ConsoleCommand = {
+  name: 'n',
+  usage: 'n 10|16',
+  help: 'Shows integers in decimal or in hexadecimal, in all views.',
+  completes: 'nothing',
+  run({ session, args }) {
+    if (args !== '10' && args !== '16') throw badUsage(radix);
+    session.hex = args === '16';
+    session.invalidateSoon();
+    return Promise.resolve(`Integers are shown in ${session.hex ? 'hexadecimal' : 'decimal'}`);
+  },
+};
+
 const go: ConsoleCommand = {
   name: 'g',
   usage: 'g',
@@ -122,6 +135,7 @@ export const stateCommands: readonly ConsoleCommand[] = [
   stack,
   cpus,
   breakpoints,
+  radix,
   go,
   stepping('p', 'over', 'instruction', 'Steps one instruction, over calls.'),
   stepping('t', 'into', 'instruction', 'Steps one instruction, into calls.'),

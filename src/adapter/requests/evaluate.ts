@@ -23,7 +23,7 @@ export const evaluate: Family = {
   requests: {
     async evaluate(session, { expression, context: purpose, frameId, format }, call) {
       const { signal } = call;
-      const look = { hex: format?.hex === true, signal };
+      const look = { hex: format?.hex ?? session.hex, signal };
       if (purpose === 'repl') return runConsole(session, expression, { frameId, call, look });
       const view = await viewOf(session, frameId);
       const item = await compile(expression).evaluate(view.context, { signal });
@@ -35,7 +35,7 @@ export const evaluate: Family = {
 
     async setExpression(session, { expression, value, frameId, format }, call) {
       const view = await viewOf(session, frameId);
-      const look = { hex: format?.hex === true, signal: call.signal };
+      const look = { hex: format?.hex ?? session.hex, signal: call.signal };
       const shown = await session.turn.run(async () => {
         const item = await compile(expression).evaluate(view.context, { signal: call.signal });
         return assignItem(view, item, value, look);

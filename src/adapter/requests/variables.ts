@@ -21,7 +21,7 @@ export const variables: Family = {
         ...(filter && { filter }),
         start,
         count: Math.min(count > 0 ? count : mostChildren, mostChildren),
-        hex: format?.hex === true,
+        hex: format?.hex ?? session.hex,
         signal: call.signal,
       };
       const children = await container.children(page);
@@ -38,7 +38,7 @@ export const variables: Family = {
       const { container, seen } = session.things.containers.get(variablesReference);
       if (container.set === undefined || seen.get(name)?.readOnly === true)
         throw new VmkdError('expression-refused', `${name} cannot be changed here`);
-      const page = { start: 0, count: Infinity, hex: format?.hex === true, signal: call.signal };
+      const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call.signal };
       const shown = await session.turn.run(() => container.set!(name, value, page));
       seen.set(name, shown);
       session.valueWritten(shown);
