@@ -8,8 +8,10 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { createEndpoint } from '../engine/link/endpoint';
 import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
 import { httpGet } from '../engine/symbols/store/http';
@@ -25,6 +27,8 @@ interface Orders {
 /** Milliseconds for the link to be free again, and for the kernel to answer. */
 const linkLimit = 10_000;
 const attachLimit = 30_000;
+/** For a guardian that has only just begun to start. */
+const dismissLimit = 5000;
 
 export class Guardian {
   readonly #child: ChildProcess;
@@ -39,9 +43,13 @@ export class Guardian {
     this.#child.unref();
   }
 
-  /** The kernel was let go, or is left as it is on purpose. */
-  dismiss(): void {
-    this.#child.stdin?.end('done\n');
+  /** The kernel was let go, or is left as it is on purpose. Resolves when the guardian has gone, or is too slow to. */
+  async dismiss(): Promise<void> {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const ended = once(child, 'exit');
+    child.stdin?.end('done\n');
+    await Promise.race([ended, setTimeout(dismissLimit, undefined, { ref: false })]);
   }
 }
 

@@ -21,7 +21,7 @@ async function end(code: number): Promise<void> {
   if (ending) return;
   ending = true;
   setTimeout(() => process.exit(code), leaveLimit).unref();
-  await Promise.all([...clients].map((client) => client.leave()));
+  await Promise.all([...clients].map((client) => client.end()));
   // Not before the last response is out.
   process.stdout.write('', () => process.exit(code));
 }

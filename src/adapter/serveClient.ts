@@ -8,8 +8,8 @@ import { capabilitiesOf, handlers } from './families';
 import { Session } from './session';
 
 export interface ServedClient {
-  /** Lets the kernel go and ends the session. Never rejects. */
-  leave(): Promise<void>;
+  /** Lets the kernel go, and ends all that belongs to the session. Never rejects. */
+  end(): Promise<void>;
 }
 
 /** @param onEnded The session is over; what was sent may still be on its way. */
@@ -26,5 +26,5 @@ export function serveClient(input: Readable, output: Writable, onEnded: () => vo
     onEnded,
   });
   const dispatcher = new Dispatcher(handlers, session, connection);
-  return { leave: () => session.leave() };
+  return { end: () => session.end() };
 }

@@ -76,6 +76,8 @@ export class Session {
   #configuration: Configuration | undefined;
   #target: Target | undefined;
   #leaving: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #isReleased = false;
 
   constructor(
     readonly events: Connection,
@@ -198,7 +200,7 @@ export class Session {
   async abandon(): Promise<void> {
     try {
       await this.#target?.execution?.release();
-      this.guardian?.dismiss();
+      await this.guardian?.dismiss();
     } finally {
       this.#target = this.#symbolLoading = this.#configuration = undefined;
       this.#contexts = this.#book = this.#listing = undefined;
@@ -215,12 +217,21 @@ export class Session {
   }
 
   /**
-   * The way out: removes what we put into the guest, lets it run unless told otherwise, ends the session. Later calls
-   * wait for the first. Never rejects: what fails is told to the console.
+   * The way out: removes what we put into the guest, and lets it run unless told otherwise. Later calls wait for the first.
+   * Never rejects: what fails is told to the console. What is left to do then is ours alone; `end` waits for that, too.
    */
   leave(options: { readonly leaveStopped?: boolean } = {}): Promise<void> {
-    this.#leaving ??= this.#leave(options);
+    if (this.#leaving === undefined) {
+      this.#leaving = this.#leave(options);
+      this.#ending = this.#leaving.then(() => this.#end());
+    }
     return this.#leaving;
+  }
+
+  /** As `leave`, and nothing of the session is left. */
+  async end(): Promise<void> {
+    await this.leave();
+    await this.#ending;
   }
 
   async #leave(options: { readonly leaveStopped?: boolean }): Promise<void> {
@@ -231,16 +242,19 @@ export class Session {
     clearTimeout(this.#invalidation);
     try {
       await this.#target?.execution?.release(options);
-      this.guardian?.dismiss();
+      this.#isReleased = true;
     } catch (error) {
       this.output.line('important', `vmkd could not let the kernel go: ${(error as Error).message}`);
-    } finally {
-      await this.#close();
-      this.things.clear();
-      this.output.flush();
-      this.output.close();
-      this.host.onEnded();
     }
+    this.output.flush();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#isReleased) await this.guardian?.dismiss();
+    await this.#close();
+    this.things.clear();
+    this.output.close();
+    this.host.onEnded();
   }
 
   /** What is left to close is ours alone: a failure there is nobody's business. */
