@@ -55,7 +55,7 @@ export class Binder {
   matches(place: CodePlace, module: ModuleSymbols): boolean {
     switch (place.kind) {
       case 'source':
-        return this.symbols.findLine(place).some((line) => line.module === module);
+        return linesOf(this.symbols, place).some((line) => line.module === module);
       case 'function':
         return this.symbols.search(place.name, mostFunctions).some((found) => found.module === module);
       case 'instruction':
@@ -105,10 +105,13 @@ export class Binder {
   }
 
   async #bindSource(place: CodePlace & { kind: 'source' }): Promise<Binding> {
-    const lines = this.symbols.findLine(place);
+    const lines = linesOf(this.symbols, place);
     if (lines.length === 0) {
       const file = place.path.replace(/^.*[\\/]/, '');
-      return { kind: 'pending', message: `No loaded symbols have code of ${file}${this.#lacking()}` };
+      const [other] = this.symbols.findLine(place);
+      const lookalike = other && `; ${other.path} in ${other.module.alias} has other contents`;
+      const message = `No loaded symbols have code of ${file}${lookalike ?? ''}${this.#lacking()}`;
+      return { kind: 'pending', message };
     }
     const code: BoundCode[] = [];
     for (const line of lines) {
@@ -212,6 +215,13 @@ export class Binder {
       ? ` (${one!.alias}: ${describeSymbolState(one!.state)})`
       : ` (${lacking.length} of ${this.symbols.modules.length} modules have no PDB loaded)`;
   }
+}
+
+/** Code of a line. A file whose name alone agrees must have the same contents, or it is another file. */
+function linesOf(symbols: KernelSymbols, place: CodePlace & { kind: 'source' }): LineInModule[] {
+  const lines = symbols.findLine(place);
+  const certain = lines.filter(({ how }) => how !== 'suffix');
+  return certain.length > 0 ? certain : lines.filter(({ checksum }) => checksum !== 'mismatch');
 }
 
 function distinct(code: readonly BoundCode[]): BoundCode[] {

@@ -36,7 +36,7 @@ export class CodeSite {
   suspended = 0;
   /** A debug register watches in its stead. */
   isGuarded = false;
-  /** Once a thread was let past it with no guard in its stead. */
+  /** The last thread was let past it with no guard in its stead. */
   isUnguarded = false;
   /** Why it cannot be planted. */
   problem: VmkdError | undefined;
@@ -83,7 +83,8 @@ export class CodeSites implements CodeOverlay {
   /** How many are in NT's table, or shall come into it. */
   get inTable(): number {
     let count = 0;
-    for (const site of this.#sites.values()) if (site.mechanism === 'kd-table' && !site.isOwn) count++;
+    for (const { mechanism, owners, isOwn } of this.#sites.values())
+      if (mechanism === 'kd-table' && owners.size > 0 && !isOwn) count++;
     return count;
   }
 
@@ -103,12 +104,24 @@ export class CodeSites implements CodeOverlay {
     this.#sites.get(address)?.owners.delete(owner);
   }
 
-  /** The target has stopped: NT has deleted what lies in the bytes that it reports. */
-  sawStop(programCounter: VirtualAddress, reported: number): void {
-    for (let i = 0; i < reported; i++) {
+  /** The target has stopped: NT has deleted what lies in the bytes that it reports. @param reported As they are now. */
+  sawStop(programCounter: VirtualAddress, reported: Uint8Array): void {
+    reported.forEach((byte, i) => {
       const site = this.#sites.get(plus(programCounter, i));
-      if (site?.planted.kind !== 'table') continue;
+      if (site?.planted.kind !== 'table') return;
       site.planted = none;
+      site.original ??= byte;
+    });
+  }
+
+  /** Looks whether pages have come in that breakpoints are owed to. */
+  async learnOwed(): Promise<void> {
+    for (const site of this.#sites.values()) {
+      if (site.original !== undefined || site.owners.size === 0) continue;
+      if ((await this.target.raw.readPartial(site.address, 1)).length === 0) continue;
+      // By now NT may have put its int3 there, and knows alone what was under it.
+      if (site.planted.kind !== 'none') await this.#unplant(site);
+      [site.original] = await this.target.raw.readPartial(site.address, 1);
     }
   }
 

@@ -55,6 +55,8 @@ class Managed implements UserBreakpoint {
   /** Why it cannot be, or what is worth knowing. */
   binding: Binding = { kind: 'pending', message: '' };
   removed = false;
+  /** Why it has lost its place. */
+  lost = 'Its place is gone';
 
   constructor(
     readonly id: number,
@@ -171,7 +173,8 @@ export class UserBreakpoints implements Breakpoints {
       if (here.length === 0) continue;
       for (const location of here) this.#give(location);
       breakpoint.locations = breakpoint.locations.filter((location) => !here.includes(location));
-      this.#tell(breakpoint, 'Its module was unloaded');
+      breakpoint.lost = 'Its module was unloaded';
+      this.#tell(breakpoint);
     }
   }
 
@@ -179,7 +182,8 @@ export class UserBreakpoints implements Breakpoints {
   unbindAll(): void {
     for (const breakpoint of this.#all.values()) {
       breakpoint.locations = [];
-      this.#tell(breakpoint, 'The target was rebooted');
+      breakpoint.lost = 'The target was rebooted';
+      this.#tell(breakpoint);
     }
   }
 
@@ -276,16 +280,16 @@ export class UserBreakpoints implements Breakpoints {
     breakpoint.locations = [];
   }
 
-  #tell(breakpoint: Managed, why?: string): void {
-    const status = this.#statusOf(breakpoint, why);
+  #tell(breakpoint: Managed): void {
+    const status = this.#statusOf(breakpoint);
     if (isSame(status, breakpoint.status)) return;
     breakpoint.status = status;
     this.onChange.tell(breakpoint);
   }
 
-  #statusOf({ binding, locations }: Managed, why: string | undefined): BreakpointStatus {
+  #statusOf({ binding, locations, lost }: Managed): BreakpointStatus {
     if (locations.length === 0) {
-      if (binding.kind === 'bound') return { kind: 'pending', message: why ?? 'Its place is gone' };
+      if (binding.kind === 'bound') return { kind: 'pending', message: lost };
       return binding;
     }
     const owed = locations.filter((location) => this.#isOwed(location));

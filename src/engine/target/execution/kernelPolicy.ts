@@ -113,6 +113,7 @@ export class KernelPolicy implements RunPolicy {
 
   async onAnnounced(stop: StoppedState, reason: StopReason, processor: number): Promise<void> {
     if (reason.kind === 'pause') await this.parts.tracker.refresh(stop);
+    await this.parts.sites.learnOwed();
     this.parts.breakpoints.refresh();
     this.onAnnouncement.tell({ stop, reason, processor });
   }

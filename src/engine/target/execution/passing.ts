@@ -120,7 +120,7 @@ export class Passing {
     const repeats = disassembler.inspect(code, site.address)?.repeats ?? false;
     const { slots } = this.target;
     const guarded = slots.executes(site.address) || slots.guard(site);
-    if (!guarded) site.isUnguarded = true;
+    site.isUnguarded = !guarded;
     this.owe(thread, site.address, site, repeats);
     await this.resumeOver(processor);
     return 'owed';

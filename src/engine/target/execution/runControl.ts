@@ -316,8 +316,9 @@ export class RunControl {
     this.#atInt3 = false;
     this.#traced = false;
     const { instructionCount, instructionStream } = readControlReport(change, version.machine);
-    sites.sawStop(change.programCounter, instructionCount);
-    memory.learn(change.programCounter, instructionStream.slice(0, instructionCount));
+    const reported = instructionStream.slice(0, instructionCount);
+    sites.sawStop(change.programCounter, reported);
+    memory.learn(change.programCounter, reported);
     await policy.onKernel(stop);
   }
 

@@ -44,8 +44,8 @@ static VOID SharedThread(PVOID Context)
   do {
     LONG Calls = Number < 4 ? VmkDemoHammer[Number] : 0;
     if (Calls == 0) VmkDemoShared(PerProcessor);
+    for (LONG Left = Calls; Left > 0; Left--) VmkDemoShared(PerProcessor);
     if (Calls > 0) VmkDemoHammer[Number] = -1;
-    for (; Calls > 0; Calls--) VmkDemoShared(PerProcessor);
   } while (Pause(20));
   PsTerminateSystemThread(STATUS_SUCCESS);
 }

@@ -183,7 +183,7 @@ COMMAND(Demo)
   return TRUE;
 }
 
-/* So many calls on each processor, then none: the counters of `demo` stand when they are done. 0: as at first. */
+/* So many calls on each processor, then none: VmkDemoHammer[CPU] is -1 when they are done. 0: as at first. */
 COMMAND(Hammer)
 {
   volatile LONG *Left = DemoExport("VmkDemoHammer");
