@@ -15,8 +15,8 @@ const minute = 60_000;
 const minimumNode = [20, 19];
 
 /**
- * System tools by what they are for. A tool is there if one of `commands` is; `debian` and `brew` are the
- * packages that bring it.
+ * System tools by what they are for. A tool is there if one of `commands` is, or the file `proof`; `debian` and `brew`
+ * are the packages that bring it.
  */
 export const toolSets = {
   kernel: [
@@ -29,6 +29,10 @@ export const toolSets = {
     { commands: ['cabextract'], debian: 'cabextract', brew: 'cabextract' },
     { commands: ['gcab'], debian: 'gcab', brew: 'gcab' },
     { commands: ['openssl'], debian: 'openssl', brew: 'openssl' },
+  ],
+  emacs: [
+    { commands: ['emacs'], debian: 'emacs-nox', brew: 'emacs' },
+    { commands: [], proof: '/var/lib/dpkg/info/elpa-dap-mode.list', debian: 'elpa-dap-mode' },
   ],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
@@ -113,8 +117,12 @@ export function findCommand(name, env = process.env) {
 
 /** The tools of these sets that are not there. `find` tells whether a command is. */
 export function missingTools(sets, find = findCommand) {
-  return sets.flatMap((set) => toolSets[set]).filter((tool) => !tool.commands.some((c) => find(c)));
+  const isThere = (tool) =>
+    tool.commands.some((c) => find(c)) || (tool.proof !== undefined && existsSync(tool.proof));
+  return sets.flatMap((set) => toolSets[set]).filter((tool) => !isThere(tool));
 }
+
+const nameOf = (tool) => tool.commands[0] ?? tool.debian;
 
 /** The two apt-get calls, each as [command, ...arguments], that install `packages`, as root or by sudo. */
 export function aptCommands(packages, asRoot) {
@@ -137,7 +145,7 @@ export function aptCommands(packages, asRoot) {
 /** What a person types to get these tools on this platform. */
 export function installHint(tools, platform = process.platform) {
   const names = (key) => [...new Set(tools.map((tool) => tool[key]).filter((name) => name !== undefined))];
-  const commands = tools.map((tool) => tool.commands[0]).join(', ');
+  const commands = tools.map(nameOf).join(', ');
   switch (platform) {
     case 'linux':
       return `sudo apt-get update && sudo apt-get install --no-install-recommends ${names('debian').join(' ')}`;
@@ -157,7 +165,7 @@ export function installHint(tools, platform = process.platform) {
 export async function ensureTools(sets) {
   const missing = missingTools(sets);
   if (missing.length === 0) return undefined;
-  const commands = missing.map((tool) => tool.commands[0]).join(', ');
+  const commands = missing.map(nameOf).join(', ');
   const hint = `${commands} missing. Install by: ${installHint(missing)}`;
   if (process.platform !== 'linux' || findCommand('apt-get') === undefined) return hint;
 

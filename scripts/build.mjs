@@ -5,7 +5,10 @@ import path from 'node:path';
 import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
 import { root } from './process.mjs';
 
-const bundles = [{ entry: 'src/cli/main.ts', outfile: 'dist/vmkd.js', command: true }];
+const bundles = [
+  { entry: 'src/cli/main.ts', outfile: 'dist/vmkd.js', command: true },
+  { entry: 'src/adapter/main.ts', outfile: 'dist/adapter.js' },
+];
 
 await main(async () => {
   await bootstrap();

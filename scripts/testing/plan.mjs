@@ -54,6 +54,14 @@ const suites = [
     limitMs: 300 * second,
   },
   {
+    name: 'emacs',
+    pattern: /^test\/integration\/adapter\.emacs\.test\.ts$/,
+    serial: true,
+    tools: ['kernel', 'emacs'],
+    kernel: true,
+    limitMs: 300 * second,
+  },
+  {
     name: 'integration',
     pattern: /^test\/(integration|e2e|kernel)\/.*\.test\.ts$/,
     serial: true,

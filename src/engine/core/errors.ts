@@ -72,6 +72,10 @@ const vocabulary = {
     'Search for it with wildcards (vmkd symbols FILE --search "*part*"), or load symbols that know it.',
   'name-ambiguous': 'Give one of the addresses in the message instead of the name.',
   'trace-damaged': 'The file is not a vmkd trace, or was cut short. Record it again.',
+  // What a person asks for (adapter)
+  'configuration-bad': 'Correct it in launch.json, then start again.',
+  'request-bad': 'This is a defect of the editor or its debugger support. Report it there.',
+  'request-stale': 'The kernel has run since. Refresh the view, or ask again.',
   cancelled: 'Nothing to do: the request was cancelled.',
   usage: 'Run “vmkd help”.',
   internal: 'This is a defect in vmkd. Report it with a packet trace (--trace FILE).',

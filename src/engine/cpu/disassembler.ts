@@ -13,6 +13,7 @@ import type * as Iced from 'iced-x86';
 import { formatAddress, plus, signExtend32, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { inspectInstruction, type InstructionInfo } from './disassemblerInfo';
+import { simpleForm, type SimpleInstruction } from './disassemblerSimple';
 import { WindbgText, type AddressNamer } from './disassemblerText';
 import { StackEffects, type StackEffect } from './stackEffect';
 
@@ -56,6 +57,8 @@ export interface Disassembler {
   inspect(code: Uint8Array, address: VirtualAddress): InstructionInfo | undefined;
   /** The same with what it does to the stack. x86 only. */
   follow(code: Uint8Array, address: VirtualAddress): FollowedInstruction | undefined;
+  /** The first instruction of x64 `code`, if a debugger can carry it out by itself (emulator.ts). */
+  simple(code: Uint8Array, address: VirtualAddress): SimpleInstruction | undefined;
   /** Length in bytes of the instruction at the start of `code`; 0 if it is none, or not whole. */
   lengthAt(code: Uint8Array): number;
   /** Gives WebAssembly memory back. Afterwards every method throws. */
@@ -124,6 +127,14 @@ class IcedDisassembler implements Disassembler {
     if (info === undefined || this.machine !== 'x86') return undefined;
     this.#stackEffects ??= new StackEffects(this.#iced);
     return { ...info, stack: this.#stackEffects.of(this.#instruction) };
+  }
+
+  simple(code: Uint8Array, address: VirtualAddress): SimpleInstruction | undefined {
+    return this.#with(code.subarray(0, longestInstruction), address, (decoder) => {
+      decoder.decodeOut(this.#instruction);
+      if (decoder.lastError !== this.#iced.DecoderError.None || this.machine !== 'x64') return undefined;
+      return simpleForm(this.#iced, this.#instruction);
+    });
   }
 
   lengthAt(code: Uint8Array): number {

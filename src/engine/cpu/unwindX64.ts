@@ -62,7 +62,8 @@ export interface Unwound {
   readonly switchesStack: boolean;
 }
 
-const generalNames = [
+/** By the hardware's numbers. */
+export const generalNames = [
   ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
   ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'],
 ] as const;

@@ -54,6 +54,15 @@ export async function callStack(
   limit?: number,
 ): Promise<SymbolicStack> {
   const { frames, end } = await walkStack(source, registers, limit);
+  return nameFrames(symbols, frames, end);
+}
+
+/** The same for a stack that was walked already. */
+export function nameFrames(
+  symbols: KernelSymbols,
+  frames: readonly StackFrame[],
+  end: StackEnd,
+): SymbolicStack {
   return {
     frames: frames.flatMap((frame, i) => named(symbols, frame, frames[i + 1]?.registers.rsp, i > 0)),
     end,

@@ -55,6 +55,9 @@ export interface LiveObserver extends Omit<ClientObserver, 'onState'> {
   onLost?(error: VmkdError): void;
 }
 
+/** A higher layer that decides about stops, in the stead of the policy above. Nothing is announced then. */
+export type StopSieve = (stop: StoppedState) => Promise<void>;
+
 export interface LiveTargetOptions {
   readonly endpoint: LinkEndpoint;
   /** Milliseconds to wait for the link to appear. */
@@ -64,6 +67,8 @@ export interface LiveTargetOptions {
   readonly kdcomTiming?: KdcomTiming;
   readonly trace?: TraceWriter;
   readonly observer?: LiveObserver;
+  /** Asked about every stop but the one that an attach ends with. */
+  readonly sieve?: StopSieve;
 }
 
 export class LiveTarget {
@@ -182,6 +187,17 @@ export class LiveTarget {
     return this.#stops.wait(milliseconds, () => didNotStop(milliseconds), signal);
   }
 
+  /**
+   * Lets the target run as the caller says, without any policy of ours. @param options.dr7 For every processor.
+   * @returns false if the target has moved on from `from`.
+   */
+  continueFrom(
+    from: StoppedState,
+    options: { readonly status?: number; readonly trace?: boolean; readonly dr7?: bigint },
+  ): Promise<boolean> {
+    return this.#go(from, options);
+  }
+
   /** Lets the target run. @param options.passException Hands the exception it stopped for to the guest. */
   async resume(options: { readonly passException?: boolean } = {}): Promise<void> {
     await this.#resumeFrom(this.stopped, options);
@@ -255,7 +271,10 @@ export class LiveTarget {
     await this.#go(state, passException ? { status: NtStatus.DbgExceptionNotHandled } : {});
   }
 
-  async #go(from: StoppedState, options: { status?: number; trace?: boolean }): Promise<void> {
+  async #go(
+    from: StoppedState,
+    options: { readonly status?: number; readonly trace?: boolean; readonly dr7?: bigint },
+  ): Promise<boolean> {
     const { dr7 } = this.breakpoints;
     this.#atInt3 = undefined;
     this.#strayWindow?.cancel();
@@ -263,7 +282,7 @@ export class LiveTarget {
       this.#strayWindow = undefined;
       if (this.client.state.kind === 'running') this.client.unspentBreakIns = 0;
     });
-    await this.client.continue({ from, ...options, ...(dr7 !== undefined && { dr7 }) });
+    return this.client.continue({ from, ...(dr7 !== undefined && { dr7 }), ...options });
   }
 
   /** A breakpoint of ours never shows here: NT takes it out of the code before it reports the stop. */
@@ -305,14 +324,22 @@ export class LiveTarget {
   }
 
   async #sift(state: StoppedState): Promise<void> {
+    const { sieve } = this.#options;
+    if (sieve) {
+      if (!this.#attaching) await sieve(state);
+      return;
+    }
     const { change } = state;
     if (isAtInt3(state)) this.#atInt3 = { processor: change.processor, address: change.programCounter };
     if (!this.#attaching) {
-      if (change.kind === 'loadSymbols' && this.#observer.onModule?.(change) !== 'stop')
-        return this.#go(state, {});
+      if (change.kind === 'loadSymbols' && this.#observer.onModule?.(change) !== 'stop') {
+        await this.#go(state, {});
+        return;
+      }
       if (change.kind === 'targetGone') {
         this.#observer.onGone?.();
-        return this.#go(state, {});
+        await this.#go(state, {});
+        return;
       }
       if (this.#isStrayBreakIn(state)) {
         this.client.unspentBreakIns--;

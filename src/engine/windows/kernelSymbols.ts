@@ -50,8 +50,14 @@ const mostNested = 8;
 export class KernelSymbols {
   /** In order of address. */
   #modules: readonly ModuleSymbols[] = [];
+  #generation = 0;
 
   constructor(private readonly options: KernelSymbolsOptions) {}
+
+  /** Counts what changed: an answer that was given under another number may be another now. */
+  get generation(): number {
+    return this.#generation;
+  }
 
   get modules(): readonly ModuleSymbols[] {
     return this.#modules;
@@ -79,13 +85,17 @@ export class KernelSymbols {
         return known;
       }
       const { memory, store, onState } = this.options;
-      const made = new ModuleSymbols(module, nameFor(module, i), memory, store, (m) => onState?.(m));
+      const made = new ModuleSymbols(module, nameFor(module, i), memory, store, (m) => {
+        this.#generation++;
+        onState?.(m);
+      });
       taken.add(made.alias.toLowerCase());
       added.push(made);
       return made;
     });
     this.#modules = now.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
     const removed = [...before.values()];
+    if (added.length + removed.length > 0) this.#generation++;
     for (const module of removed) module.close();
     return { added, removed };
   }
@@ -94,6 +104,7 @@ export class KernelSymbols {
   forget(base?: VirtualAddress): void {
     const gone = this.#modules.filter((module) => base === undefined || module.base === base);
     this.#modules = this.#modules.filter((module) => !gone.includes(module));
+    this.#generation++;
     for (const module of gone) module.close();
   }
 

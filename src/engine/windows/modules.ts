@@ -10,10 +10,9 @@
  * Source: layouts stable from Windows XP to 11, as KD itself publishes them through public symbols.
  */
 
-import type { VirtualAddress } from '../core/addresses';
+import { plus, signExtend32, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { layout, u16, u32, va, type FieldType } from '../core/layout';
-import { signExtend32 } from '../core/addresses';
 import { decodeUtf16z } from '../core/text';
 import { readMemory, readPointer, type VirtualMemory } from '../memory/virtualMemory';
 
@@ -81,19 +80,50 @@ export async function readLoadedModules(
       throw new VmkdError('protocol-violation', `The module list has more than ${mostModules} entries`);
     }
     seen.add(at);
-    const structure = entries[pointerSize];
-    const entry = structure.read(await readMemory(memory, at, structure.size));
-    modules.push({
-      name: await readString(memory, entry.baseBuffer, entry.baseLength),
-      path: await readString(memory, entry.fullBuffer, entry.fullLength),
-      base: entry.dllBase,
-      size: entry.sizeOfImage,
-      entryPoint: entry.entryPoint,
-      entry: at,
-    });
-    at = entry.flink;
+    const { module, next } = await readEntry(memory, at, pointerSize);
+    modules.push(module);
+    at = next;
   }
   return modules;
+}
+
+/** The first and the last entry of the list: if both are as before, hardly anything has come or gone. @throws as above */
+export async function readListEnds(
+  memory: VirtualMemory,
+  list: VirtualAddress,
+  pointerSize: 4 | 8,
+): Promise<{ readonly first: VirtualAddress; readonly last: VirtualAddress }> {
+  return {
+    first: await readPointer(memory, list, pointerSize),
+    last: await readPointer(memory, plus(list, pointerSize), pointerSize),
+  };
+}
+
+/** One entry of the list. @throws memory-unreadable */
+export async function readLoadedModule(
+  memory: VirtualMemory,
+  entry: VirtualAddress,
+  pointerSize: 4 | 8,
+): Promise<LoadedModule> {
+  return (await readEntry(memory, entry, pointerSize)).module;
+}
+
+async function readEntry(
+  memory: VirtualMemory,
+  at: VirtualAddress,
+  pointerSize: 4 | 8,
+): Promise<{ readonly module: LoadedModule; readonly next: VirtualAddress }> {
+  const structure = entries[pointerSize];
+  const entry = structure.read(await readMemory(memory, at, structure.size));
+  const module = {
+    name: await readString(memory, entry.baseBuffer, entry.baseLength),
+    path: await readString(memory, entry.fullBuffer, entry.fullLength),
+    base: entry.dllBase,
+    size: entry.sizeOfImage,
+    entryPoint: entry.entryPoint,
+    entry: at,
+  };
+  return { module, next: entry.flink };
 }
 
 /** A name that is paged out is shown as such, not as a failure of the list. */

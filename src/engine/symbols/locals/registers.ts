@@ -157,6 +157,18 @@ const tables: Readonly<Record<SymbolMachine, Table>> = { x86: common('e'), x64: 
 export const cvRegister = (machine: SymbolMachine, id: number): CvRegister | undefined =>
   tables[machine].get(id);
 
+const named = new Map<SymbolMachine, ReadonlyMap<string, CvRegister>>();
+
+/** By the disassembler's name, parts too: `ax`, `r8d`. Undefined if the machine has none such. */
+export function registerNamed(machine: SymbolMachine, name: string): CvRegister | undefined {
+  let byName = named.get(machine);
+  if (byName === undefined) {
+    byName = new Map([...tables[machine].values()].map((register) => [register.name, register]));
+    named.set(machine, byName);
+  }
+  return byName.get(name);
+}
+
 /** The registers that FRAMEPROC means by its bases. */
 export const frameBaseRegisters: Readonly<
   Record<SymbolMachine, { stack: number; frame: number; other: number }>

@@ -31,7 +31,8 @@ export type GlobalSymbol =
       /** Undefined for thread-local data, whose offset is into the thread's block. */
       readonly rva: number | undefined;
     }
-  | { readonly kind: 'type' | 'constant'; readonly name: string; readonly type: number };
+  | { readonly kind: 'type'; readonly name: string; readonly type: number }
+  | { readonly kind: 'constant'; readonly name: string; readonly type: number; readonly value: bigint };
 
 export class Globals {
   readonly count: number;
@@ -98,12 +99,11 @@ export class Globals {
       }
       case S.UDT:
         return { kind: 'type', name: records.string(offset + 8, end), type: records.u32(offset + 4) };
-      case S.CONSTANT:
-        return {
-          kind: 'constant',
-          name: records.string(offset + 8 + numericLeafSize(records, offset + 8), end),
-          type: records.u32(offset + 4),
-        };
+      case S.CONSTANT: {
+        const { value, size } = numericLeaf(records, offset + 8);
+        const name = records.string(offset + 8 + size, end);
+        return { kind: 'constant', name, type: records.u32(offset + 4), value };
+      }
       default:
         return undefined;
     }
@@ -139,10 +139,24 @@ export class Globals {
   }
 }
 
-/** Bytes that a numeric leaf takes: u16, or u16 kind ≥ 8000h and the number. */
-function numericLeafSize(bytes: FileBytes, at: number): number {
+/** Bytes of the number behind each kind of numeric leaf; negative: it is signed. */
+const leafSizes: Readonly<Record<number, number>> = {
+  0x8000: -1,
+  0x8001: -2,
+  0x8002: 2,
+  0x8003: -4,
+  0x8004: 4,
+  0x8009: -8,
+  0x800a: 8,
+};
+
+/** A number: u16, or u16 kind ≥ 8000h and the number. `size` is that of the whole. */
+function numericLeaf(bytes: FileBytes, at: number): { value: bigint; size: number } {
   const leaf = bytes.u16(at);
-  if (leaf < 0x8000) return 2;
-  const size = { 0x8000: 1, 0x8001: 2, 0x8002: 2, 0x8003: 4, 0x8004: 4, 0x8009: 8, 0x800a: 8 }[leaf];
-  return 2 + (size ?? 0);
+  if (leaf < 0x8000) return { value: BigInt(leaf), size: 2 };
+  const kind = leafSizes[leaf] ?? 0;
+  const size = Math.abs(kind);
+  let value = 0n;
+  for (let i = size - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes.u8(at + 2 + i));
+  return { value: kind < 0 ? BigInt.asIntN(size * 8, value) : value, size: 2 + size };
 }

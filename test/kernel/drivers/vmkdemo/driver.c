@@ -2,7 +2,8 @@
  * driver.c: vmkdemo.sys: a device with a dispatch table, and threads that keep things moving:
  *
  *   worker          10 times a second: VmkDemoWork, VmkDemoCounter++, VmkDemoWatched++, VmkDemoFloat, VmkDemoFrames
- *   one per CPU     VmkDemoShared together, 50 times a second
+ *   one per CPU     VmkDemoShared together, 50 times a second; once VmkDemoHammer[CPU] is set, so many times without a
+ *                   pause, and then no more until it is 0
  */
 #include "shapes.h"
 #include "vmkdemo.h"
@@ -14,6 +15,7 @@ static KEVENT Stop;
 static PVOID Threads[MAXIMUM_THREADS];
 static ULONG ThreadCount;
 static volatile ULONG PerProcessor[4];
+volatile LONG VmkDemoHammer[4];
 
 static BOOLEAN Pause(LONG64 Milliseconds)
 {
@@ -38,9 +40,13 @@ static VOID WorkerThread(PVOID Context)
 
 static VOID SharedThread(PVOID Context)
 {
-  KeSetSystemAffinityThreadEx(1ull << (ULONG_PTR)Context);
+  ULONG Number = (ULONG)(ULONG_PTR)Context;
+  KeSetSystemAffinityThreadEx(1ull << Number);
   do {
-    VmkDemoShared(PerProcessor);
+    LONG Calls = Number < 4 ? VmkDemoHammer[Number] : 0;
+    if (Calls == 0) VmkDemoShared(PerProcessor);
+    for (LONG Left = Calls; Left > 0; Left--) VmkDemoShared(PerProcessor);
+    if (Calls > 0) VmkDemoHammer[Number] = -1;
   } while (Pause(20));
   PsTerminateSystemThread(STATUS_SUCCESS);
 }

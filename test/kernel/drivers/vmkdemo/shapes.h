@@ -90,6 +90,9 @@ VMKDEMO_EXPORT ULONG VmkDemoChecksum(const UCHAR *Bytes, ULONG Length);
 VMKDEMO_EXPORT extern volatile LONG VmkDemoSharedCounter;
 VMKDEMO_EXPORT LONG VmkDemoShared(volatile ULONG *PerProcessor);
 
+/* driver.c */
+VMKDEMO_EXPORT extern volatile LONG VmkDemoHammer[4];
+
 /* floating.c */
 VMKDEMO_EXPORT double VmkDemoFloat(ULONG Terms);
 VMKDEMO_EXPORT extern double VmkDemoPi;

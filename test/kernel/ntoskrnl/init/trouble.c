@@ -183,6 +183,20 @@ COMMAND(Demo)
   return TRUE;
 }
 
+/* So many calls on each processor, then none: VmkDemoHammer[CPU] is -1 when they are done. 0: as at first. */
+COMMAND(Hammer)
+{
+  volatile LONG *Left = DemoExport("VmkDemoHammer");
+  LONG Count = (LONG)ConsoleNumber(&Arguments, 100);
+  if (!Left) {
+    RtlPrint(Answer, Size, "vmkdemo.sys is not loaded");
+    return FALSE;
+  }
+  for (ULONG I = 0; I < min(KeNumberProcessors, 4u); I++) Left[I] = Count;
+  RtlPrint(Answer, Size, "%ld calls on each processor", Count);
+  return TRUE;
+}
+
 COMMAND(UserFault)
 {
   return ConsoleStatus(PspProvokeUserFault((ULONG)ConsoleNumber(&Arguments, 1)), Answer, Size, "asked for");
@@ -228,6 +242,7 @@ const CONSOLE_COMMAND TroubleCommands[] = {
     {"call", "call [N]: calls vmkdemo!VmkDemoWork N times", Call},
     {"touch", "touch: writes vmkdemo!VmkDemoWatched once", Touch},
     {"demo", "demo: vmkdemo's counters, asked by device control", Demo},
+    {"hammer", "hammer [N]: vmkdemo calls VmkDemoShared N times on each processor at once, then rests; 0: goes on as at first", Hammer},
     {"paged", "paged [N]: calls vmkdemo!VmkDemoPaged, in a pageable section", Paged},
     {"userfault", "userfault [1|2|3]: ring 3 writes to address 10, executes hlt, breaks", UserFault},
     {"trim", "trim [DRIVER]: pages a driver's PAGE sections out", Trim},

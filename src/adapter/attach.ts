@@ -1,0 +1,125 @@
+/** Attaching: the link, the kernel behind it, the symbols that a first look needs; then the client may set breakpoints. */
+
+import { homedir } from 'node:os';
+import path from 'node:path';
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { systemClock } from '../engine/core/clock';
+import { createEndpoint } from '../engine/link/endpoint';
+import { TraceWriter } from '../engine/link/trace';
+import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
+import { httpGet } from '../engine/symbols/store/http';
+import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
+import { SymbolStore } from '../engine/symbols/store/symbolStore';
+import { asVmkdError } from '../engine/core/errors';
+import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
+import { errorText } from './errors';
+import { Guardian } from './guardian';
+import { followModules } from './moduleEvents';
+import { guestText } from './output';
+import type { Call } from './protocol';
+import type { Session } from './session';
+import { followTarget } from './stopEvents';
+import { SymbolLoading } from './symbolLoading';
+
+/** @throws link-*, target-*, symbol-path-bad, file-unwritable, cancelled */
+export async function attach(session: Session, call: Call): Promise<void> {
+  const { link, timeouts, symbolPath, trace } = session.configuration;
+  const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
+  const endpoint = createEndpoint(link);
+  session.atEnd.push(() => endpoint.dispose());
+  const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
+  session.guardian = new Guardian({ link, stateFolder });
+  const { signal } = call;
+  await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
+    report.update(`Waiting for ${link}`);
+    const target = await attachKernel({
+      endpoint,
+      store,
+      linkMilliseconds: timeouts.link * 1000,
+      milliseconds: timeouts.attach * 1000,
+      // To look at it, and for its breakpoints; whether it stays stopped is decided when the client is ready.
+      breakIn: true,
+      signal: report.signal,
+      stateFolder,
+      ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
+      observer: {
+        onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
+        onPrompt: ({ prompt }) => session.prompts.ask(prompt),
+        onError: (error) => session.output.line('stderr', errorText(error)),
+      },
+    });
+    const loading = new SymbolLoading(session, target);
+    session.takeTarget(target, loading);
+    report.update('Loading symbols');
+    await loading.first(report.signal);
+    followTarget(session, target);
+    followModules(session, target);
+    obeyStopAt(session, target);
+    loading.inBackground();
+  });
+  session.events.send('process', {
+    name: `Windows kernel on ${link}`,
+    isLocalProcess: false,
+    startMethod: 'attach',
+    pointerSize: session.target.machine === 'x64' ? 64 : 32,
+  } satisfies P.ProcessEvent['body']);
+  announceCapabilities(session);
+  session.phase = 'configuring';
+  session.events.send('initialized');
+}
+
+/** Where the configuration wants stops that no breakpoint makes. Clients that know exception filters may add to them. */
+function obeyStopAt({ configuration, output, ended }: Session, target: KernelTarget): void {
+  const { initialBreakpoint, moduleLoad } = configuration.stopAt;
+  if (moduleLoad !== undefined) {
+    const { breakpoints } = target;
+    breakpoints.exceptionRule = { ...breakpoints.exceptionRule, moduleLoads: moduleLoad };
+  }
+  if (!initialBreakpoint) return;
+  target.onModules.add(({ kind, module }) => {
+    // The kernel itself is new after a boot, and the first of all.
+    if (kind !== 'added' || module.alias !== 'nt') return;
+    const milliseconds = configuration.timeouts.breakIn * 1000;
+    target.execution.pause(milliseconds, ended.signal).catch((thrown: unknown) => {
+      const error = asVmkdError(thrown);
+      if (error.code !== 'cancelled') output.line('stderr', errorText(error));
+    });
+  });
+}
+
+/** What was promised before the target was known, and it lacks. */
+function announceCapabilities({ host, target, events }: Session): void {
+  const { execution, breakpoints } = target;
+  const parts = { execution: execution !== undefined, breakpoints: breakpoints !== undefined };
+  const now = new Map(Object.entries(host.capabilities(parts)));
+  const changed = Object.entries(host.capabilities({ execution: true, breakpoints: true }))
+    .filter(([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value))
+    .map(([name]) => [name, now.get(name)] as const);
+  if (changed.length > 0) events.send('capabilities', { capabilities: Object.fromEntries(changed) });
+}
+
+function openTrace(session: Session, file: string, link: string): TraceWriter {
+  const trace = new TraceWriter(file, link, systemClock, (error) =>
+    session.output.line('stderr', errorText(error)),
+  );
+  session.atEnd.push(() => trace.close());
+  return trace;
+}
+
+function symbolStore(symbolPath: string): SymbolStore {
+  const cache = path.join(cacheFolder(), 'vmkd', 'symbols');
+  return new SymbolStore({
+    path: parseSymbolPath(symbolPath, cache),
+    defaultCache: cache,
+    check: checkSymbolFile,
+    get: httpGet({}),
+  });
+}
+
+/** Where the operating system wants what can be fetched again. */
+function cacheFolder(): string {
+  const { env, platform } = process;
+  if (platform === 'win32') return env['LOCALAPPDATA'] ?? path.join(homedir(), 'AppData', 'Local');
+  if (platform === 'darwin') return path.join(homedir(), 'Library', 'Caches');
+  return env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+}

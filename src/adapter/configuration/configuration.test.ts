@@ -1,0 +1,69 @@
+/** What a launch configuration may say, and what becomes of mistakes in it. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readConfiguration } from './configuration';
+
+const read = (given: Record<string, unknown>) => {
+  const ignored: string[] = [];
+  return { configuration: readConfiguration(given, (sentence) => ignored.push(sentence)), ignored };
+};
+
+const refused = (given: unknown, message: RegExp, code = 'configuration-bad'): void => {
+  assert.throws(
+    () => readConfiguration(given, () => undefined),
+    (error: { code?: string; message?: string }) => {
+      assert.match(error.message ?? '', message);
+      return error.code === code;
+    },
+  );
+};
+
+void describe('the launch configuration', () => {
+  void it('needs a link; all else has defaults', () => {
+    const { configuration } = read({ link: 'unix:/tmp/kd' });
+    assert.equal(configuration.link, 'unix:/tmp/kd');
+    assert.equal(configuration.breakOnAttach, true);
+    assert.equal(configuration.timeouts.attach, 20);
+    assert.deepEqual(configuration.sourceMap, []);
+    refused({}, /“link” is missing/);
+  });
+
+  void it('is read field by field', () => {
+    const { configuration } = read({
+      link: 'tcp:127.0.0.1:5000',
+      sourceMap: { 'd:\\b': '/src' },
+      stopAt: ['initialBreakpoint', 'module:my*'],
+      timeouts: { link: 1 },
+    });
+    assert.deepEqual(configuration.sourceMap, [{ pdb: 'd:\\b', local: '/src' }]);
+    assert.deepEqual(configuration.stopAt, { initialBreakpoint: true, moduleLoad: 'my*' });
+    assert.deepEqual(configuration.timeouts, { link: 1, attach: 20, breakIn: 10 });
+  });
+
+  void it('says what a mistyped field was meant to be', () => {
+    refused({ link: 'x', symbolpath: '' }, /There is no field “symbolpath”: did you mean “symbolPath”\?/);
+    refused({ link: 'x', timeouts: { atach: 3 } }, /“timeouts.atach”: did you mean “attach”\?/);
+  });
+
+  void it('mentions what it does not know, but not what is the client’s', () => {
+    const { ignored } = read({ link: 'x', type: 'vmkd', preLaunchTask: 'make', __sessionId: '1', colour: 3 });
+    assert.equal(ignored.length, 1);
+    assert.match(ignored[0]!, /“colour”/);
+  });
+
+  void it('says what a field wants', () => {
+    refused({ link: 7 }, /“link” wants a text, not 7/);
+    refused({ link: 'x', breakOnAttach: 'yes' }, /“breakOnAttach” wants true or false, not "yes"/);
+    refused({ link: 'x', timeouts: { attach: -1 } }, /“timeouts.attach” wants seconds/);
+    refused({ link: 'x', initCommands: 'g' }, /“initCommands” wants a list of texts/);
+    refused({ link: 'x', sourceMap: { a: 1 } }, /“sourceMap” wants an object whose values are texts/);
+    refused({ link: 'x', stopAt: ['module:'] }, /“stopAt” wants/);
+    refused('nonsense', /no object/);
+  });
+
+  void it('does not find virtual machines yet, and says what to do instead', () => {
+    refused({ vm: '/vms/w11.vmx' }, /cannot find the debug port of \/vms\/w11\.vmx/, 'target-unsupported');
+    refused({ vm: '/vms/w11.vmx', link: 'x' }, /keep one of them/);
+  });
+});

@@ -1,0 +1,157 @@
+/**
+ * The launch configuration: one table of what a user may write, from which the checks, the types, the manual and the
+ * schema in package.json come.
+ *
+ * A field that the table lacks is an error if it looks like a slip of one that it has: a mistyped name would silently not
+ * do what its writer wanted. Others belong to the client (`preLaunchTask`) or to other extensions, and are only mentioned.
+ */
+
+import { VmkdError } from '../../engine/core/errors';
+import type { SourceMapping } from '../../engine/symbols/services/sourcePaths';
+import {
+  field,
+  fieldWithDefault,
+  FieldProblem,
+  flag,
+  group,
+  isObject,
+  readFields,
+  refuseUnknown,
+  seconds,
+  text,
+  textList,
+  textMap,
+  type ValuesOf,
+} from './fieldTypes';
+
+export const configurationFields = {
+  link: field(
+    text,
+    'How to reach the debug port: `unix:/path`, `tcp:host:port` or `pipe:name`; with `-listen` after the kind, vmkd waits to be connected.',
+  ),
+  vm: field(text, 'Path of the virtual machine’s `.vmx` file, instead of `link`. Not supported yet.'),
+  symbolPath: field(
+    text,
+    'Where PDBs and images are: folders, `cache*FOLDER`, `srv*FOLDER*URL`, with `;` between them. Default: `_NT_SYMBOL_PATH`, else Microsoft’s server.',
+  ),
+  symbols: fieldWithDefault(
+    group({
+      download: fieldWithDefault(
+        flag,
+        false,
+        'Fetches missing PDBs from the servers of `symbolPath` after attaching. Without it they are asked only by the command `.reload`.',
+      ),
+    }),
+    { download: false },
+    'How symbols are loaded.',
+  ),
+  sourceMap: fieldWithDefault(
+    textMap,
+    {},
+    'Folders of sources: the prefix in the PDB → the folder here. `{"d:\\\\build": "/home/me/driver"}`',
+  ),
+  breakOnAttach: fieldWithDefault(flag, true, 'Stays stopped after attaching. Otherwise the kernel runs on.'),
+  stopAt: fieldWithDefault(
+    textList,
+    [],
+    '`initialBreakpoint`: stop at the first chance after each boot. `module:PATTERN`: stop when such a module is loaded, e.g. `module:mydriver*`.',
+  ),
+  initCommands: fieldWithDefault(textList, [], 'Console commands that are run after attaching.'),
+  timeouts: fieldWithDefault(
+    group({
+      link: fieldWithDefault(seconds, 10, 'For the link to appear: the machine may still be starting.'),
+      attach: fieldWithDefault(seconds, 20, 'For the kernel to answer.'),
+      breakIn: fieldWithDefault(seconds, 10, 'For the kernel to stop when asked to.'),
+    }),
+    { link: 10, attach: 20, breakIn: 10 },
+    'Limits, in seconds.',
+  ),
+  trace: field(text, 'Records every packet into this file; `vmkd trace FILE` prints them.'),
+} as const;
+
+type Fields = ValuesOf<typeof configurationFields>;
+
+export interface Configuration extends Omit<Fields, 'link' | 'vm' | 'sourceMap' | 'stopAt'> {
+  readonly link: string;
+  readonly sourceMap: readonly SourceMapping[];
+  readonly stopAt: StopAt;
+}
+
+export interface StopAt {
+  readonly initialBreakpoint: boolean;
+  /** A wildcard for module names; undefined: none. */
+  readonly moduleLoad: string | undefined;
+}
+
+/** What VS Code itself understands in any launch configuration; not ours to mention. */
+const clientFields: ReadonlySet<string> = new Set([
+  'type',
+  'request',
+  'name',
+  'presentation',
+  'preLaunchTask',
+  'postDebugTask',
+  'internalConsoleOptions',
+  'debugServer',
+  'serverReadyAction',
+  'suppressMultipleSessionWarning',
+  'windows',
+  'linux',
+  'osx',
+  'noDebug',
+  'restart',
+]);
+
+/** @param onIgnored Told of fields that nobody here knows. @throws configuration-bad */
+export function readConfiguration(given: unknown, onIgnored: (sentence: string) => void): Configuration {
+  try {
+    return interpret(given, onIgnored);
+  } catch (error) {
+    if (!(error instanceof FieldProblem)) throw error;
+    throw new VmkdError('configuration-bad', error.message, { cause: error });
+  }
+}
+
+function interpret(given: unknown, onIgnored: (sentence: string) => void): Configuration {
+  if (!isObject(given)) throw new FieldProblem('The configuration is no object');
+  const ours = Object.fromEntries(
+    Object.entries(given).filter(([name]) => !clientFields.has(name) && !name.startsWith('__')),
+  );
+  const { link, vm, sourceMap, stopAt, ...rest } = readFields(
+    configurationFields,
+    ours,
+    (name) => name,
+    (name, meant) => {
+      if (meant !== undefined) refuseUnknown(name, meant);
+      onIgnored(`The launch configuration has a field “${name}” that vmkd does not know.`);
+    },
+  );
+  if (link !== undefined && vm !== undefined)
+    throw new FieldProblem('“link” and “vm” say the same thing: keep one of them');
+  if (vm !== undefined) {
+    throw new VmkdError('target-unsupported', `vmkd cannot find the debug port of ${vm} by itself yet`, {
+      nextStep: 'Set “link” to the machine’s serial port: pipe:NAME on Windows, unix:/PATH elsewhere.',
+    });
+  }
+  if (link === undefined || link === '')
+    throw new FieldProblem('“link” is missing: where is the debug port of the machine?');
+  return {
+    ...rest,
+    link,
+    sourceMap: Object.entries(sourceMap).map(([pdb, local]) => ({ pdb, local })),
+    stopAt: interpretStops(stopAt),
+  };
+}
+
+function interpretStops(stops: readonly string[]): StopAt {
+  let initialBreakpoint = false;
+  let moduleLoad: string | undefined;
+  for (const stop of stops) {
+    if (stop === 'initialBreakpoint') initialBreakpoint = true;
+    else if (/^module:./.test(stop) && moduleLoad === undefined) moduleLoad = stop.slice('module:'.length);
+    else {
+      throw new FieldProblem(`“stopAt” wants “initialBreakpoint” or one “module:PATTERN”, not “${stop}”`);
+    }
+  }
+  return { initialBreakpoint, moduleLoad };
+}

@@ -1,0 +1,50 @@
+/**
+ * Conditions, hit counts and messages of breakpoints. They are compiled when the breakpoint is set, so that a mistake is
+ * told then; at a hit nothing but the target is asked.
+ */
+
+import { asVmkdError } from '../engine/core/errors';
+import { compile } from '../engine/expr/compile';
+import { parseHitCondition } from '../engine/expr/hitCondition';
+import { compileLogMessage } from '../engine/expr/logMessage';
+import type { HitRule, TargetProcessor } from '../engine/target/target';
+import { errorText } from './errors';
+import { guestText } from './output';
+import type { Session } from './session';
+
+export interface RuleTexts {
+  readonly condition?: string;
+  readonly hitCondition?: string;
+  readonly logMessage?: string;
+}
+
+/** @returns Undefined if there is none. @throws expression-bad */
+export function compileRule(
+  session: Session,
+  { condition, hitCondition, logMessage }: RuleTexts,
+): HitRule | undefined {
+  const test = isBlank(condition) ? undefined : compile(condition);
+  const hits = isBlank(hitCondition) ? undefined : parseHitCondition(hitCondition);
+  const message = isBlank(logMessage) ? undefined : compileLogMessage(logMessage);
+  if (test === undefined && hits === undefined && message === undefined) return undefined;
+  const { signal } = session.ended;
+  return {
+    ...(test && {
+      condition: async (processor: TargetProcessor) =>
+        test.test(await session.contexts.ofProcessor(processor), { signal }),
+    }),
+    ...(hits && { hits }),
+    ...(message && {
+      log: async (processor: TargetProcessor) => {
+        const context = await session.contexts.ofProcessor(processor);
+        const text = await message.text(context, { hex: false }, { signal });
+        session.output.line('console', guestText(text));
+      },
+    }),
+    onError: (error) => {
+      session.output.line('important', `A breakpoint’s condition: ${errorText(asVmkdError(error))}`);
+    },
+  };
+}
+
+const isBlank = (text: string | undefined): text is undefined => text === undefined || text.trim() === '';

@@ -1,0 +1,21 @@
+/** The disassembly view: exactly as many rows as were asked for, around an address. */
+
+import { addressOf } from '../memoryReferences';
+import type { Family } from '../protocol';
+
+/** No view shows more; each row costs a line of text and a look for its symbol. */
+const mostRows = 10_000;
+
+export const disassembly: Family = {
+  capabilities: () => ({ supportsDisassembleRequest: true }),
+  requests: {
+    async disassemble(session, args) {
+      session.mustBeStopped();
+      const address = addressOf(args.memoryReference, args.offset ?? 0);
+      const count = Math.min(Math.max(args.instructionCount, 0), mostRows);
+      const listing = await session.listing();
+      const rows = await listing.rows(address, args.instructionOffset ?? 0, count);
+      return { instructions: rows };
+    },
+  },
+};

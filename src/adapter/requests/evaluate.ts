@@ -1,0 +1,51 @@
+/**
+ * Expressions: of watches and hovers, which must not change the kernel; of the debug console, where commands are understood
+ * too, and a question of the guest is answered; and assignments to them.
+ */
+
+import { compile } from '../../engine/expr/compile';
+import { complete } from '../console/complete';
+import { runConsole } from '../console/console';
+import { viewOf } from '../evaluation';
+import type { Family } from '../protocol';
+import { wholeText } from '../variables/clipboard';
+import { describeValue } from '../variables/describe';
+import { assignItem, showItem } from '../variables/items';
+
+export const evaluate: Family = {
+  capabilities: (parts) => ({
+    supportsEvaluateForHovers: true,
+    supportsClipboardContext: true,
+    supportsSetExpression: parts.execution,
+    supportsCompletionsRequest: true,
+    completionTriggerCharacters: ['!', '.', '>', '@', '$'],
+  }),
+  requests: {
+    async evaluate(session, { expression, context: purpose, frameId, format }, call) {
+      const { signal } = call;
+      const look = { hex: format?.hex ?? session.hex, signal };
+      if (purpose === 'repl') return runConsole(session, expression, { frameId, call, look });
+      const view = await viewOf(session, frameId);
+      const item = await compile(expression).evaluate(view.context, { signal });
+      if (purpose === 'clipboard')
+        return { result: await wholeText(view, item, look), variablesReference: 0 };
+      const shown = await showItem(view, item, look);
+      return { result: shown.value, ...describeValue(session, shown) };
+    },
+
+    async setExpression(session, { expression, value, frameId, format }, call) {
+      const view = await viewOf(session, frameId);
+      const look = { hex: format?.hex ?? session.hex, signal: call.signal };
+      const shown = await session.turn.run(async () => {
+        const item = await compile(expression).evaluate(view.context, { signal: call.signal });
+        return assignItem(view, item, value, look);
+      });
+      session.valueWritten(shown);
+      return { value: shown.value, ...describeValue(session, shown) };
+    },
+
+    completions: async (session, { text, column, line = 1, frameId }) => ({
+      targets: await complete(session, text, { line, column, frameId }),
+    }),
+  },
+};

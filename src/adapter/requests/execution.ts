@@ -1,0 +1,132 @@
+/**
+ * Running, stepping, stopping, going elsewhere. The kernel has one clock: whatever runs, all its processors run, and a stop
+ * stops them all.
+ */
+
+import { hex } from '../../engine/core/hex';
+import { VmkdError } from '../../engine/core/errors';
+import type { VirtualAddress } from '../../engine/core/addresses';
+import type { StepGranularity, StepKind } from '../../engine/target/target';
+import type { Call, Family } from '../protocol';
+import { executionOf, resume, step } from '../running';
+import type { Session } from '../session';
+import { pathOf } from '../sources';
+
+export const execution: Family = {
+  capabilities: (parts) => ({
+    supportsGotoTargetsRequest: parts.execution,
+    supportsRestartRequest: parts.execution,
+    supportsStepInTargetsRequest: parts.execution,
+    supportsSteppingGranularity: parts.execution,
+  }),
+  requests: {
+    async continue(session, _args, call) {
+      call.holdEvents();
+      await resume(session, false);
+      return { allThreadsContinued: true };
+    },
+
+    next: (session, args, call) => stepAs(session, call, 'over', args),
+
+    stepIn: (session, args, call) => stepAs(session, call, 'into', args, args.targetId),
+
+    stepOut: (session, args, call) => stepAs(session, call, 'out', args),
+
+    async pause(session, _args, call) {
+      call.holdEvents();
+      if (session.target.state.kind === 'stopped') return;
+      await executionOf(session).pause(session.configuration.timeouts.breakIn * 1000, call.signal);
+    },
+
+    async restart(session, _args, call) {
+      call.holdEvents();
+      await session.turn.run(() => executionOf(session).reboot());
+    },
+
+    async stepInTargets(session, { frameId }) {
+      session.mustBeStopped();
+      const { processor, index } = session.things.frames.get(frameId);
+      if (index > 0) return { targets: [] };
+      const calls = await executionOf(session).callsAhead(processor.number);
+      return {
+        targets: calls.map(({ address, name }) => ({
+          id: session.things.calls.add({ processor, address }),
+          label: name,
+        })),
+      };
+    },
+
+    async gotoTargets(session, { source, line }) {
+      session.mustBeStopped();
+      const places = await placesToGo(
+        session,
+        pathOf(session, source),
+        session.positions.lineFromClient(line),
+      );
+      return {
+        targets: places.map(({ address, processor, name, line: found }) => ({
+          id: session.things.gotoTargets.add({ address, processor }),
+          label: name,
+          line: session.positions.lineToClient(found),
+          instructionPointerReference: hex(address, 16),
+        })),
+      };
+    },
+
+    async goto(session, { threadId, targetId }, call) {
+      call.holdEvents();
+      const { address } = session.things.gotoTargets.get(targetId);
+      const { number } = session.processor(threadId);
+      await session.turn.run(() => executionOf(session).goto(number, address));
+    },
+  },
+};
+
+async function stepAs(
+  session: Session,
+  call: Call,
+  kind: StepKind,
+  { threadId, granularity }: { readonly threadId: number; readonly granularity?: StepGranularity },
+  targetId?: number,
+): Promise<void> {
+  call.holdEvents();
+  session.mustBeStopped();
+  const intoCall = targetId === undefined ? undefined : session.things.calls.get(targetId).address;
+  await step(session, {
+    kind,
+    granularity: granularity ?? 'statement',
+    processor: session.processor(threadId).number,
+    ...(intoCall === undefined ? {} : { intoCall }),
+  });
+}
+
+interface PlaceToGo {
+  readonly address: VirtualAddress;
+  readonly processor: ReturnType<Session['processor']>;
+  readonly name: string;
+  readonly line: number;
+}
+
+/** Code of a line within the functions in which processors stand: elsewhere the stack would not fit. */
+async function placesToGo(session: Session, path: string, line: number): Promise<PlaceToGo[]> {
+  const { symbols, processors } = session.target;
+  const code = symbols
+    .findLine({ path, line, sourceMap: session.configuration.sourceMap })
+    .flatMap((match) => match.code.filter(({ first }) => first).map((c) => ({ ...c, line: match.line })));
+  const found: PlaceToGo[] = [];
+  for (const processor of processors) {
+    const { rip } = await processor.context();
+    const here = symbols.at(rip);
+    if (here?.symbol === undefined) continue;
+    for (const { address, line: at } of code) {
+      const there = symbols.at(address);
+      if (there?.module !== here.module || there.symbol?.rva !== here.symbol.rva) continue;
+      if (!found.some((place) => place.address === address))
+        found.push({ address, processor, name: symbols.nameOf(address)!, line: at });
+    }
+  }
+  if (found.length > 0 || code.length === 0) return found;
+  throw new VmkdError('value-out-of-range', `No CPU stands in the function of line ${line}`, {
+    nextStep: 'Go to a line of the function in which the CPU stands, or set the register rip.',
+  });
+}

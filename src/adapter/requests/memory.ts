@@ -1,0 +1,83 @@
+/** Memory panes: bytes at addresses, read as far as they are there, written as a whole. */
+
+import { plus, type VirtualAddress } from '../../engine/core/addresses';
+import { VmkdError } from '../../engine/core/errors';
+import { addressOf, memoryReference } from '../memoryReferences';
+import type { Family } from '../protocol';
+import type { Session } from '../session';
+
+const pageSize = 4096;
+/** One request's worth; a pane that wants more asks again. */
+const mostBytes = 1 << 20;
+const pieceBytes = 16 << 10;
+/** How many absent pages are tried in search of one that is there: each is a round trip. */
+const mostProbes = 16;
+const endOfMemory = 1n << 64n;
+
+export const memory: Family = {
+  capabilities: ({ execution }) => ({
+    supportsReadMemoryRequest: true,
+    supportsWriteMemoryRequest: execution,
+  }),
+  requests: {
+    async readMemory(session, { memoryReference: reference, offset = 0, count }, { signal }) {
+      session.mustBeStopped();
+      const address = addressOf(reference, offset);
+      const wanted = Math.max(0, Math.min(count, mostBytes, Number(endOfMemory - address)));
+      const bytes = await readInPieces(session, address, wanted, signal);
+      session.memoryViews.seen(reference, offset, wanted);
+      const missing = wanted - bytes.length;
+      const absent = missing > 0 ? await absentBytes(session, plus(address, bytes.length), missing) : 0;
+      return {
+        address: memoryReference(address),
+        ...(bytes.length > 0 ? { data: Buffer.from(bytes).toString('base64') } : {}),
+        ...(absent > 0 ? { unreadableBytes: absent } : {}),
+      };
+    },
+
+    async writeMemory(session, { memoryReference: reference, offset = 0, data, allowPartial = false }) {
+      session.mustBeStopped();
+      const address = addressOf(reference, offset);
+      const { memory: part } = session.target;
+      if (part.write === undefined)
+        throw new VmkdError('target-unsupported', 'The memory of this target cannot be written');
+      let bytes: Uint8Array = Buffer.from(data, 'base64');
+      if (allowPartial) bytes = bytes.subarray(0, (await part.readPartial(address, bytes.length)).length);
+      if (bytes.length > 0) await part.write(address, bytes);
+      session.memoryWritten(address, bytes.length);
+      return { bytesWritten: bytes.length };
+    },
+  },
+};
+
+/**
+ * A serial port takes its time for a large range: in pieces, others get their turn, and who gives up is heard.
+ * @throws cancelled
+ */
+async function readInPieces(
+  session: Session,
+  address: VirtualAddress,
+  length: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let done = 0; done < length; done += pieceBytes) {
+    if (signal.aborted) throw new VmkdError('cancelled', 'Reading memory was cancelled');
+    const wanted = Math.min(pieceBytes, length - done);
+    const piece = await session.target.memory.readPartial(plus(address, done), wanted);
+    pieces.push(piece);
+    if (piece.length < wanted) break;
+  }
+  return Buffer.concat(pieces);
+}
+
+/** How many bytes from `address` on are absent, before a page that is there. */
+async function absentBytes(session: Session, address: VirtualAddress, length: number): Promise<number> {
+  let absent = pageSize - Number(address % BigInt(pageSize));
+  for (let probe = 0; absent < length && probe < mostProbes; probe++) {
+    const there = await session.target.memory.readPartial(plus(address, absent), 1);
+    if (there.length > 0) return absent;
+    absent += pageSize;
+  }
+  return Math.min(absent, length);
+}

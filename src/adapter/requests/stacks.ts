@@ -1,0 +1,66 @@
+/**
+ * Threads and their stacks. KD knows processors, so these are DAP's threads; the thread that runs on each is part of its
+ * name. Clients ask for the top frame alone first, and for the rest when somebody looks.
+ */
+
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { hex } from '../../engine/core/hex';
+import type { CallFrame } from '../../engine/target/callStack';
+import type { TargetProcessor } from '../../engine/target/target';
+import { moduleId } from '../moduleEvents';
+import type { Family } from '../protocol';
+import type { Session } from '../session';
+import { threadName } from '../threadNames';
+
+export const stacks: Family = {
+  capabilities: () => ({ supportsDelayedStackTraceLoading: true }),
+  requests: {
+    async threads(session) {
+      // A client may ask before there is a kernel, and is content with none.
+      const processors = session.hasTarget ? session.target.processors : [];
+      const threads: P.Thread[] = [];
+      for (const processor of processors)
+        threads.push({ id: processor.number + 1, name: await threadName(session, processor) });
+      return { threads };
+    },
+
+    async stackTrace(session, { threadId, startFrame = 0, levels = 0, format }) {
+      session.mustBeStopped();
+      const processor = session.processor(threadId);
+      const wanted = levels > 0 ? startFrame + levels : undefined;
+      // Inlined functions share an unwound frame, so that many unwound frames are always enough.
+      const { frames, end } = await processor.stack(wanted);
+      const shown = frames.slice(startFrame, wanted);
+      const isAll = end.kind !== 'most-frames';
+      return {
+        stackFrames: shown.map((frame, i) =>
+          describeFrame(session, processor, frame, startFrame + i, format),
+        ),
+        totalFrames: isAll ? frames.length : frames.length + 1,
+      };
+    },
+  },
+};
+
+function describeFrame(
+  session: Session,
+  processor: TargetProcessor,
+  frame: CallFrame,
+  index: number,
+  format: P.StackFrameFormat | undefined,
+): P.StackFrame {
+  const { positions, sources, things } = session;
+  const { source, named, address, kind, interrupted } = frame;
+  const sort = kind === 'inline' ? '[inline] ' : interrupted ? '[interrupted] ' : '';
+  const line = format?.line === true && source ? `:${source.line}` : '';
+  return {
+    id: things.frames.addOnce(`${processor.number} ${index}`, () => ({ processor, frame, index })),
+    name: `${sort}${frame.text}${line}`,
+    line: source ? positions.lineToClient(source.line) : 0,
+    column: source && source.column > 0 ? positions.columnToClient(source.column) : 0,
+    ...(source && { source: sources.describe(source.path) }),
+    instructionPointerReference: hex(address, 16),
+    ...(named && { moduleId: moduleId(named.module) }),
+    presentationHint: source ? 'normal' : 'subtle',
+  };
+}

@@ -1,0 +1,264 @@
+/**
+ * One debug session: what the request families share. It owns the target and the way out; everything else is delegated.
+ *
+ *   new ──attach──▶ configuring ──configurationDone──▶ active ──leave──▶ ended
+ *
+ * Invariants: once there is a target, `leave` is reached whatever happens, once; what was handed out in one stop is void in
+ * the next.
+ */
+
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import type { VirtualAddress } from '../engine/core/addresses';
+import { VmkdError } from '../engine/core/errors';
+import { Mutex } from '../engine/core/mutex';
+import type { Target, TargetProcessor, TargetState } from '../engine/target/target';
+import { BreakpointBook } from './breakpointBook';
+import type { Configuration } from './configuration/configuration';
+import type { Connection } from './connection';
+import { Contexts } from './contexts';
+import type { Guardian } from './guardian';
+import { HandleNumbers } from './handles';
+import { Listing } from './listing';
+import { MemoryViews } from './memoryViews';
+import { Output, styled } from './output';
+import { Positions } from './positions';
+import { Progress } from './progress';
+import { Prompts } from './prompts';
+import type { OfferedParts } from './protocol';
+import { Sources } from './sources';
+import { StopThings } from './stopThings';
+import type { SymbolLoading } from './symbolLoading';
+import type { Shown } from './variables/shown';
+
+export type Phase = 'new' | 'attaching' | 'configuring' | 'active' | 'ended';
+
+/** Who runs the session. */
+export interface SessionHost {
+  capabilities(parts: OfferedParts): P.Capabilities;
+  /** Cancels a request that is under way. */
+  cancel(request: number): void;
+  /** The session is over, and the process with it if it serves no other. */
+  onEnded(): void;
+}
+
+export type Stopped = Extract<TargetState, { kind: 'stopped' }>;
+
+export class Session {
+  phase: Phase = 'new';
+  /** What the client said of itself. */
+  client: Partial<P.InitializeRequestArguments> = {};
+  positions = new Positions();
+  readonly output: Output;
+  readonly progress: Progress;
+  readonly numbers = new HandleNumbers();
+  /** Numbers handed out in this stop. */
+  readonly things = new StopThings(this.numbers);
+  readonly memoryViews: MemoryViews;
+  readonly sources = new Sources(this);
+  readonly prompts: Prompts;
+  /** What changes breakpoints or lets the kernel run takes its turn here. */
+  readonly turn = new Mutex();
+  /** Fires when the session ends: nothing of it may go on. */
+  readonly ended = new AbortController();
+  /** Lets the kernel go if this process cannot. */
+  guardian: Guardian | undefined;
+  /** What else must be closed at the end; run once, whatever fails. */
+  readonly atEnd: (() => void | Promise<void>)[] = [];
+  /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */
+  hex = false;
+  /** The client knows already that the kernel runs: it asked for it. */
+  runExpected = false;
+  #symbolLoading: SymbolLoading | undefined;
+  #listing: Promise<Listing> | undefined;
+  #book: BreakpointBook | undefined;
+  #contexts: Contexts | undefined;
+  #invalidation: NodeJS.Timeout | undefined;
+  #configuration: Configuration | undefined;
+  #target: Target | undefined;
+  #leaving: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #isReleased = false;
+
+  constructor(
+    readonly events: Connection,
+    readonly host: SessionHost,
+  ) {
+    this.output = new Output(events);
+    this.progress = new Progress(events);
+    this.prompts = new Prompts(this);
+    this.memoryViews = new MemoryViews(events);
+  }
+
+  /** @throws target-not-attached */
+  get target(): Target {
+    if (this.#target === undefined) throw new VmkdError('target-not-attached', 'There is no kernel yet');
+    return this.#target;
+  }
+
+  get hasTarget(): boolean {
+    return this.#target !== undefined;
+  }
+
+  /** @throws target-not-attached */
+  get configuration(): Configuration {
+    if (this.#configuration === undefined)
+      throw new VmkdError('target-not-attached', 'The session has not begun');
+    return this.#configuration;
+  }
+
+  begin(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.phase = 'attaching';
+  }
+
+  takeTarget(target: Target, symbolLoading: SymbolLoading): void {
+    this.#target = target;
+    this.#symbolLoading = symbolLoading;
+  }
+
+  /** @throws target-not-attached */
+  get symbolLoading(): SymbolLoading {
+    if (this.#symbolLoading === undefined)
+      throw new VmkdError('target-not-attached', 'There is no kernel yet');
+    return this.#symbolLoading;
+  }
+
+  /** @throws target-unsupported, target-not-attached */
+  get breakpoints(): BreakpointBook {
+    const { breakpoints } = this.target;
+    if (breakpoints === undefined)
+      throw new VmkdError('target-unsupported', 'This target cannot run, so that no breakpoint can be hit');
+    this.#book ??= new BreakpointBook(this, breakpoints);
+    return this.#book;
+  }
+
+  /** @throws target-not-attached */
+  get contexts(): Contexts {
+    this.#contexts ??= new Contexts(this.target);
+    return this.#contexts;
+  }
+
+  /** The disassembly, opened when it is first asked for. @throws target-not-attached */
+  listing(): Promise<Listing> {
+    const { target, sources, positions } = this;
+    if (this.#listing === undefined) {
+      const listing = Listing.open({ target, sources, positions });
+      this.#listing = listing;
+      this.atEnd.push(async () => (await listing).dispose());
+    }
+    return this.#listing;
+  }
+
+  /** @returns The current stop. @throws target-running, target-not-attached, what the target was lost for */
+  mustBeStopped(): Stopped {
+    const { state } = this.target;
+    switch (state.kind) {
+      case 'stopped':
+        return state;
+      case 'running':
+        throw new VmkdError('target-running', 'The kernel is running');
+      case 'lost':
+        throw state.error;
+      case 'detached':
+      case 'attaching':
+        throw new VmkdError('target-not-attached', 'There is no kernel');
+    }
+  }
+
+  /** Threads of DAP are processors; their ids count from 1. @throws value-out-of-range */
+  processor(threadId: number): TargetProcessor {
+    const found = this.target.processors[threadId - 1];
+    if (found !== undefined) return found;
+    const { length } = this.target.processors;
+    throw new VmkdError('value-out-of-range', `There is no CPU ${threadId - 1}: this machine has ${length}`);
+  }
+
+  /** Sets text of ours off, if the client can show that. */
+  style(text: string, style: Parameters<typeof styled>[1]): string {
+    return this.client.supportsANSIStyling === true ? styled(text, style) : text;
+  }
+
+  /** What the client shows of values and stacks is out of date. @param milliseconds More changes may come so soon. */
+  invalidateSoon(milliseconds = 0): void {
+    if (this.client.supportsInvalidatedEvent !== true) return;
+    this.#invalidation ??= setTimeout(() => {
+      this.#invalidation = undefined;
+      if (this.phase !== 'active' || this.#target?.state.kind !== 'stopped') return;
+      this.events.send('invalidated', {
+        areas: ['stacks', 'variables'],
+      } satisfies P.InvalidatedEvent['body']);
+    }, milliseconds);
+  }
+
+  /** Something of ours has changed memory. */
+  memoryWritten(address: VirtualAddress, count: number): void {
+    this.memoryViews.written(address, count);
+    this.invalidateSoon();
+  }
+
+  /** The attach has failed, perhaps half-way: whatever was reached is let go, and another attempt may follow. */
+  async abandon(): Promise<void> {
+    try {
+      await this.#target?.execution?.release();
+      await this.guardian?.dismiss();
+    } finally {
+      this.#target = this.#symbolLoading = this.#configuration = undefined;
+      this.#contexts = this.#book = this.#listing = undefined;
+      this.phase = 'new';
+      await this.#close();
+    }
+  }
+
+  /** The user has changed a value: in memory, or in a register. */
+  valueWritten({ place }: Shown): void {
+    this.contexts.forget();
+    if (place === undefined) this.invalidateSoon();
+    else this.memoryWritten(place.address, place.size);
+  }
+
+  /**
+   * The way out: removes what we put into the guest, and lets it run unless told otherwise. Later calls wait for the first.
+   * Never rejects: what fails is told to the console. What is left to do then is ours alone; `end` waits for that, too.
+   */
+  leave(options: { readonly leaveStopped?: boolean } = {}): Promise<void> {
+    if (this.#leaving === undefined) {
+      this.#leaving = this.#leave(options);
+      this.#ending = this.#leaving.then(() => this.#end());
+    }
+    return this.#leaving;
+  }
+
+  /** As `leave`, and nothing of the session is left. */
+  async end(): Promise<void> {
+    await this.leave();
+    await this.#ending;
+  }
+
+  async #leave(options: { readonly leaveStopped?: boolean }): Promise<void> {
+    this.phase = 'ended';
+    this.ended.abort();
+    // A kernel that waits for an answer cannot be let go.
+    this.prompts.answer('');
+    clearTimeout(this.#invalidation);
+    try {
+      await this.#target?.execution?.release(options);
+      this.#isReleased = true;
+    } catch (error) {
+      this.output.line('important', `vmkd could not let the kernel go: ${(error as Error).message}`);
+    }
+    this.output.flush();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#isReleased) await this.guardian?.dismiss();
+    await this.#close();
+    this.things.clear();
+    this.output.close();
+    this.host.onEnded();
+  }
+
+  /** What is left to close is ours alone: a failure there is nobody's business. */
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.atEnd.splice(0).map(async (close) => close()));
+  }
+}

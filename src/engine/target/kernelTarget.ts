@@ -1,0 +1,253 @@
+/**
+ * A live NT kernel as the faces of the debugger see it: puts the parts together, and keeps what state they are in.
+ *
+ *   LiveTarget ── KD, one stop after the other
+ *     └ RunControl ── who may change the target, and what a stop is
+ *         ├ CodeSites, DebugSlots, Passing ── what of ours is in the target
+ *         ├ UserBreakpoints, Stepper ── who wants it there
+ *         └ KernelPolicy ── everything else that stops
+ *
+ * Invariant: whatever way a session ends but a kill, nothing of it stays in the target; what a killed one leaves, the next
+ * attach takes out.
+ */
+
+import path from 'node:path';
+import type { VirtualAddress } from '../core/addresses';
+import type { Clock } from '../core/clock';
+import { VmkdError, asVmkdError } from '../core/errors';
+import { Listeners } from '../core/listeners';
+import type { ClientTiming } from '../kd/client';
+import type { MachineType } from '../kd/machineType';
+import type { TargetServant } from '../kd/targetRequests';
+import type { KdcomTiming } from '../link/kdcomChannel';
+import type { LinkEndpoint } from '../link/link';
+import type { TraceWriter } from '../link/trace';
+import type { SymbolStore } from '../symbols/store/symbolStore';
+import { KernelSymbols } from '../windows/kernelSymbols';
+import type { ModuleSymbols } from '../windows/moduleSymbols';
+import { Binder } from './breakpoints/binding';
+import { CodeSites } from './breakpoints/codeSites';
+import { DebugSlots } from './breakpoints/debugSlots';
+import { FileJournal, journalFile, noJournal, type PatchedModule } from './breakpoints/journal';
+import { UserBreakpoints } from './breakpoints/userBreakpoints';
+import { Code } from './code';
+import { KernelPolicy } from './execution/kernelPolicy';
+import { LiveExecution } from './execution/liveExecution';
+import { Passing } from './execution/passing';
+import { RunControl } from './execution/runControl';
+import { LiveTarget } from './liveTarget';
+import { ModuleTracker } from './moduleTracker';
+import { Processors } from './processors';
+import { StopMemory } from './stopMemory';
+import type { ModuleChange, Target, TargetProcessor, TargetState } from './target';
+
+export interface KernelTargetOptions {
+  readonly endpoint: LinkEndpoint;
+  /** Milliseconds to wait for the link to appear. */
+  readonly linkMilliseconds: number;
+  readonly store: SymbolStore;
+  /** Serves what the target asks and says: prints, prompts, files, debug registers; hears what goes wrong. */
+  readonly observer?: TargetServant;
+  /** True: stop the target. False: take it as it is. */
+  readonly breakIn: boolean;
+  /** Milliseconds for getting into step with it. */
+  readonly milliseconds: number;
+  readonly signal?: AbortSignal;
+  readonly trace?: TraceWriter;
+  /**
+   * Where to note what is written into the target's code, so that the next attach can take it out. Without it, what a killed
+   * session has written beside KD's own table stays.
+   */
+  readonly stateFolder?: string;
+  readonly clock?: Clock;
+  readonly clientTiming?: ClientTiming;
+  readonly kdcomTiming?: KdcomTiming;
+}
+
+/** @throws as LiveTarget.attach; file-unreadable for a journal that cannot be read */
+export async function attachKernel(options: KernelTargetOptions): Promise<KernelTarget> {
+  const target = new KernelTarget(options);
+  await target.attach(options);
+  return target;
+}
+
+export class KernelTarget implements Target {
+  readonly onState = new Listeners<TargetState>();
+  readonly onModules = new Listeners<ModuleChange>();
+  readonly memory: StopMemory;
+  readonly symbols: KernelSymbols;
+  readonly breakpoints: UserBreakpoints;
+  readonly execution: LiveExecution;
+  readonly code: Code;
+  /** KD itself, for those who need it: statistics, requests that no part here makes. */
+  readonly live: LiveTarget;
+  readonly #processors: Processors;
+  readonly #control: RunControl;
+  readonly #policy: KernelPolicy;
+  readonly #tracker: ModuleTracker;
+  readonly #onError: (error: VmkdError) => void;
+  #state: TargetState = { kind: 'detached' };
+  #epoch = 0;
+  #machine: MachineType = 'x64';
+
+  constructor(options: KernelTargetOptions) {
+    const { observer = {}, store, endpoint, stateFolder } = options;
+    this.#onError = (error) => observer.onError?.(error);
+    const live = new LiveTarget({
+      ...options,
+      observer: {
+        ...servantOf(observer),
+        onRestart: () => this.#onRestart(),
+        onLost: (error) => this.#onLost(error),
+      },
+      sieve: (stop) => this.#control.sieve(stop),
+    });
+    this.live = live;
+    const journal =
+      stateFolder === undefined
+        ? undefined
+        : new FileJournal(path.join(stateFolder, journalFile(endpoint.spec)), (address) =>
+            this.#moduleOf(address),
+          );
+    const sites = new CodeSites({ table: live.breakpoints, raw: live.memory, journal: journal ?? noJournal });
+    const slots = new DebugSlots();
+    const memory = new StopMemory(live.memory, sites);
+    sites.memory = memory;
+    const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });
+    const code = new Code(memory, symbols);
+    const { client, registers } = live;
+    const processors = new Processors({ client, registers, memory, symbols });
+    const passing = new Passing({ memory, raw: live.memory, slots, code });
+    const tracker = new ModuleTracker(memory, symbols, (change) => this.onModules.tell(change));
+    const ours = { sites, slots, passing };
+    const breakpoints = new UserBreakpoints({
+      control: { atRest: (action) => this.#control.atRest(action) },
+      sites,
+      slots,
+      symbols,
+      binder: new Binder(code, symbols),
+      mustSupport: () => this.#mustBeX64(),
+    });
+    this.#policy = new KernelPolicy({
+      ...ours,
+      ...{ live, memory, processors, symbols, tracker, breakpoints, journal },
+      onError: this.#onError,
+    });
+    this.#control = new RunControl({
+      ...ours,
+      ...{ live, memory, processors, policy: this.#policy },
+      ...(options.clock && { clock: options.clock }),
+    });
+    this.#policy.onAnnouncement.add(({ stop: { change, version }, reason, processor }) => {
+      const one = processors.at(processor);
+      const { thread, programCounter } =
+        processor === change.processor ? change : { thread: one.knownThread, programCounter: one.sentTo };
+      this.#machine = version.machine;
+      const stop = {
+        ...{ processor, reason, thread: thread ?? change.thread },
+        programCounter: one.sentTo ?? programCounter ?? change.programCounter,
+      };
+      this.#become({ kind: 'stopped', stop, epoch: ++this.#epoch });
+    });
+    this.#policy.onResumed.add(() => this.#become({ kind: 'running' }));
+    this.memory = memory;
+    this.symbols = symbols;
+    this.code = code;
+    this.breakpoints = breakpoints;
+    this.#processors = processors;
+    this.#tracker = tracker;
+    this.execution = new LiveExecution({
+      ...ours,
+      ...{ live, control: this.#control, processors, memory, code, symbols, breakpoints },
+      mustSupport: () => this.#mustBeX64(),
+      onReleased: () => this.#detached(),
+    });
+  }
+
+  get state(): TargetState {
+    return this.#state;
+  }
+
+  get machine(): MachineType {
+    return this.#machine;
+  }
+
+  get processors(): readonly TargetProcessor[] {
+    return this.#processors.list;
+  }
+
+  /** @throws as LiveTarget.attach */
+  async attach(options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal'>): Promise<void> {
+    this.#become({ kind: 'attaching' });
+    try {
+      const change = await this.live.attach(options);
+      if (change === undefined) this.#become({ kind: 'running' });
+      else await this.#control.enter(this.live.stopped, this.live.client.stoppedByAttach);
+    } catch (thrown) {
+      this.live.detach();
+      this.#detached();
+      throw asVmkdError(thrown);
+    }
+  }
+
+  #become(state: TargetState): void {
+    this.#state = state;
+    this.onState.tell(state);
+  }
+
+  #onRestart(): void {
+    this.#policy.restarted();
+    this.#control.restarted();
+    if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
+  }
+
+  #onLost(error: VmkdError): void {
+    this.#control.fail(error);
+    this.symbols.forget();
+    if (this.#state.kind !== 'attaching' && this.#state.kind !== 'detached')
+      this.#become({ kind: 'lost', error });
+  }
+
+  #detached(): void {
+    this.#control.fail(new VmkdError('target-not-attached', 'The target was let go'));
+    this.#tracker.forget();
+    if (this.#state.kind !== 'detached') this.#become({ kind: 'detached' });
+  }
+
+  /** Breakpoints that waited for these symbols are set at once; a running target is stopped for a moment, if there are any. */
+  #onSymbols(module: ModuleSymbols): void {
+    this.onModules.tell({ kind: 'symbols', module });
+    if (module.state.kind !== 'loaded' && module.state.kind !== 'exports') return;
+    if (this.#policy.isLoading(module) || !this.breakpoints.wants(module)) return;
+    this.#control
+      .atRest(() => this.breakpoints.bindIn(module))
+      .catch((thrown: unknown) => {
+        const error = asVmkdError(thrown);
+        if (error.code !== 'target-not-attached') this.#onError(error);
+      });
+  }
+
+  async #moduleOf(address: VirtualAddress): Promise<PatchedModule | undefined> {
+    const module = this.symbols.moduleAt(address);
+    if (module === undefined) return undefined;
+    const { image } = await module.identity();
+    const { name, base, size } = module.module;
+    return { name, base, size, timeDateStamp: image.timeDateStamp };
+  }
+
+  #mustBeX64(): void {
+    if (this.#machine !== 'x64')
+      throw new VmkdError('target-unsupported', 'Breakpoints and steps of x86 guests are not supported yet');
+  }
+}
+
+function servantOf(observer: TargetServant): TargetServant {
+  return {
+    onPrint: (message) => observer.onPrint?.(message),
+    onPrompt: (prompt) => observer.onPrompt?.(prompt) ?? Promise.resolve(''),
+    ...(observer.onFile && { onFile: (request) => observer.onFile!(request) }),
+    onTrace: (trace) => observer.onTrace?.(trace),
+    onControlRequest: (request) => observer.onControlRequest?.(request) ?? false,
+    onError: (error) => observer.onError?.(error),
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * The processors of a stopped target. Each keeps what it was asked for until the target runs: registers are long answers on
+ * a serial port, and everybody asks for them.
+ */
+
+import type { VirtualAddress } from '../core/addresses';
+import { VmkdError } from '../core/errors';
+import {
+  contextSizeX64,
+  contextX64,
+  specialRegistersX64,
+  type ContextX64,
+  type SpecialRegistersX64,
+} from '../cpu/contextX64';
+import { walkStack } from '../cpu/unwindStack';
+import { registersOf } from '../cpu/unwindX64';
+import type { KdClient } from '../kd/client';
+import type { StoppedState } from '../kd/clientState';
+import { readMsr, writeMsr } from '../kd/manipulate/io';
+import type { VirtualMemory } from '../memory/virtualMemory';
+import type { KernelSymbols } from '../windows/kernelSymbols';
+import { nameFrames, type SymbolicStack } from './callStack';
+import type { KdRegisters } from './kdRegisters';
+import type { GeneralContext, TargetProcessor } from './target';
+import { unwindSourceOf } from './unwindSource';
+
+export type { GeneralContext } from './target';
+
+/** Who answers for all processors. */
+export interface ProcessorSource {
+  readonly client: KdClient;
+  readonly registers: KdRegisters;
+  readonly memory: VirtualMemory;
+  readonly symbols: KernelSymbols;
+}
+
+export class Processors {
+  #list: LiveProcessor[] = [];
+
+  constructor(private readonly source: ProcessorSource) {}
+
+  get list(): readonly LiveProcessor[] {
+    return this.#list;
+  }
+
+  at(number: number): LiveProcessor {
+    const found = this.#list[number];
+    if (found) return found;
+    const message = `There is no processor ${number}; there are ${this.#list.length}`;
+    throw new VmkdError('value-out-of-range', message);
+  }
+
+  /** A new stop: nothing is known any more but what it says itself. */
+  begin({ change }: StoppedState): void {
+    const { numberProcessors, processor, thread } = change;
+    while (this.#list.length < numberProcessors)
+      this.#list.push(new LiveProcessor(this.#list.length, this.source));
+    this.#list.length = numberProcessors;
+    for (const one of this.#list) one.forget(one.number === processor ? thread : undefined);
+  }
+
+  forget(): void {
+    for (const one of this.#list) one.forget(undefined);
+  }
+}
+
+export class LiveProcessor implements TargetProcessor {
+  /** Of a CONTEXT, from its start: all, or the general part. */
+  #context: Uint8Array | undefined;
+  #special: Uint8Array | undefined;
+  #thread: VirtualAddress | undefined;
+  /** Where it was sent in this stop. */
+  #sentTo: VirtualAddress | undefined;
+  #stack: { readonly stack: Promise<SymbolicStack>; readonly limit: number } | undefined;
+
+  constructor(
+    readonly number: number,
+    private readonly source: ProcessorSource,
+  ) {}
+
+  forget(thread: VirtualAddress | undefined): void {
+    this.#context = this.#special = this.#stack = this.#sentTo = undefined;
+    this.#thread = thread;
+  }
+
+  /** Where it goes on, if it was sent elsewhere in this stop. */
+  get sentTo(): VirtualAddress | undefined {
+    return this.#sentTo;
+  }
+
+  get knownThread(): VirtualAddress | undefined {
+    return this.#thread;
+  }
+
+  /** Finds out whether it goes on elsewhere than it stopped. */
+  async lookWhere(stoppedAt: VirtualAddress): Promise<void> {
+    const { rip } = await this.general();
+    if (rip !== stoppedAt) this.#sentTo = rip;
+  }
+
+  async context(): Promise<ContextX64> {
+    return contextX64.read(await this.#image(true));
+  }
+
+  async general(): Promise<GeneralContext> {
+    return contextX64.read(padded(await this.#image(false), contextSizeX64));
+  }
+
+  async setContext(changes: Partial<ContextX64>): Promise<void> {
+    await this.#change(await this.#image(true), changes);
+  }
+
+  async setGeneral(changes: Partial<GeneralContext>): Promise<void> {
+    await this.#change(await this.#image(false), changes);
+  }
+
+  async special(): Promise<SpecialRegistersX64> {
+    return specialRegistersX64.read(padded(await this.#specialImage(), specialRegistersX64.size));
+  }
+
+  async setSpecial(changes: Partial<SpecialRegistersX64>): Promise<void> {
+    const image = await this.#specialImage();
+    const edited = padded(image, specialRegistersX64.size);
+    specialRegistersX64.write(edited, changes);
+    this.#special = undefined;
+    const now = edited.slice(0, image.length);
+    await this.source.registers.setSpecialImage(now, this.number);
+    this.#special = now;
+  }
+
+  async readMsr(index: number): Promise<bigint> {
+    const { fields } = await this.source.client.demand(readMsr, { msr: index }, { processor: this.number });
+    return (BigInt(fields.high >>> 0) << 32n) | BigInt(fields.low >>> 0);
+  }
+
+  async writeMsr(index: number, value: bigint): Promise<void> {
+    const low = Number(BigInt.asUintN(32, value));
+    const high = Number(BigInt.asUintN(32, value >> 32n));
+    await this.source.client.demand(writeMsr, { msr: index, low, high }, { processor: this.number });
+  }
+
+  async thread(): Promise<VirtualAddress> {
+    this.#thread ??= await this.source.registers.thread(this.number);
+    return this.#thread;
+  }
+
+  async stack(limit = Infinity): Promise<SymbolicStack> {
+    const before = this.#stack;
+    if (before !== undefined && before.limit >= limit) return cut(await before.stack, limit);
+    const stack = this.#walk(await before?.stack.catch(() => undefined), limit);
+    const kept = { stack, limit };
+    this.#stack = kept;
+    stack.catch(() => {
+      if (this.#stack === kept) this.#stack = undefined;
+    });
+    return stack;
+  }
+
+  /** Goes on where a shorter walk ended. */
+  async #walk(before: SymbolicStack | undefined, limit: number): Promise<SymbolicStack> {
+    if (before !== undefined && before.end.kind !== 'most-frames') return before;
+    const { memory, symbols } = this.source;
+    const known = before === undefined ? [] : unwoundOf(before);
+    const last = known.at(-1);
+    const start = last?.registers ?? registersOf(await this.context());
+    const rest = await walkStack(
+      unwindSourceOf(memory, symbols),
+      start,
+      limit - Math.max(0, known.length - 1),
+    );
+    return nameFrames(symbols, [...known.slice(0, -1), ...rest.frames], rest.end);
+  }
+
+  async #image(whole: boolean): Promise<Uint8Array> {
+    if (this.#context === undefined || (whole && this.#context.length < contextSizeX64))
+      this.#context = await this.source.registers.contextImage(this.number, whole);
+    return this.#context;
+  }
+
+  async #specialImage(): Promise<Uint8Array> {
+    this.#special ??= await this.source.registers.specialImage(this.number);
+    return this.#special;
+  }
+
+  async #change(image: Uint8Array, changes: Partial<ContextX64>): Promise<void> {
+    const edited = padded(image, contextSizeX64);
+    contextX64.write(edited, changes);
+    this.#context = this.#stack = undefined;
+    const now = edited.slice(0, image.length);
+    await this.source.registers.setContextImage(now, this.number);
+    this.#context = now;
+    if (changes.rip !== undefined) this.#sentTo = changes.rip;
+  }
+}
+
+const unwoundOf = ({ frames }: SymbolicStack) =>
+  frames.filter(({ kind }) => kind === 'procedure').map(({ frame }) => frame);
+
+/** At most so many unwound frames, with what was inlined into them. */
+function cut(stack: SymbolicStack, limit: number): SymbolicStack {
+  let count = 0;
+  const end = stack.frames.findIndex(({ kind }) => kind === 'procedure' && ++count > limit);
+  if (end < 0) return stack;
+  const inlines = stack.frames.slice(0, end).findLastIndex(({ kind }) => kind === 'procedure') + 1;
+  return { frames: stack.frames.slice(0, inlines), end: { kind: 'most-frames' } };
+}
+
+function padded(bytes: Uint8Array, size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  whole.set(bytes);
+  return whole;
+}

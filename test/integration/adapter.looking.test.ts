@@ -1,0 +1,545 @@
+// test-limit: 180 s
+/** Looking at a stopped kernel over the wire: CPUs, stacks, variables, registers, memory, code, modules, sources. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { debugDemoKernel, type AdapterClient, type AdapterOnKernel } from '../fixtures/adapter';
+import { demoSource, lineOf } from '../fixtures/demoSource';
+
+let debugging: AdapterOnKernel;
+let client: AdapterClient;
+let frames: P.StackFrame[];
+
+before(async () => {
+  debugging = await debugDemoKernel();
+  ({ client } = debugging);
+  // In the middle of work: three calls deep, with locals of every sort.
+  const line = lineOf('work.c', 'return Sum;', 'Middle');
+  await client.ask('setBreakpoints', { source: { path: demoSource('work.c') }, breakpoints: [{ line }] });
+  const stop = await client.stopAfter(() => client.continueRequest({ threadId: 1 }));
+  await client.ask('setBreakpoints', { source: { path: demoSource('work.c') }, breakpoints: [] });
+  frames = (await client.stackTraceRequest({ threadId: stop.threadId! })).body.stackFrames;
+});
+after(() => debugging.end());
+
+const frame = (): P.StackFrame => frames[0]!;
+
+async function scope(name: string, of = frame()): Promise<P.Scope> {
+  const { scopes } = (await client.scopesRequest({ frameId: of.id })).body;
+  const found = scopes.find((candidate) => candidate.name.startsWith(name));
+  assert.ok(found, `${name} in ${scopes.map((s) => s.name).join(', ')}`);
+  return found;
+}
+
+async function inside(
+  of: { variablesReference: number },
+  more: Partial<P.VariablesArguments> = {},
+): Promise<P.Variable[]> {
+  assert.notEqual(of.variablesReference, 0);
+  return (await client.variablesRequest({ variablesReference: of.variablesReference, ...more })).body
+    .variables;
+}
+
+const named = (variables: readonly P.Variable[], name: string): P.Variable => {
+  const found = variables.find((variable) => variable.name === name);
+  assert.ok(found, `${name} in ${variables.map((v) => v.name).join(', ')}`);
+  return found;
+};
+
+const evaluate = (
+  expression: string,
+  more: Partial<P.EvaluateArguments> = {},
+): Promise<P.EvaluateResponse['body']> =>
+  client.ask('evaluate', { expression, frameId: frame().id, context: 'watch', ...more });
+
+void describe('CPUs and stacks', () => {
+  void it('are named by what runs on them', async () => {
+    // covers: threads
+    const { threads } = (await client.threadsRequest()).body;
+    assert.equal(threads.length, 2);
+    assert.ok(
+      threads.some(({ name }) => /^CPU \d: System \(4\), thread \d+ at 0xffff/.test(name)),
+      JSON.stringify(threads),
+    );
+  });
+
+  void it('come frame by frame, with source, module and what kind of frame it is', async () => {
+    // covers: stackTrace
+    const names = frames.slice(0, 4).map(({ name }) => name.replace(/\+0x.*/, ''));
+    assert.deepEqual(names, [
+      'vmkdemo!Middle',
+      'vmkdemo!Outer',
+      'vmkdemo!VmkDemoWork',
+      'vmkdemo!WorkerThread',
+    ]);
+    assert.equal(frame().source?.path, demoSource('work.c'));
+    assert.match(frame().instructionPointerReference!, /^0x[0-9a-f]{16}$/);
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    assert.equal(modules.find(({ id }) => id === frame().moduleId)?.name, 'vmkdemo.sys');
+    const last = frames.at(-1)!;
+    assert.deepEqual(
+      [last.name.split('+')[0], last.presentationHint, last.line],
+      ['nt!KiThreadStartup', 'subtle', 0],
+    );
+  });
+
+  void it('come in parts, the top frame first, and keep their numbers', async () => {
+    // covers: supportsDelayedStackTraceLoading
+    const threadId = await threadOfFrames();
+    const top = (await client.stackTraceRequest({ threadId, startFrame: 0, levels: 1 })).body;
+    assert.equal(top.stackFrames.length, 1);
+    assert.equal(top.stackFrames[0]!.id, frame().id);
+    assert.ok(top.totalFrames! > 1);
+    const rest = (await client.stackTraceRequest({ threadId, startFrame: 1, levels: 20 })).body;
+    assert.deepEqual(
+      rest.stackFrames.map(({ id }) => id),
+      frames.slice(1, 21).map(({ id }) => id),
+    );
+    assert.equal(rest.totalFrames, frames.length);
+  });
+
+  void it('have an error for a CPU that does not exist', async () => {
+    assert.match(
+      (await client.refusal('stackTrace', { threadId: 9 })).message,
+      /There is no CPU 8: this machine has 2/,
+    );
+  });
+});
+
+async function threadOfFrames(): Promise<number> {
+  const { threads } = (await client.threadsRequest()).body;
+  return threads.find(({ name }) => name.includes('System'))!.id;
+}
+
+void describe('variables', () => {
+  void it('are those of the frame, with types and expressions', async () => {
+    // covers: scopes, variables
+    const locals = await inside(await scope('Locals'));
+    assert.deepEqual(locals.map(({ name }) => name).sort(), ['Node', 'Sum', 'Value']);
+    const sum = named(locals, 'Sum');
+    assert.deepEqual([sum.type, sum.evaluateName], ['unsigned long', 'Sum']);
+    assert.equal((await evaluate('Sum')).result, sum.value);
+    const caller = await inside(await scope('Locals', frames[1]));
+    assert.deepEqual(caller.map(({ name }) => name).sort(), ['Link', 'Node', 'Sum', 'Value']);
+  });
+
+  void it('unfold: members, bit fields, enums, functions with their source', async () => {
+    // covers: locations
+    const node = await inside(named(await inside(await scope('Locals')), 'Node'));
+    assert.match(named(node, 'Colour').value, /^Vmk\w+ \(-?\d+\)$/);
+    const flags = await inside(named(node, 'Flags'));
+    assert.equal(named(flags, 'Tail').value, '43981');
+    const transform = named(node, 'Transform');
+    assert.match(transform.value, /vmkdemo!(Twice|Negate)/);
+    const place = await client.ask<P.LocationsResponse['body']>('locations', {
+      locationReference: transform.valueLocationReference,
+    });
+    assert.ok(place);
+    assert.equal(place.source.path, demoSource('work.c'));
+    const text = readFileSync(demoSource('work.c'), 'utf8').split('\n')[place.line - 1];
+    assert.match(text!, /static ULONG (Twice|Negate)\(/);
+  });
+
+  void it('come in pages where there are many', async () => {
+    const large = named(await inside(await scope('Globals of vmkdemo')), 'VmkDemoLarge');
+    assert.equal((await inside(large)).length, 125);
+    const middle = await inside(large, { filter: 'named', start: 100, count: 5 });
+    assert.deepEqual(
+      middle.map(({ name }) => name),
+      (await inside(large)).slice(100, 105).map(({ name }) => name),
+    );
+    const corners = named(await inside(named(await inside(large), 'Node')), 'Corners');
+    assert.equal(corners.indexedVariables, 4);
+    const page = await inside(corners, { filter: 'indexed', start: 1, count: 2 });
+    assert.deepEqual(
+      page.map(({ name }) => name),
+      ['[1]', '[2]'],
+    );
+  });
+
+  void it('are not more than a client can bear that does not page', async () => {
+    const many = await inside(await evaluate('(char *)vmkdemo!Nodes,3000'));
+    assert.deepEqual([many.length, many.at(-1)!.name], [2001, '…']);
+    const page = await inside(await evaluate('(char *)vmkdemo!Nodes,3000'), {
+      filter: 'indexed',
+      start: 2500,
+      count: 100,
+    });
+    assert.equal(page[0]!.name, '[2500]');
+  });
+
+  void it('of the module are there, in alphabetical order, and in hexadecimal if that is wanted', async () => {
+    // covers: supportsValueFormattingOptions
+    const globals = await scope('Globals of vmkdemo');
+    assert.equal(globals.expensive, true);
+    const all = await inside(globals, { filter: 'indexed', start: 0, count: globals.indexedVariables! });
+    const names = all.map(({ name }) => name);
+    assert.deepEqual(names, [...names].sort());
+    const [plain, inHex] = [
+      named(all, 'VmkDemoWorkCalls'),
+      named(await inside(globals, { format: { hex: true } }), 'VmkDemoWorkCalls'),
+    ];
+    assert.equal(BigInt(inHex.value), BigInt(plain.value));
+    assert.match(inHex.value, /^0x/);
+  });
+
+  void it('can be set, in memory, and the client hears what has changed', async () => {
+    // covers: setVariable, supportsSetVariable
+    const locals = await scope('Locals');
+    const sum = named(await inside(locals), 'Sum');
+    const from = client.messages.length;
+    const set = await client.ask<P.SetVariableResponse['body']>('setVariable', {
+      variablesReference: locals.variablesReference,
+      name: 'Sum',
+      value: 'Value * 2 + 1',
+    });
+    assert.equal(set.value, (await evaluate('Value * 2 + 1')).result);
+    await client.event('invalidated', from);
+    assert.equal((await evaluate('Sum')).result, set.value);
+    await client.ask('setVariable', {
+      variablesReference: locals.variablesReference,
+      name: 'Sum',
+      value: sum.value,
+    });
+    const { error } = await client.refusal('setVariable', {
+      variablesReference: locals.variablesReference,
+      name: 'Sum',
+      value: 'Nobody',
+    });
+    assert.match(error.format, /“?Nobody/);
+    assert.equal(error.showUser, false);
+  });
+
+  void it('of an earlier number are refused', async () => {
+    assert.match(
+      (await client.refusal('variables', { variablesReference: 999_999 })).message,
+      /belongs to an earlier stop/,
+    );
+    assert.match(
+      (await client.refusal('scopes', { frameId: 999_999 })).message,
+      /belongs to an earlier stop/,
+    );
+    assert.match(
+      (await client.refusal('locations', { locationReference: 1 })).message,
+      /belongs to an earlier stop/,
+    );
+  });
+});
+
+void describe('registers', () => {
+  const group = async (name: string): Promise<P.Variable> =>
+    named(await inside(await scope('Registers')), name);
+
+  void it('of the CPU are there by groups, and the instruction pointer has a name', async () => {
+    const general = await inside(await group('General'));
+    assert.equal(general.length, 17);
+    assert.equal(named(general, 'rip').value, `${frame().instructionPointerReference} ${frame().name}`);
+    assert.match(named(await inside(await group('Control')), 'cr0').value, /^0x[0-9a-f]{16} pe .*wp .*pg/);
+    assert.equal((await inside(await group('Segments')))[0]!.value, '0x0010');
+    assert.match(named(await inside(await group('Tables')), 'idtr').value, /^0xffff/);
+    assert.equal((await inside(await group('Debug'))).length, 6);
+  });
+
+  void it('can be set as a whole and bit by bit', async () => {
+    const general = await group('General');
+    const before = named(await inside(general), 'r11').value;
+    const { variablesReference } = general;
+    const set = (value: string): Promise<P.SetVariableResponse['body']> =>
+      client.ask('setVariable', { variablesReference, name: 'r11', value });
+    assert.equal(
+      (await set('@rip + 1')).value.split(' ')[0],
+      `0x${(BigInt(frame().instructionPointerReference!) + 1n).toString(16)}`,
+    );
+    assert.equal(BigInt((await set('-1')).value), 0xffff_ffff_ffff_ffffn);
+    await set(before.split(' ')[0]!);
+    const flags = named(await inside(await group('Flags')), 'eflags');
+    const bits = { variablesReference: flags.variablesReference, name: 'cf' };
+    const carry = named(await inside(flags), 'cf');
+    const flipped = String(1 - Number(carry.value));
+    await client.ask('setVariable', { ...bits, value: flipped });
+    assert.equal((BigInt((await evaluate('@eflags')).result) & 1n).toString(), flipped);
+    await client.ask('setVariable', { ...bits, value: carry.value });
+    assert.match((await client.refusal('setVariable', { ...bits, value: '2' })).message, /cf has 1 bit/);
+  });
+
+  void it('of SSE and x87 are floating point and integers, and can be set as either', async () => {
+    const sse = await group('SSE');
+    const xmm5 = named(await inside(sse), 'xmm5');
+    const doubles = named(await inside(xmm5), 'double');
+    const { variablesReference } = doubles;
+    await client.ask('setVariable', { variablesReference, name: '[1]', value: '-2.5' });
+    assert.match(named(await inside(sse), 'xmm5').value, /^0xc004000000000000/);
+    assert.equal(
+      named(await inside(named(await inside(named(await inside(sse), 'xmm5')), 'uint64')), '[1]').value,
+      '0xc004000000000000',
+    );
+    await client.ask('setVariable', {
+      variablesReference: sse.variablesReference,
+      name: 'xmm5',
+      value: xmm5.value,
+    });
+    assert.equal(named(await inside(sse), 'xmm5').value, xmm5.value);
+    const x87 = await group('x87');
+    const { value } = await client.ask<P.SetVariableResponse['body']>('setVariable', {
+      variablesReference: x87.variablesReference,
+      name: 'st0',
+      value: '0.5',
+    });
+    assert.match(value, /^0\.5 \(0x3ffe8000000000000000\)$/);
+  });
+
+  void it('of the model are read when somebody asks', async () => {
+    const msrs = await inside(await group('MSRs'));
+    const lstar = named(msrs, 'lstar');
+    assert.deepEqual([lstar.value, lstar.presentationHint?.lazy], ['', true]);
+    const [value] = await inside(lstar);
+    assert.match(value!.value, /^0xffff[0-9a-f]{12} nt!\w+/);
+  });
+
+  void it('of a caller are those that the unwinder knows, and cannot be set', async () => {
+    const registers = await scope('Registers', frames[1]);
+    const known = await inside(registers);
+    assert.ok(known.some(({ name }) => name === 'rbx') && !known.some(({ name }) => name === 'rcx'));
+    assert.match(
+      (
+        await client.refusal('setVariable', {
+          variablesReference: registers.variablesReference,
+          name: 'rbx',
+          value: '1',
+        })
+      ).message,
+      /cannot be changed here/,
+    );
+  });
+});
+
+void describe('expressions', () => {
+  void it('are evaluated for watches and hovers, and leave the kernel alone', async () => {
+    // covers: evaluate, supportsEvaluateForHovers
+    const node = await evaluate('Node->Name', { context: 'hover' });
+    assert.match(node.result, /^"(alpha|bravo|chuck|delta|echo)"$/);
+    const refused = await client.refusal('evaluate', {
+      expression: 'Sum = 1',
+      frameId: frame().id,
+      context: 'watch',
+    });
+    assert.match(refused.message, /would change the target/);
+    assert.equal(refused.error.showUser, false);
+    assert.match((await client.refusal('evaluate', { expression: 'Sum +', context: 'hover' })).message, /\w/);
+  });
+
+  void it('without a frame mean where the kernel stands', async () => {
+    const { result } = await client.ask<P.EvaluateResponse['body']>('evaluate', {
+      expression: 'Sum',
+      context: 'watch',
+    });
+    assert.equal(result, (await evaluate('Sum')).result);
+  });
+
+  void it('go to the clipboard as a whole', async () => {
+    // covers: supportsClipboardContext
+    const { result } = await evaluate('*Node', { context: 'clipboard' });
+    assert.match(result, /^\{\n {2}Link = /);
+    assert.match(result, /\n {2}Corners = \{\n {4}\[0\] = \{\n {6}X = /);
+  });
+
+  void it('can be assigned to', async () => {
+    // covers: setExpression, supportsSetExpression
+    const before = (await evaluate('Node->Flags.Priority')).result;
+    const set = await client.ask<P.SetExpressionResponse['body']>('setExpression', {
+      expression: 'Node->Flags.Priority',
+      value: '21',
+      frameId: frame().id,
+    });
+    assert.equal(set.value, '21');
+    assert.equal((await evaluate('Node->Flags.Priority')).result, '21');
+    await client.ask('setExpression', {
+      expression: 'Node->Flags.Priority',
+      value: before,
+      frameId: frame().id,
+    });
+    assert.match(
+      (await client.refusal('setExpression', { expression: '1 + 1', value: '2', frameId: frame().id }))
+        .message,
+      /cannot be assigned/,
+    );
+  });
+
+  void it('point at memory with one reference for one address', async () => {
+    const { memoryReference } = await evaluate('Node');
+    assert.match(memoryReference!, /^0x[0-9a-f]{16}$/);
+    assert.equal((await evaluate('&Node->Link')).memoryReference, memoryReference);
+  });
+});
+
+void describe('memory', () => {
+  const read = (memoryReference: string, count: number, offset = 0): Promise<P.ReadMemoryResponse['body']> =>
+    client.ask('readMemory', { memoryReference, count, offset });
+
+  void it('is read as far as it is there, and absent bytes are counted', async () => {
+    // covers: readMemory, supportsReadMemoryRequest
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    const nt = modules.find(({ name }) => name === 'ntoskrnl.exe')!;
+    const whole = await read(String(nt.id), 64);
+    assert.equal(Buffer.from(whole!.data!, 'base64').subarray(0, 2).toString(), 'MZ');
+    assert.equal(whole!.unreadableBytes, undefined);
+    // The page below the image is no memory.
+    const before = await read(String(nt.id), 0x1010, -0x1000);
+    assert.deepEqual([before!.data, before!.unreadableBytes], [undefined, 0x1000]);
+    assert.equal(before!.address, `0x${(BigInt(String(nt.id)) - 0x1000n).toString(16)}`);
+    const nothing = await read('0x10', 32);
+    assert.deepEqual([nothing!.data, nothing!.unreadableBytes], [undefined, 32]);
+    assert.deepEqual(await read(String(nt.id), 0), { address: nt.id });
+    assert.equal((await read('0xffffffffffffffff', 16))!.unreadableBytes, 1);
+  });
+
+  void it('is written, and the panes that show it hear of it', async () => {
+    // covers: writeMemory, supportsWriteMemoryRequest
+    const { memoryReference } = await evaluate('&Sum');
+    const before = (await read(memoryReference!, 4))!.data!;
+    const from = client.messages.length;
+    const written = await client.ask<P.WriteMemoryResponse['body']>('writeMemory', {
+      memoryReference,
+      data: Buffer.from([0x78, 0x56, 0x34, 0x12]).toString('base64'),
+    });
+    assert.equal(written!.bytesWritten, 4);
+    const event = await client.event<P.MemoryEvent['body']>('memory', from);
+    assert.deepEqual(event, { memoryReference, offset: 0, count: 4 });
+    assert.equal((await evaluate('Sum', { format: { hex: true } })).result, '0x12345678');
+    await client.ask('writeMemory', { memoryReference, data: before });
+  });
+
+  void it('is not read on when nobody waits for it', async () => {
+    const from = client.messages.length;
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    const reading = client.refusal('readMemory', { memoryReference: modules[0]!.id, count: 1 << 20 });
+    const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
+    await client.ask('cancel', { requestId: seq });
+    const { message, error } = await reading;
+    assert.deepEqual([message, error.showUser], ['cancelled', false]);
+  });
+
+  void it('that is absent or is no address is refused with a reason', async () => {
+    const data = Buffer.from([1]).toString('base64');
+    const absent = await client.refusal('writeMemory', { memoryReference: '0x10', data });
+    assert.match(absent.message, /refused to write at 00000000`00000010/);
+    assert.equal(absent.error.showUser, true);
+    assert.match(
+      (await client.refusal('readMemory', { memoryReference: 'rsp', count: 1 })).message,
+      /“rsp” is no address/,
+    );
+    const partial = await client.ask<P.WriteMemoryResponse['body']>('writeMemory', {
+      memoryReference: '0x10',
+      data,
+      allowPartial: true,
+    });
+    assert.equal(partial!.bytesWritten, 0);
+  });
+});
+
+void describe('disassembly', () => {
+  const rows = async (memoryReference: string, instructionOffset: number, instructionCount: number) =>
+    (await client.ask<P.DisassembleResponse['body']>('disassemble', {
+      memoryReference,
+      instructionOffset,
+      instructionCount,
+      resolveSymbols: true,
+    }))!.instructions;
+
+  void it('has exactly as many rows as were asked for, the address where it belongs', async () => {
+    // covers: disassemble, supportsDisassembleRequest
+    const { instructionPointerReference: rip } = frame();
+    const found = await rows(rip!, -200, 400);
+    assert.equal(found.length, 400);
+    assert.equal(found[200]!.address, rip);
+    const addresses = found.map(({ address }) => BigInt(address));
+    assert.deepEqual(
+      addresses,
+      [...new Set(addresses)].sort((a, b) => (a < b ? -1 : 1)),
+    );
+    // Each row begins where the one before it ends.
+    for (const [i, row] of found.entries()) {
+      const length = row.instructionBytes?.split(' ').length ?? 1;
+      if (i < 399) assert.equal(addresses[i + 1], addresses[i]! + BigInt(length), JSON.stringify(row));
+    }
+    const start = found.find(({ symbol }) => symbol === 'vmkdemo!Middle')!;
+    assert.match(start.instruction, /^sub {5}rsp,38h .*; vmkdemo!Middle$/);
+    assert.equal(start.location?.path, demoSource('work.c'));
+    assert.ok(found.some(({ instruction }) => /call {4}vmkdemo!Innermost \(/.test(instruction)));
+  });
+
+  void it('pads where there is no memory', async () => {
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    const base = String(modules[0]!.id);
+    const found = await rows(base, -10, 20);
+    assert.equal(found.length, 20);
+    assert.equal(found[10]!.address, base);
+    assert.ok(found.slice(0, 10).every(({ presentationHint }) => presentationHint === 'invalid'));
+    assert.equal((await rows('0x0', -5, 10)).length, 10);
+    assert.equal((await rows('0xffffffffffffffff', 0, 10)).length, 10);
+    assert.equal((await rows(base, 5, 3)).length, 3);
+    assert.equal((await rows(base, -30, 10)).length, 10);
+  });
+
+  void it('does not show our breakpoints', async () => {
+    const { instructionPointerReference: rip } = frame();
+    const before = await rows(rip!, 1, 3);
+    const instructionReference = before[0]!.address;
+    await client.ask('setInstructionBreakpoints', {
+      breakpoints: [{ instructionReference, mode: 'software' }],
+    });
+    assert.deepEqual(await rows(rip!, 1, 3), before);
+    await client.ask('setInstructionBreakpoints', { breakpoints: [] });
+  });
+});
+
+void describe('modules and sources', () => {
+  void it('are listed, with the state of their symbols', async () => {
+    // covers: modules, supportsModulesRequest
+    const { modules, totalModules } = await client.ask<P.ModulesResponse['body']>('modules');
+    assert.equal(totalModules, 3);
+    const nt = modules.find(({ name }) => name === 'ntoskrnl.exe')!;
+    assert.match(nt.symbolStatus!, /^private symbols from .*ntoskrnl\.pdb$/);
+    assert.match(nt.addressRange!, /^0x[0-9a-f]{16}-0x[0-9a-f]{16}$/);
+    const part = await client.ask<P.ModulesResponse['body']>('modules', { startModule: 1, moduleCount: 1 });
+    assert.deepEqual(
+      part.modules.map(({ id }) => id),
+      [modules[1]!.id],
+    );
+  });
+
+  void it('know their source files, and give the text of those that are here', async () => {
+    // covers: loadedSources, source, supportsLoadedSourcesRequest
+    const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');
+    const work = sources.find(({ path: file }) => file === demoSource('work.c'));
+    assert.ok(work && sources.length > 40);
+    const { content } = await client.ask<P.SourceResponse['body']>('source', {
+      source: work,
+      sourceReference: 0,
+    });
+    assert.equal(content, readFileSync(demoSource('work.c'), 'utf8'));
+    const secret = await client.refusal('source', { source: { path: '/etc/passwd' }, sourceReference: 0 });
+    assert.match(secret.message, /passwd is not on this machine/);
+    const missing = await client.refusal('source', {
+      source: { path: path.resolve('nowhere.c') },
+      sourceReference: 0,
+    });
+    assert.match(missing.message, /not on this machine\. Map its folder/);
+  });
+
+  void it('tell where breakpoints can be', async () => {
+    // covers: breakpointLocations, supportsBreakpointLocationsRequest
+    const source = { path: demoSource('work.c') };
+    const line = lineOf('work.c', 'ULONG Sum = Innermost(Value);');
+    const { breakpoints } = await client.ask<P.BreakpointLocationsResponse['body']>('breakpointLocations', {
+      source,
+      line: line - 2,
+      endLine: line + 3,
+    });
+    const lines = breakpoints.map((place) => place.line);
+    assert.ok(lines.includes(line) && !lines.includes(line - 2), lines.join(' '));
+  });
+});
