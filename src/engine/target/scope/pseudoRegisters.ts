@@ -77,8 +77,6 @@ const rows: Readonly<Record<string, Row>> = {
   },
 };
 
-export const pseudoRegisters = Object.keys(rows);
-
 /** Undefined: there is none of that name. @throws symbols-lack-type, memory-unreadable, and what the target throws */
 export async function pseudoRegister(name: string, source: PseudoSource): Promise<Meaning | undefined> {
   if (!Object.hasOwn(rows, name)) return undefined;
