@@ -34,7 +34,7 @@ const onFunction = (name: string): BreakpointRequest => ({ place: { kind: 'funct
 
 async function number(symbol: string, size: 4 | 8 = 4): Promise<number> {
   const bytes = await readMemory(session.target.memory, session.addressOf(symbol), size);
-  return Number(Buffer.from(bytes).readUIntLE(0, Math.min(size, 6)));
+  return Buffer.from(bytes).readUIntLE(0, Math.min(size, 6));
 }
 
 /** Lets the target run while the console does something, and pauses it. */
@@ -417,7 +417,12 @@ void describe('while the target runs', () => {
     let hits = 0;
     const breakpoint = await target.breakpoints.add({
       ...onFunction('vmkdemo!VmkDemoWork'),
-      rule: { log: () => Promise.resolve(void hits++) },
+      rule: {
+        log: () => {
+          hits++;
+          return Promise.resolve();
+        },
+      },
     });
     assert.equal(breakpoint.status.kind, 'bound');
     await until(() => hits >= 2);

@@ -317,7 +317,7 @@ void describe('steps by instruction', () => {
         await target.breakpoints.add({ place: { kind: 'instruction', address }, rule: { condition } }),
       );
     }
-    const stop = await runTo('vmkdemo!Innermost');
+    await runTo('vmkdemo!Innermost');
     const before = [...counts];
     const third = await target.breakpoints.add({ place: { kind: 'instruction', address: start } });
     let now = await session.run();
@@ -326,9 +326,8 @@ void describe('steps by instruction', () => {
     now = (await step(now, 'into', { granularity: 'instruction' })).stop;
     assert.equal(now.programCounter, places[1]);
     assert.deepEqual(counts, [before[0]! + 1, before[1]! + 1]);
-    now = (await step(now, 'into', { granularity: 'instruction' })).stop;
+    await step(now, 'into', { granularity: 'instruction' });
     assert.deepEqual(counts, [before[0]! + 1, before[1]! + 1]);
-    assert.notEqual(stop.thread, 0n);
   });
 
   void it('on another processor than the one that stopped', async () => {

@@ -181,8 +181,10 @@ export class KernelTarget implements Target {
     this.#become({ kind: 'attaching' });
     try {
       const change = await this.live.attach(options);
-      if (change === undefined) this.#become({ kind: 'running' });
-      else await this.#control.enter(this.live.stopped, this.live.client.stoppedByAttach);
+      if (change === undefined) {
+        this.#control.found();
+        this.#become({ kind: 'running' });
+      } else await this.#control.enter(this.live.stopped, this.live.client.stoppedByAttach);
     } catch (thrown) {
       this.live.detach();
       this.#detached();

@@ -90,14 +90,14 @@ export class KernelPolicy implements RunPolicy {
     return this.parts.breakpoints.judge(owners, processor);
   }
 
-  async decide(event: StopEvent, stop: StoppedState): Promise<Verdict> {
+  async decide(event: StopEvent, stop: StoppedState, mayBeStray: boolean): Promise<Verdict> {
     switch (event.kind) {
       case 'module':
         return this.#onModule(event.change, stop);
       case 'exception':
         return this.#onException(event.change);
       case 'code-breakpoint':
-        return this.#onCodeBreakpoint(stop);
+        return this.#onCodeBreakpoint(stop, mayBeStray);
       case 'gone':
       case 'command':
       case 'places':
@@ -165,7 +165,7 @@ export class KernelPolicy implements RunPolicy {
     return { kind: 'go', passException: code !== NtStatus.WakeSystemDebugger };
   }
 
-  async #onCodeBreakpoint(stop: StoppedState): Promise<Verdict> {
+  async #onCodeBreakpoint(stop: StoppedState, mayBeStray: boolean): Promise<Verdict> {
     const { live, memory, processors, symbols, breakpoints } = this.parts;
     const { client } = live;
     const { programCounter, processor } = stop.change;
@@ -187,6 +187,7 @@ export class KernelPolicy implements RunPolicy {
       client.unspentBreakIns--;
       return goOn;
     }
+    if (status === breakStatus.controlC && mayBeStray) return goOn;
     if (status === breakStatus.controlC) return { kind: 'announce', reason: { kind: 'pause' } };
     return rule.codeBreakpoints ? { kind: 'announce', reason: { kind: 'code-breakpoint' } } : goOn;
   }

@@ -18,8 +18,6 @@ import type { ExecutionParts } from './liveExecution';
 const longest = 10_000;
 /** Frames of a processor that is on its way into the debugger: its trap is among the first. */
 const mostFrames = 24;
-/** Milliseconds within which a break-in too many shows. */
-const strayWindow = 1000;
 /** How NT calls what the processor enters at an int3 and at a debug register. */
 const trapEntry = /!Ki(Breakpoint|Debug)Trap/;
 
@@ -45,7 +43,7 @@ export async function release(parts: ExecutionParts, leaveStopped: boolean): Pro
     // If nobody was told of the stop, it goes on by itself.
     await control.resume().catch(unlessRunning);
   }
-  if (!leaveStopped) await control.spendBreakIns(strayWindow);
+  if (!leaveStopped) await control.settle();
 }
 
 async function anybodyArriving(parts: ExecutionParts, { change, version }: StoppedState): Promise<boolean> {

@@ -29,8 +29,8 @@ import { eventOf, isDebuggerTrap, type Ours, type StopEvent } from './stopEvent'
 
 /** Milliseconds between two break-ins to a target that does not stop. */
 const breakInInterval = 1500;
-/** Milliseconds for what is to become of a stop, on a slow link. */
-const longestDecision = 10_000;
+/** Milliseconds after a continue within which a break-in too many shows. */
+const strayWindow = 1000;
 const trapFlag = 0x100;
 const int3 = 0xcc;
 /** Instructions in a row that a step makes without letting the target run. */
@@ -67,8 +67,8 @@ export interface RunPolicy {
   onKernel(stop: StoppedState): Promise<void>;
   /** Which of the breakpoints whose places were hit shall stop. */
   judge(owners: readonly object[], processor: LiveProcessor): Promise<readonly UserBreakpoint[]>;
-  /** An event that has nothing to do with places of ours. */
-  decide(event: StopEvent, stop: StoppedState): Promise<Verdict>;
+  /** An event that has nothing to do with places of ours. @param mayBeStray A break-in may be somebody's who has gone. */
+  decide(event: StopEvent, stop: StoppedState, mayBeStray: boolean): Promise<Verdict>;
   /** Before the target runs on. */
   onRun(): void;
   /** @param processor The one that it is about. */
@@ -98,6 +98,10 @@ export class RunControl {
   readonly #edits: Edit[] = [];
   readonly #heldDr6 = new Map<number, bigint>();
   #announced: StoppedState | undefined;
+  /** Until then a break-in may be that of a session before this one: it shows when the target first runs. */
+  #strayUntil = Infinity;
+  /** Until then one of ours may show that was sent too often. */
+  #quietUntil = 0;
   #pausing = 0;
   #calling: Timer | undefined;
   #step: ActiveStep | undefined;
@@ -133,9 +137,17 @@ export class RunControl {
       const [first] = await this.parts.memory.readPartial(change.programCounter, 1);
       this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
       const event = entryEvent(stop, this.#atInt3);
-      const verdict = made || event === undefined ? goOn : await this.parts.policy.decide(event, stop);
+      const verdict =
+        made || event === undefined
+          ? goOn
+          : await this.parts.policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
       await this.#announce(stop, verdict.kind === 'announce' ? verdict.reason : { kind: 'entry' });
     });
+  }
+
+  /** The attach found a target that runs. */
+  found(): void {
+    this.#strayUntil = this.#clock.now() + strayWindow;
   }
 
   /** @throws as `stopped` */
@@ -236,25 +248,22 @@ export class RunControl {
     this.#endStep();
   }
 
-  /** Waits for break-ins that were sent too often: each stops the target once more. @param milliseconds Limit. */
-  async spendBreakIns(milliseconds: number): Promise<void> {
+  /**
+   * Waits until no break-in that was sent too often can come any more: ours, or one of a session before this. Each stops the
+   * target once more, and lets it go on.
+   */
+  async settle(): Promise<void> {
     const { client } = this.parts.live;
-    const end = this.#clock.now() + milliseconds;
-    while (
-      client.unspentBreakIns > 0 &&
-      (client.state.kind === 'running' || client.state.kind === 'stopped')
-    ) {
-      // A target that has stopped meanwhile is waited for: it would stand for ever.
-      const isDeciding = client.state.kind === 'stopped' && !this.#isAnnounced;
-      const left = end - this.#clock.now() + (isDeciding ? longestDecision : 0);
-      if (left <= 0) return;
-      const limit = didNotStop(milliseconds);
-      await this.#decisions
-        .wait(left, () => limit)
-        .catch((thrown: unknown) => {
-          if (thrown !== limit) throw thrown;
-        });
+    for (;;) {
+      // What is being decided on is decided first.
+      await this.#turn.run(() => Promise.resolve());
       if (this.#isAnnounced) await this.resume();
+      if (client.state.kind !== 'running' && client.state.kind !== 'stopped') return;
+      const unspent = client.unspentBreakIns > 0 ? this.#quietUntil : 0;
+      const left = Math.max(this.#strayUntil, unspent) - this.#clock.now();
+      if (left <= 0 && client.state.kind === 'running') return;
+      const limit = didNotStop(left);
+      await this.#decisions.wait(Math.max(left, strayWindow), () => limit).catch(unlessIs(limit));
     }
   }
 
@@ -334,12 +343,12 @@ export class RunControl {
         return goOn;
       case 'code-breakpoint':
         this.#atInt3 = true;
-        return policy.decide(event, stop);
+        return policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
       case 'module':
       case 'gone':
       case 'command':
       case 'exception':
-        return policy.decide(event, stop);
+        return policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
       case 'places':
         break;
     }
@@ -405,6 +414,8 @@ export class RunControl {
       trace,
       ...(isX64 && { dr7: slots.dr7 }),
     });
+    this.#quietUntil = this.#clock.now() + strayWindow;
+    if (this.#strayUntil === Infinity) this.#strayUntil = this.#quietUntil;
     if (this.#announced !== undefined) policy.onRun();
     this.#announced = undefined;
   }
@@ -486,6 +497,12 @@ export class RunControl {
 /** An exception that nobody has dealt with. */
 const belongsToGuest = ({ change }: StoppedState): boolean =>
   change.kind === 'exception' && !isDebuggerTrap(change.code);
+
+const unlessIs =
+  (expected: VmkdError) =>
+  (thrown: unknown): void => {
+    if (thrown !== expected) throw thrown;
+  };
 
 /** What a stop that was there before us is, if it is anything but a place of somebody's. */
 function entryEvent({ change }: StoppedState, atInt3: boolean): StopEvent | undefined {

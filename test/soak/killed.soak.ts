@@ -1,0 +1,3 @@
+/** Two hundred debuggers killed at random moments. */
+
+import '../integration/killed.test';
