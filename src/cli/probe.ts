@@ -122,7 +122,11 @@ async function probeLink(
   try {
     await target.attach({ breakIn: true, milliseconds, signal });
     const report = await examine(target, endpoint.spec, signal);
-    if (options.stacks === false || report.version.machine !== 'x64') return report;
+    if (options.stacks === false) return report;
+    if (report.version.machine !== 'x64') {
+      terminal.error('vmkd: stacks of x86 kernels are not shown yet\n');
+      return report;
+    }
     const { modules } = report;
     return { ...report, stack: await stacksOf(target, modules, options.stacks, terminal, signal) };
   } catch (thrown) {

@@ -208,7 +208,9 @@ void describe('symbols of loaded modules', () => {
     const [a, b] = [new AbortController(), new AbortController()];
     let heard = 0;
     const progressOfB = new Promise<void>((resolve) => {
-      const onProgress = (): void => void (++heard === 3 && resolve());
+      const onProgress = (): void => {
+        if (++heard === 3) resolve();
+      };
       void first.load({ online: true, signal: b.signal, onProgress }).catch(() => undefined);
     });
     const loadOfA = first.load({ online: true, signal: a.signal });
