@@ -9,6 +9,7 @@
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { VmkdError } from '../engine/core/errors';
+import { checkArguments } from './argumentShapes';
 import type { Connection } from './connection';
 import { errorResponse } from './errors';
 import type { AnyHandler, Call } from './protocol';
@@ -56,7 +57,8 @@ export class Dispatcher {
     if (handler === undefined) {
       throw new VmkdError('request-bad', `vmkd does not know the request “${command}”`);
     }
-    // What a client leaves out is an empty object to the handlers; its fields are checked where they matter.
-    return handler(this.session, (args ?? {}) as never, call);
+    const given: unknown = args ?? {};
+    checkArguments(command, given);
+    return handler(this.session, given as never, call);
   }
 }

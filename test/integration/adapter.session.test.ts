@@ -293,6 +293,32 @@ void describe('a session goes on', () => {
     await isRunning();
   });
 
+  void it('whatever a defective client sends', async (t) => {
+    const client = newClient(t);
+    await client.attachAndStop(machine);
+    const junk: unknown[] = [
+      undefined,
+      {},
+      { source: {}, threadId: 'x', frameId: -1 },
+      everythingWrong,
+      wild,
+    ];
+    for (const command of commands) {
+      for (const args of junk) {
+        const from = client.messages.length;
+        await client.customRequest(command, args).catch(() => undefined);
+        const text = client.messages
+          .slice(from)
+          .map((message) => JSON.stringify(message))
+          .join(' ');
+        assert.doesNotMatch(text, /defect in vmkd|undefined|NaN/, `${command} ${JSON.stringify(args)}`);
+      }
+    }
+    assert.equal((await client.threadsRequest()).body.threads.length, 2);
+    await client.disconnectRequest();
+    await isRunning();
+  });
+
   void it('on other folders of sources, and without those that are not here', async (t) => {
     const folder = tempFolder(t);
     const drivers = path.resolve('test/kernel/drivers');
@@ -309,7 +335,7 @@ void describe('a session goes on', () => {
     });
     const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');
     const named = (name: string): P.Source => sources.find((source) => source.name === name)!;
-    assert.equal(named('driver.c').path, path.join(folder, 'vmkdemo/driver.c'));
+    assert.equal(named('floating.c').path, path.join(folder, 'vmkdemo/floating.c'));
     const absent = named('work.c');
     assert.deepEqual([absent.presentationHint, absent.origin], ['deemphasize', 'not on this machine']);
     const { content } = await client.ask<P.SourceResponse['body']>('source', {
@@ -353,6 +379,101 @@ void describe('a session goes on', () => {
     assert.equal(await client.exited, 0);
   });
 });
+
+/** All requests but those that run the kernel, or end the session. */
+const commands = [
+  ...[
+    'breakpointLocations',
+    'cancel',
+    'completions',
+    'dataBreakpointInfo',
+    'disassemble',
+    'evaluate',
+    'exceptionInfo',
+  ],
+  ...[
+    'goto',
+    'gotoTargets',
+    'loadedSources',
+    'locations',
+    'modules',
+    'readMemory',
+    'scopes',
+    'setBreakpoints',
+  ],
+  ...[
+    'setDataBreakpoints',
+    'setExceptionBreakpoints',
+    'setExpression',
+    'setFunctionBreakpoints',
+    'setVariable',
+  ],
+  ...[
+    'setInstructionBreakpoints',
+    'source',
+    'stackTrace',
+    'stepInTargets',
+    'threads',
+    'variables',
+    'writeMemory',
+  ],
+];
+
+/** Of the right types. */
+const wild = {
+  source: { path: '\u0000/x' },
+  breakpoints: [{ line: -5, name: '*!*!*', dataId: '0x,', instructionReference: '0x10', offset: 2 ** 52 }],
+  filters: ['nobody'],
+  expression: '*(char *)0x10 + ((1',
+  name: '\u0000',
+  value: '',
+  text: '\n->',
+  column: 1e9,
+  line: -5,
+  threadId: 1e9,
+  frameId: 2 ** 40,
+  targetId: -1,
+  variablesReference: -1,
+  locationReference: -3,
+  memoryReference: '0xffffffffffffffff',
+  data: '***',
+  count: -1,
+  instructionCount: 1e12,
+  instructionOffset: -1e12,
+  startModule: -1,
+  bytes: -8,
+  requestId: -1,
+};
+
+const everythingWrong = {
+  source: { path: 7 },
+  breakpoints: [{ line: 'x', name: 3, dataId: {}, instructionReference: [] }, null],
+  filters: ['nobody', 9],
+  expression: '((((',
+  name: '\u0000',
+  value: '',
+  text: '\n\n->',
+  column: 1e9,
+  line: -5,
+  threadId: 1e300,
+  frameId: 2 ** 40,
+  targetId: -1,
+  variablesReference: 1.5,
+  locationReference: -3,
+  memoryReference: '0xfffffffffffffffff',
+  data: '***',
+  count: -1,
+  instructionCount: 1e12,
+  instructionOffset: -1e12,
+  startFrame: -3,
+  levels: -1,
+  startModule: -1,
+  moduleCount: 'x',
+  sourceReference: 99,
+  bytes: -8,
+  asAddress: true,
+  requestId: 'x',
+};
 
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);

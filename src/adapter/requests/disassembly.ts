@@ -1,5 +1,6 @@
 /** The disassembly view: exactly as many rows as were asked for, around an address. */
 
+import { VmkdError } from '../../engine/core/errors';
 import { addressOf } from '../memoryReferences';
 import type { Family } from '../protocol';
 
@@ -13,8 +14,14 @@ export const disassembly: Family = {
       session.mustBeStopped();
       const address = addressOf(args.memoryReference, args.offset ?? 0);
       const count = Math.min(Math.max(args.instructionCount, 0), mostRows);
+      const offset = args.instructionOffset ?? 0;
+      if (Math.abs(offset) > mostRows)
+        throw new VmkdError(
+          'value-out-of-range',
+          `${offset} instructions away is too far: ${mostRows} at most`,
+        );
       const listing = await session.listing();
-      const rows = await listing.rows(address, args.instructionOffset ?? 0, count);
+      const rows = await listing.rows(address, offset, count);
       return { instructions: rows };
     },
   },
