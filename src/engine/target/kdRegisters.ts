@@ -40,6 +40,8 @@ const contextSizes: Record<MachineType, number> = { x64: contextSizeX64, x86: co
 export const generalSizeX64 = 0x100;
 /** CONTEXT_AMD64 | CONTROL | INTEGER: what of a piece the target shall take over. */
 const generalFlags = 0x100003;
+/** Up to EFlags, ContextFlags included. */
+const leastPiece = 0x48;
 /** The same with SEGMENTS and FLOATING_POINT. */
 const wholeFlags = 0x10000f;
 
@@ -71,14 +73,18 @@ export class KdRegisters {
     return this.#contextBytes('x64', processor);
   }
 
-  /** @param image What `contextImage` gave in this stop, edited. @throws target-refused */
-  async setContextImage(image: Uint8Array, processor: number): Promise<void> {
-    if (image.length !== generalSizeX64) return this.#setWhole(image, processor);
-    if (this.#writesPieces === undefined) return this.#tryPieces(image, processor);
-    if (!this.#writesPieces) return this.#setWhole(await this.#grown(image, processor), processor);
-    if (!(await this.#setPiece(image, processor))) {
+  /**
+   * @param image What `contextImage` gave in this stop, edited. @param changed How many bytes of it hold all that was changed:
+   *   the rest need not be sent. @throws target-refused
+   */
+  async setContextImage(image: Uint8Array, processor: number, changed = image.length): Promise<void> {
+    if (changed > generalSizeX64) return this.#setWhole(image, processor);
+    const piece = image.subarray(0, Math.max(changed, leastPiece));
+    if (this.#writesPieces === undefined) return this.#tryPieces(piece, processor);
+    if (!this.#writesPieces) return this.#setWhole(await this.#grown(piece, processor), processor);
+    if (!(await this.#setPiece(piece, processor))) {
       this.#writesPieces = false;
-      await this.setContextImage(image, processor);
+      await this.setContextImage(image, processor, changed);
     }
   }
 

@@ -178,6 +178,7 @@ export class KernelTarget implements Target {
 
   /** @throws as LiveTarget.attach */
   async attach(options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal'>): Promise<void> {
+    this.#policy.attaching();
     this.#become({ kind: 'attaching' });
     try {
       const change = await this.live.attach(options);

@@ -187,7 +187,7 @@ export class LiveProcessor implements TargetProcessor {
     contextX64.write(edited, changes);
     this.#context = this.#stack = undefined;
     const now = edited.slice(0, image.length);
-    await this.source.registers.setContextImage(now, this.number);
+    await this.source.registers.setContextImage(now, this.number, changedBytes(image, now));
     this.#context = now;
     if (changes.rip !== undefined) this.#sentTo = changes.rip;
   }
@@ -203,6 +203,13 @@ function cut(stack: SymbolicStack, limit: number): SymbolicStack {
   if (end < 0) return stack;
   const inlines = stack.frames.slice(0, end).findLastIndex(({ kind }) => kind === 'procedure') + 1;
   return { frames: stack.frames.slice(0, inlines), end: { kind: 'most-frames' } };
+}
+
+/** Bytes from the start up to the last one that differs, whole registers. */
+function changedBytes(before: Uint8Array, after: Uint8Array): number {
+  let end = after.length;
+  while (end > 0 && before[end - 1] === after[end - 1]) end--;
+  return Math.ceil(end / 8) * 8;
 }
 
 function padded(bytes: Uint8Array, size: number): Uint8Array {

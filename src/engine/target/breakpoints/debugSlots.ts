@@ -57,6 +57,17 @@ export class DebugSlots {
     return this.executing(address).length > 0;
   }
 
+  /** An access that a register would report. */
+  watches(address: VirtualAddress, length: number, writes: boolean): boolean {
+    return this.#uses.some(
+      (use) =>
+        use !== undefined &&
+        (use.kind === 'access' || (use.kind === 'write' && writes)) &&
+        address < use.address + BigInt(use.size) &&
+        use.address < address + BigInt(length),
+    );
+  }
+
   /** Some register watches data. */
   get watchesData(): boolean {
     return this.#uses.some((use) => use !== undefined && use.kind !== 'execute');

@@ -3,7 +3,7 @@
  * a kernel that is another one than before. RunControl asks; everything here happens while the target stands still.
  */
 
-import type { VmkdError } from '../../core/errors';
+import { VmkdError } from '../../core/errors';
 import { Listeners } from '../../core/listeners';
 import type { StoppedState } from '../../kd/clientState';
 import type { ExceptionChange, LoadSymbolsChange } from '../../kd/stateChange';
@@ -51,6 +51,11 @@ export class KernelPolicy implements RunPolicy {
 
   constructor(private readonly parts: PolicyParts) {}
 
+  /** A new attach: the kernel may be any. */
+  attaching(): void {
+    this.#fresh = 'attached';
+  }
+
   /** The target was reset: nothing of ours is in it. */
   restarted(): void {
     this.#fresh = 'restarted';
@@ -68,22 +73,22 @@ export class KernelPolicy implements RunPolicy {
     this.#fresh = undefined;
     this.#facts = undefined;
     const isX64 = stop.version.machine === 'x64';
-    if (fresh === 'restarted') {
-      breakpoints.unbindAll();
-      sites.forget();
-      slots.forget();
-      passing.forget();
-      live.registers.forget();
-      tracker.forget();
-      journal?.forget();
-    } else if (isX64) await live.breakpoints.removeAll();
+    breakpoints.unbindAll();
+    sites.forget();
+    slots.forget();
+    passing.forget();
+    live.registers.forget();
+    tracker.forget();
+    // What a session before this one left: in KD's table, and beside it.
+    if (fresh === 'attached' && isX64) await live.breakpoints.removeAll();
     await tracker.walk(stop);
     if (journal !== undefined && isX64) {
       journal.kernelBase = stop.version.kernelBase;
       if (fresh === 'attached') await journal.undo(live.memory);
-      memory.forget();
+      else journal.forget();
     }
-    for (const module of [...symbols.modules]) await this.#bindIn(module);
+    memory.forget();
+    if (breakpoints.waits) for (const module of [...symbols.modules]) await this.#bindIn(module);
   }
 
   judge(owners: readonly object[], processor: LiveProcessor): Promise<readonly UserBreakpoint[]> {
@@ -112,7 +117,10 @@ export class KernelPolicy implements RunPolicy {
   }
 
   async onAnnounced(stop: StoppedState, reason: StopReason, processor: number): Promise<void> {
-    if (reason.kind === 'pause') await this.parts.tracker.refresh(stop);
+    // Notices can be missed: a person looks now, or stands where no module is.
+    const { tracker, symbols } = this.parts;
+    if (reason.kind === 'pause' || symbols.moduleAt(stop.change.programCounter) === undefined)
+      await tracker.refresh(stop);
     await this.parts.sites.learnOwed();
     this.parts.breakpoints.refresh();
     this.onAnnouncement.tell({ stop, reason, processor });
@@ -125,7 +133,6 @@ export class KernelPolicy implements RunPolicy {
   /** Symbols that are at hand, and the breakpoints that waited for them. Nothing is downloaded while the target stands. */
   async #bindIn(module: ModuleSymbols): Promise<void> {
     const { breakpoints } = this.parts;
-    if (!breakpoints.waits) return;
     this.#loading = module;
     try {
       await module.load({ online: false });
@@ -143,7 +150,9 @@ export class KernelPolicy implements RunPolicy {
       tracker.onUnload(change, stop);
     } else {
       const module = await tracker.onLoad(change, stop);
-      if (module !== undefined) await this.#bindIn(module);
+      if (module !== undefined && breakpoints.waits) await this.#bindIn(module);
+      // Whoever wants its symbols later need not stop the target for it.
+      else await module?.identity().catch(ignoreDamage);
     }
     const { moduleLoads } = breakpoints.exceptionRule;
     const name = change.path.replace(/^.*[\\/]/, '');
@@ -191,6 +200,11 @@ export class KernelPolicy implements RunPolicy {
     if (status === breakStatus.controlC) return { kind: 'announce', reason: { kind: 'pause' } };
     return rule.codeBreakpoints ? { kind: 'announce', reason: { kind: 'code-breakpoint' } } : goOn;
   }
+}
+
+function ignoreDamage(thrown: unknown): void {
+  const known = thrown instanceof VmkdError && /^(memory-unreadable|file-damaged)$/.test(thrown.code);
+  if (!known) throw thrown;
 }
 
 function isNamed(pattern: string, file: string): boolean {

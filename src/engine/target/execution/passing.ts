@@ -29,6 +29,8 @@ const generalNames = [
   ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'],
 ] as const;
 
+const mostTries = 3;
+
 export interface PassingTarget {
   readonly memory: StopMemory;
   readonly raw: KdMemory;
@@ -41,6 +43,8 @@ interface OwedTrap {
   readonly at: VirtualAddress;
   /** It traps after each turn of its rep prefix, still there. */
   readonly repeats: boolean;
+  /** How often it was let past, and stood there still. */
+  tries: number;
   /** The place that is open until then. */
   readonly site: CodeSite | undefined;
 }
@@ -78,12 +82,13 @@ export class Passing {
     const last = traps.at(-1);
     // It never got there: one trap will do for both.
     if (last?.at === at) {
+      last.tries++;
       if (site === undefined || last.site === site) return;
       traps.pop();
       this.#close(last);
     }
     if (site !== undefined) site.suspended++;
-    traps.push({ at, site, repeats });
+    traps.push({ at, site, repeats, tries: 1 });
     this.#owed.set(thread, traps);
   }
 
@@ -119,7 +124,11 @@ export class Passing {
     if (mayCarryOut && (await this.#emulate(disassembler, code, processor, site.address))) return 'done';
     const repeats = disassembler.inspect(code, site.address)?.repeats ?? false;
     const { slots } = this.target;
-    const guarded = slots.executes(site.address) || slots.guard(site);
+    // A processor that loses RF runs into the guard for ever.
+    const last = this.#owed.get(thread)?.at(-1);
+    const isStuck = last?.at === site.address && !last.repeats && last.tries > mostTries;
+    if (isStuck) slots.release(site);
+    const guarded = !isStuck && (slots.executes(site.address) || slots.guard(site));
     site.isUnguarded = !guarded;
     this.owe(thread, site.address, site, repeats);
     await this.resumeOver(processor);
@@ -138,7 +147,7 @@ export class Passing {
     processor: LiveProcessor,
     address: VirtualAddress,
   ): Promise<boolean> {
-    const { memory, raw } = this.target;
+    const { memory, raw, slots } = this.target;
     const instruction = disassembler.simple(code, address);
     if (instruction === undefined) return false;
     const context = await processor.general();
@@ -148,11 +157,17 @@ export class Passing {
       general: generalNames.map((name) => context[name]),
     };
     const result = await emulate(before, instruction, disassembler.lengthAt(code), async (at, length) => {
+      // What a watchpoint would report has to be done by the processor.
+      if (slots.watches(at, length, false)) return undefined;
       const bytes = await memory.readPartial(at, length);
       return bytes.length === length ? bytes : undefined;
     });
     if (result === undefined) return false;
-    if (result.store !== undefined && !(await stored(raw, result.store))) return false;
+    const { store } = result;
+    if (store !== undefined) {
+      if (slots.watches(store.address, store.bytes.length, true)) return false;
+      if (!(await stored(raw, store))) return false;
+    }
     const { rip, eflags, general } = result.state;
     const registers = Object.fromEntries(generalNames.map((name, i) => [name, general[i]]));
     await processor.setGeneral({ rip, eflags, ...registers });

@@ -13,7 +13,7 @@
  */
 
 import { plus, type VirtualAddress } from '../../core/addresses';
-import { systemClock, type Clock, type Timer } from '../../core/clock';
+import { systemClock, type Clock } from '../../core/clock';
 import { asVmkdError, type VmkdError } from '../../core/errors';
 import { Mutex } from '../../core/mutex';
 import { after } from '../../core/waiting';
@@ -25,12 +25,11 @@ import type { LiveTarget } from '../liveTarget';
 import type { LiveProcessor, Processors } from '../processors';
 import type { StopMemory } from '../stopMemory';
 import type { StopReason, UserBreakpoint } from '../target';
+import { BreakIns } from './breakIns';
 import { eventOf, isDebuggerTrap, type Ours, type StopEvent } from './stopEvent';
 
-/** Milliseconds between two break-ins to a target that does not stop. */
-const breakInInterval = 1500;
-/** Milliseconds after a continue within which a break-in too many shows. */
-const strayWindow = 1000;
+/** Milliseconds to wait for a decision that is under way. */
+const shortest = 1000;
 const trapFlag = 0x100;
 const int3 = 0xcc;
 /** Instructions in a row that a step makes without letting the target run. */
@@ -92,18 +91,14 @@ interface Edit {
 export class RunControl {
   readonly #turn = new Mutex();
   readonly #clock: Clock;
+  readonly #breakIns: BreakIns;
   readonly #announcements: Waiters<undefined>;
   /** Stops that were decided on. */
   readonly #decisions: Waiters<undefined>;
   readonly #edits: Edit[] = [];
   readonly #heldDr6 = new Map<number, bigint>();
   #announced: StoppedState | undefined;
-  /** Until then a break-in may be that of a session before this one: it shows when the target first runs. */
-  #strayUntil = Infinity;
-  /** Until then one of ours may show that was sent too often. */
-  #quietUntil = 0;
   #pausing = 0;
-  #calling: Timer | undefined;
   #step: ActiveStep | undefined;
   /** The stopped processor stands on an int3 of the code, and goes on behind it. */
   #atInt3 = false;
@@ -112,6 +107,8 @@ export class RunControl {
     this.#clock = parts.clock ?? systemClock;
     this.#announcements = new Waiters(this.#clock);
     this.#decisions = new Waiters(this.#clock);
+    const isAwaited = (): boolean => this.#edits.length > 0 || this.#pausing > 0;
+    this.#breakIns = new BreakIns(parts.live.client, isAwaited, this.#clock);
   }
 
   /** The stop that was announced. @throws target-running, target-not-attached, link-* */
@@ -140,20 +137,20 @@ export class RunControl {
       const verdict =
         made || event === undefined
           ? goOn
-          : await this.parts.policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
+          : await this.parts.policy.decide(event, stop, this.#breakIns.mayBeForeign);
       await this.#announce(stop, verdict.kind === 'announce' ? verdict.reason : { kind: 'entry' });
     });
   }
 
   /** The attach found a target that runs. */
   found(): void {
-    this.#strayUntil = this.#clock.now() + strayWindow;
+    this.#breakIns.targetRuns();
   }
 
   /** @throws as `stopped` */
   async resume(options: { readonly passException?: boolean } = {}): Promise<void> {
     await this.#turn.run(() => this.#goOn(this.stopped, options));
-    this.#callIfAwaited();
+    this.#breakIns.call();
   }
 
   /**
@@ -174,7 +171,7 @@ export class RunControl {
         throw error;
       }
     });
-    this.#callIfAwaited();
+    this.#breakIns.call();
   }
 
   /** Announces the stop that there is once more, for another reason: registers of a processor were changed. */
@@ -209,7 +206,7 @@ export class RunControl {
       await this.#turn.run(async () => {
         if (this.#isAnnounced) await this.#makeEdits(this.stopped);
       });
-      this.#callIfAwaited();
+      this.#breakIns.call();
       return await done;
     } finally {
       stopTimer();
@@ -236,7 +233,7 @@ export class RunControl {
     this.#pausing++;
     try {
       const stop = this.#announcements.wait(milliseconds, () => didNotStop(milliseconds), signal);
-      this.#call();
+      this.#breakIns.call();
       await stop;
     } finally {
       this.#pausing--;
@@ -259,11 +256,10 @@ export class RunControl {
       await this.#turn.run(() => Promise.resolve());
       if (this.#isAnnounced) await this.resume();
       if (client.state.kind !== 'running' && client.state.kind !== 'stopped') return;
-      const unspent = client.unspentBreakIns > 0 ? this.#quietUntil : 0;
-      const left = Math.max(this.#strayUntil, unspent) - this.#clock.now();
-      if (left <= 0 && client.state.kind === 'running') return;
+      const left = this.#breakIns.stillMayCome;
+      if (left === 0 && client.state.kind === 'running') return;
       const limit = didNotStop(left);
-      await this.#decisions.wait(Math.max(left, strayWindow), () => limit).catch(unlessIs(limit));
+      await this.#decisions.wait(Math.max(left, shortest), () => limit).catch(unlessIs(limit));
     }
   }
 
@@ -276,8 +272,7 @@ export class RunControl {
 
   /** The link is lost or closed. */
   fail(error: VmkdError): void {
-    this.#calling?.cancel();
-    this.#calling = undefined;
+    this.#breakIns.stop();
     this.#announced = undefined;
     for (const edit of this.#edits.splice(0)) edit.fail(error);
     this.#announcements.fail(error);
@@ -293,8 +288,7 @@ export class RunControl {
   async #onStop(stop: StoppedState): Promise<void> {
     const { live, policy } = this.parts;
     if (live.client.state !== stop) return;
-    this.#calling?.cancel();
-    this.#calling = undefined;
+    this.#breakIns.stop();
     try {
       await this.#begin(stop);
       await this.#makeEdits(stop);
@@ -304,7 +298,7 @@ export class RunControl {
       const reason = verdict.kind === 'announce' ? verdict.reason : undefined;
       if (reason === undefined && this.#pausing === 0) {
         await this.#goOn(stop, { ...verdict, trace: this.#traced });
-        this.#callIfAwaited();
+        this.#breakIns.call();
       } else await this.#announce(stop, reason ?? { kind: 'pause' });
     } catch (thrown) {
       // It stays stopped, so a person must know, and why.
@@ -343,12 +337,12 @@ export class RunControl {
         return goOn;
       case 'code-breakpoint':
         this.#atInt3 = true;
-        return policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
+        return policy.decide(event, stop, this.#breakIns.mayBeForeign);
       case 'module':
       case 'gone':
       case 'command':
       case 'exception':
-        return policy.decide(event, stop, this.#clock.now() < this.#strayUntil);
+        return policy.decide(event, stop, this.#breakIns.mayBeForeign);
       case 'places':
         break;
     }
@@ -414,8 +408,7 @@ export class RunControl {
       trace,
       ...(isX64 && { dr7: slots.dr7 }),
     });
-    this.#quietUntil = this.#clock.now() + strayWindow;
-    if (this.#strayUntil === Infinity) this.#strayUntil = this.#quietUntil;
+    this.#breakIns.targetRuns();
     if (this.#announced !== undefined) policy.onRun();
     this.#announced = undefined;
   }
@@ -472,25 +465,6 @@ export class RunControl {
 
   async #makeEdits(stop: StoppedState): Promise<void> {
     for (const edit of this.#edits.splice(0)) await edit.make(stop);
-  }
-
-  /** Somebody began to wait while the target was on its way. */
-  #callIfAwaited(): void {
-    if (this.#edits.length > 0 || this.#pausing > 0) this.#call();
-  }
-
-  /** Break-ins, until the target has stopped for whoever waits. */
-  #call(): void {
-    if (this.#calling !== undefined) return;
-    const call = (again: boolean): void => {
-      this.#calling = undefined;
-      if (this.#edits.length === 0 && this.#pausing === 0) return;
-      const { client } = this.parts.live;
-      // A stop that is being decided on serves them, or there is a call behind it; so does a break-in on its way.
-      if (client.state.kind === 'running' && (again || client.unspentBreakIns === 0)) client.callBreakIn();
-      this.#calling = this.#clock.after(breakInInterval, () => call(true));
-    };
-    call(false);
   }
 }
 
