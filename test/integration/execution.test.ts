@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
+import { plus } from '../../src/engine/core/addresses';
 import { VmkdError } from '../../src/engine/core/errors';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
 import type { KernelTargetOptions } from '../../src/engine/target/kernelTarget';
@@ -366,7 +366,7 @@ void describe('letting go', () => {
       const again = await debug(machine, newFolder());
       assert.ok(again.target.state.kind === 'stopped');
       assert.equal(again.target.state.stop.programCounter, stop.programCounter);
-      const [byte] = await again.target.live.memory.readPartial(stop.programCounter as VirtualAddress, 1);
+      const [byte] = await again.target.live.memory.readPartial(stop.programCounter, 1);
       assert.notEqual(byte, 0xcc);
       await again.target.execution.release();
       await ticksGrow(machine);
