@@ -60,6 +60,7 @@ export class KdRegisters {
 
   /** An x64 CONTEXT, or its first `generalSizeX64` bytes if `whole` is false and the target gives pieces. */
   async contextImage(processor: number, whole: boolean): Promise<Uint8Array> {
+    this.#mustBeX64();
     if (!whole && this.#readsPieces) {
       const { status, fields, data } = await this.client.request(
         getContextEx,
@@ -197,7 +198,7 @@ export class KdRegisters {
   #mustBeX64(): void {
     const { state } = this.client;
     if (state.kind === 'stopped' && state.version.machine !== 'x64') {
-      throw new VmkdError('target-unsupported', 'Special registers of x86 guests are not supported yet');
+      throw new VmkdError('target-unsupported', 'Registers of x86 guests are not supported here yet');
     }
   }
 

@@ -123,7 +123,10 @@ export interface StepOptions {
 }
 
 export interface Execution {
-  /** Every continue first puts breakpoints where they belong. @throws target-running, target-not-attached, link-* */
+  /**
+   * Every continue first puts breakpoints where they belong. @param options.passException To the guest's own handlers; if
+   * absent, exceptions are, and traps that only a debugger makes are not. @throws target-running, target-not-attached, link-*
+   */
   resume(options?: { readonly passException?: boolean }): Promise<void>;
   /** Ends as a stop of kind `step`, or as whatever comes first; it returns when the target runs. */
   step(options: StepOptions): Promise<void>;
@@ -154,7 +157,10 @@ export type BreakpointPlace =
       readonly access: 'write' | 'access';
     };
 
-/** Decides, without asking anybody, whether a hit is one. The target is stopped, on `processor`. */
+/**
+ * Decides, without asking anybody, whether a hit is one. The target is stopped, on `processor`; who is asked may look at all of
+ * it, and change nothing but the target's memory and registers.
+ */
 export interface HitRule {
   /** False: go on. */
   condition?(processor: TargetProcessor): Promise<boolean>;
@@ -201,7 +207,7 @@ export interface BreakpointLocation {
 }
 
 export interface Breakpoints {
-  /** May be called while the target runs: it is then stopped for a moment. */
+  /** May be called while the target runs: it is then stopped for a moment. @throws target-did-not-stop, and what it throws */
   add(request: BreakpointRequest): Promise<UserBreakpoint>;
   remove(breakpoint: UserBreakpoint): Promise<void>;
   /** New rule for a breakpoint that stays where it is. */

@@ -34,6 +34,9 @@ import type { Anchor, Binder, Binding, BoundCode } from './binding';
 import type { CodeSites } from './codeSites';
 import { slotCount, type DebugSlots } from './debugSlots';
 
+/** Milliseconds for a running target to stop for a change. */
+const longestWait = 30_000;
+
 /** One place of a breakpoint; it owns a site or a debug register. */
 class Location {
   /** Undefined: it has a register of its own instead. */
@@ -107,19 +110,16 @@ export class UserBreakpoints implements Breakpoints {
         this.#drop(breakpoint);
         throw error;
       }
-    });
+    }, longestWait);
     return breakpoint;
   }
 
   async remove(breakpoint: UserBreakpoint): Promise<void> {
     const managed = this.#all.get(breakpoint.id);
     if (managed === undefined || managed !== breakpoint) return;
-    // From now on nobody is stopped by it, though its int3 may be there for a while.
-    managed.removed = true;
-    await this.parts.control.atRest(() => {
-      this.#drop(managed);
-      return Promise.resolve();
-    });
+    // From now on nobody is stopped by it; its int3 goes when the target stands still.
+    this.#drop(managed);
+    await this.parts.control.atRest(() => Promise.resolve(), longestWait);
   }
 
   change(breakpoint: UserBreakpoint, rule: HitRule | undefined): void {

@@ -463,8 +463,13 @@ export class RunControl {
     }
   }
 
+  /** Whoever makes one change often makes another: they are waited for a moment, for each stop costs the guest time. */
   async #makeEdits(stop: StoppedState): Promise<void> {
-    for (const edit of this.#edits.splice(0)) await edit.make(stop);
+    while (this.#edits.length > 0) {
+      for (const edit of this.#edits.splice(0)) await edit.make(stop);
+      if (this.parts.live.client.state !== stop) return;
+      await new Promise<void>((resolve) => this.#clock.after(0, resolve));
+    }
   }
 }
 
