@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
+import { compile } from '../../src/engine/expr/compile';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
+import { CodeScopes } from '../../src/engine/target/scope/codeScope';
+import { FrameScope } from '../../src/engine/target/scope/frameScope';
 import type { BreakpointRequest, Stop, UserBreakpoint } from '../../src/engine/target/target';
 import { bootAndDebug, limit, type Debugging } from '../fixtures/debugging';
 
@@ -185,6 +188,37 @@ void describe('places', () => {
       const { frames } = await target.processors[stop.processor]!.stack(2);
       assert.match(frames[0]!.text, /VmkDemoWork\+/);
       assert.match(frames[1]!.text, /WorkerThread/);
+    }
+  });
+
+  void it('of functions are where parameters are right, optimised or not', async () => {
+    const { target } = session;
+    const { memory, symbols } = target;
+    const source = { memory, symbols, codeScopes: new CodeScopes(symbols) };
+    for (const [name, expression] of [
+      ['vmkdemo!VmkDemoFibonacci', 'N <= 6 && N >= 0'],
+      ['vmkdemo!VmkDemoChecksum', 'Length == 32 && Bytes != 0'],
+      ['vmkdemo!Middle', 'Node->Id >= 1 && Node->Id <= 5'],
+      ['vmkdemo!VmkDemoShared', 'PerProcessor == &vmkdemo!PerProcessor[0]'],
+    ] as const) {
+      let held = 0;
+      let asked = 0;
+      const failures: string[] = [];
+      const wanted = compile(expression);
+      const breakpoint = await target.breakpoints.add({
+        ...onFunction(name),
+        rule: {
+          condition: async (processor) => {
+            asked++;
+            if (await wanted.test(await FrameScope.top(source, processor), {})) held++;
+            return asked === 3;
+          },
+          onError: ({ message }) => failures.push(message),
+        },
+      });
+      assert.deepEqual(hit(await session.run()), [breakpoint], name);
+      assert.deepEqual([held, failures], [3, []], expression);
+      await target.breakpoints.remove(breakpoint);
     }
   });
 
