@@ -53,9 +53,10 @@ export class Processors {
   /** A new stop: nothing is known any more but what it says itself. */
   begin({ change }: StoppedState): void {
     const { numberProcessors, processor, thread } = change;
-    while (this.#list.length < numberProcessors)
-      this.#list.push(new LiveProcessor(this.#list.length, this.source));
-    this.#list.length = numberProcessors;
+    // A target that stops on a processor which it does not count has it all the same.
+    const count = Math.max(numberProcessors, processor + 1);
+    while (this.#list.length < count) this.#list.push(new LiveProcessor(this.#list.length, this.source));
+    this.#list.length = count;
     for (const one of this.#list) one.forget(one.number === processor ? thread : undefined);
   }
 

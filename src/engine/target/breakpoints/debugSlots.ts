@@ -42,6 +42,8 @@ export class DebugSlots {
   readonly #uses: (SlotUse | undefined)[] = new Array<SlotUse | undefined>(slotCount).fill(undefined);
   /** What the processors have in Dr0 to Dr3; undefined: not known. */
   #written: (VirtualAddress | undefined)[] = [];
+  /** What they have in Dr7, once they run. */
+  #writtenDr7: bigint | undefined;
   #processors = 0;
 
   use(slot: number): SlotUse | undefined {
@@ -129,6 +131,10 @@ export class DebugSlots {
     });
   }
 
+  get isIdle(): boolean {
+    return this.dr7 === restingDr7;
+  }
+
   /** For the next continue. */
   get dr7(): bigint {
     return this.#uses.reduce(
@@ -137,13 +143,19 @@ export class DebugSlots {
     );
   }
 
-  /** Brings addresses to the processors. To be called when the target is about to run. @throws target and link errors */
-  async sync(processors: readonly TargetProcessor[]): Promise<void> {
+  /**
+   * Brings addresses to the processors. To be called when the target is about to run.
+   * @param alone The continue that follows takes no Dr7 along. @throws target and link errors
+   */
+  async sync(processors: readonly TargetProcessor[], alone = false): Promise<void> {
     if (processors.length !== this.#processors) {
       this.#written = [];
+      this.#writtenDr7 = undefined;
       this.#processors = processors.length;
     }
-    const changes: Record<string, VirtualAddress> = {};
+    const { dr7 } = this;
+    const changes: Record<string, VirtualAddress | bigint> = alone && dr7 !== this.#writtenDr7 ? { dr7 } : {};
+    this.#writtenDr7 = dr7;
     this.#uses.forEach((use, slot) => {
       if (use !== undefined && this.#written[slot] !== use.address) changes[`dr${slot}`] = use.address;
     });
@@ -163,5 +175,6 @@ export class DebugSlots {
   forget(): void {
     this.clear();
     this.#written = [];
+    this.#writtenDr7 = undefined;
   }
 }

@@ -395,7 +395,8 @@ export class RunControl {
       }
       for (const site of sites.all) if (site.isGuarded && site.owners.size === 0) slots.release(site);
       await sites.sync();
-      await slots.sync(processors.list);
+      // A continue that passes an exception on takes no Dr7 along.
+      await slots.sync(processors.list, passException);
       await this.#holdDr6(stop);
     } else if (this.#atInt3) {
       const { processor, programCounter } = stop.change;
