@@ -4,16 +4,18 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { systemClock } from '../engine/core/clock';
+import { asVmkdError, type ErrorCode } from '../engine/core/errors';
 import { createEndpoint } from '../engine/link/endpoint';
+import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
 import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
 import { httpGet } from '../engine/symbols/store/http';
 import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
 import { SymbolStore } from '../engine/symbols/store/symbolStore';
-import { asVmkdError } from '../engine/core/errors';
 import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { errorText } from './errors';
 import { Guardian } from './guardian';
+import { letGo } from './letGo';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import type { Call } from './protocol';
@@ -27,13 +29,14 @@ export async function attach(session: Session, call: Call): Promise<void> {
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
   const endpoint = createEndpoint(link);
   session.atEnd.push(() => endpoint.dispose());
+  let opened = false;
   const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
   session.guardian = new Guardian({ link, stateFolder });
   const { signal } = call;
   await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
     report.update(`Waiting for ${link}`);
     const target = await attachKernel({
-      endpoint,
+      endpoint: watched(endpoint, () => (opened = true)),
       store,
       linkMilliseconds: timeouts.link * 1000,
       milliseconds: timeouts.attach * 1000,
@@ -47,6 +50,11 @@ export async function attach(session: Session, call: Call): Promise<void> {
         onPrompt: ({ prompt }) => session.prompts.ask(prompt),
         onError: (error) => session.output.line('stderr', errorText(error)),
       },
+    }).catch(async (thrown: unknown) => {
+      // It may have been stopped already, or stop yet: a break-in is on its way.
+      if (opened && !isNobody(asVmkdError(thrown).code))
+        await letGo(endpoint, stateFolder, letGoLimits).catch(() => undefined);
+      throw thrown;
     });
     const loading = new SymbolLoading(session, target);
     session.takeTarget(target, loading);
@@ -67,6 +75,33 @@ export async function attach(session: Session, call: Call): Promise<void> {
   session.phase = 'configuring';
   session.events.send('initialized');
 }
+
+/** The same endpoint; `onOpen` hears of each link. */
+const watched = (endpoint: LinkEndpoint, onOpen: () => void): LinkEndpoint => ({
+  spec: endpoint.spec,
+  async open(options) {
+    const link = await endpoint.open(options);
+    onOpen();
+    return link;
+  },
+  diagnoseSilence: async (link) => endpoint.diagnoseSilence?.(link),
+  dispose: () => endpoint.dispose(),
+});
+
+/** Milliseconds, for a kernel whose attach was broken off. */
+const letGoLimits = { link: 1000, attach: 5000 };
+
+/** Whoever is there, no kernel of ours has answered: there is nothing to let go. */
+const isNobody = (code: ErrorCode): boolean => code.startsWith('link-') || nobody.has(code);
+
+const nobody: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'target-silent',
+  'target-garbage',
+  'target-second-debugger',
+  'target-32bit-protocol',
+  'target-not-acknowledging',
+  'target-unsupported',
+]);
 
 /** Where the configuration wants stops that no breakpoint makes. Clients that know exception filters may add to them. */
 function obeyStopAt({ configuration, output, ended }: Session, target: KernelTarget): void {

@@ -13,10 +13,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { createEndpoint } from '../engine/link/endpoint';
-import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
-import { httpGet } from '../engine/symbols/store/http';
-import { SymbolStore } from '../engine/symbols/store/symbolStore';
-import { attachKernel } from '../engine/target/kernelTarget';
+import { letGo } from './letGo';
 
 interface Orders {
   readonly link: string;
@@ -65,15 +62,7 @@ export async function guard(input: Readable): Promise<void> {
   if (orders === undefined) return;
   const endpoint = createEndpoint(orders.link);
   try {
-    const target = await attachKernel({
-      endpoint,
-      linkMilliseconds: linkLimit,
-      milliseconds: attachLimit,
-      breakIn: true,
-      stateFolder: orders.stateFolder,
-      store: new SymbolStore({ path: [], defaultCache: '', check: checkSymbolFile, get: httpGet({}) }),
-    });
-    await target.execution.release();
+    await letGo(endpoint, orders.stateFolder, { link: linkLimit, attach: attachLimit });
   } finally {
     await endpoint.dispose();
   }

@@ -75,6 +75,7 @@ export class Session {
   #invalidation: NodeJS.Timeout | undefined;
   #configuration: Configuration | undefined;
   #target: Target | undefined;
+  #attaching: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #isReleased = false;
@@ -106,9 +107,19 @@ export class Session {
     return this.#configuration;
   }
 
-  begin(configuration: Configuration): void {
+  /**
+   * @param attach Reaches a kernel, and gives it to `takeTarget`. If it fails, perhaps half-way, whatever was reached is let
+   *   go, and another attempt may follow. @throws what it throws
+   */
+  async begin(configuration: Configuration, attach: () => Promise<void>): Promise<void> {
     this.#configuration = configuration;
     this.phase = 'attaching';
+    const attaching = attach().catch(async (error: unknown) => {
+      await this.#abandon();
+      throw error;
+    });
+    this.#attaching = attaching.catch(() => undefined);
+    await attaching;
   }
 
   takeTarget(target: Target, symbolLoading: SymbolLoading): void {
@@ -196,19 +207,6 @@ export class Session {
     this.invalidateSoon();
   }
 
-  /** The attach has failed, perhaps half-way: whatever was reached is let go, and another attempt may follow. */
-  async abandon(): Promise<void> {
-    try {
-      await this.#target?.execution?.release();
-      await this.guardian?.dismiss();
-    } finally {
-      this.#target = this.#symbolLoading = this.#configuration = undefined;
-      this.#contexts = this.#book = this.#listing = undefined;
-      this.phase = 'new';
-      await this.#close();
-    }
-  }
-
   /** The user has changed a value: in memory, or in a register. */
   valueWritten({ place }: Shown): void {
     this.contexts.forget();
@@ -240,6 +238,8 @@ export class Session {
     // A kernel that waits for an answer cannot be let go.
     this.prompts.answer('');
     clearTimeout(this.#invalidation);
+    // An attach under way lets go by itself what it has reached.
+    await this.#attaching;
     try {
       await this.#target?.execution?.release(options);
       this.#isReleased = true;
@@ -255,6 +255,18 @@ export class Session {
     this.things.clear();
     this.output.close();
     this.host.onEnded();
+  }
+
+  async #abandon(): Promise<void> {
+    try {
+      await this.#target?.execution?.release();
+      await this.guardian?.dismiss();
+    } finally {
+      this.#target = this.#symbolLoading = this.#configuration = undefined;
+      this.#contexts = this.#book = this.#listing = undefined;
+      if (this.phase !== 'ended') this.phase = 'new';
+      await this.#close();
+    }
   }
 
   /** What is left to close is ours alone: a failure there is nobody's business. */

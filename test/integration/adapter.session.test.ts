@@ -243,6 +243,38 @@ void describe('the kernel is let go', () => {
     await isRunning();
   });
 
+  void it('when the attach is broken off, at any time', async (t) => {
+    for (const milliseconds of [0, 40, 80, 160, 320, 640]) {
+      const client = newClient(t);
+      await client.initializeRequest();
+      const attaching = client.attachRequest({ link: machine.kdLink, symbolPath: kernelImages } as never);
+      const ended = attaching.then(
+        () => 'attached',
+        (error: unknown) => (error as Error).message,
+      );
+      const { seq } = client.messages.findLast((m) => m.type === 'request')!;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      await client.ask('cancel', { requestId: seq });
+      assert.match(await ended, /^(cancelled|attached)$/, `after ${milliseconds} ms`);
+      await client.disconnectRequest();
+      await isRunning();
+    }
+  });
+
+  void it('by SIGTERM in the middle of the attach', async (t) => {
+    for (const milliseconds of [20, 100, 500]) {
+      const client = newClient(t);
+      await client.initializeRequest();
+      client
+        .attachRequest({ link: machine.kdLink, symbolPath: kernelImages } as never)
+        .catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      client.process.kill('SIGTERM');
+      assert.equal(await client.exited, 0);
+      await isRunning();
+    }
+  });
+
   void it('by the guardian, when the adapter is killed', async (t) => {
     const client = newClient(t);
     await client.attachAndStop(machine);

@@ -26,13 +26,7 @@ export const connect: Family = {
       if (session.phase !== 'new')
         throw new VmkdError('target-attached', 'This session has a kernel already');
       const configuration = readConfiguration(args, (sentence) => session.output.line('console', sentence));
-      session.begin(configuration);
-      try {
-        await attach(session, call);
-      } catch (error) {
-        await session.abandon();
-        throw error;
-      }
+      await session.begin(configuration, () => attach(session, call));
     },
 
     launch() {
