@@ -28,6 +28,7 @@ export const breakpoints: Family = {
     setBreakpoints(session, { source, breakpoints: wanted = [] }) {
       const path = pathOf(session, source);
       const content = contentOf(path);
+      const { sourceMap } = session.configuration;
       return replace(
         session,
         `source ${path}`,
@@ -36,6 +37,7 @@ export const breakpoints: Family = {
             kind: 'source',
             path,
             line: session.positions.lineFromClient(one.line),
+            sourceMap,
             ...(content && { content }),
           },
           mode: one.mode,

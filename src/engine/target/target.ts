@@ -17,6 +17,7 @@ import type { Listeners } from '../core/listeners';
 import type { ContextX64, SpecialRegistersX64 } from '../cpu/contextX64';
 import type { MachineType } from '../kd/machineType';
 import type { VirtualMemory } from '../memory/virtualMemory';
+import type { SourceMapping } from '../symbols/services/sourcePaths';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import type { ModuleSymbols } from '../windows/moduleSymbols';
 import type { SymbolicStack } from './callStack';
@@ -145,7 +146,14 @@ export interface Execution {
 }
 
 export type BreakpointPlace =
-  | { readonly kind: 'source'; readonly path: string; readonly line: number; readonly content?: Uint8Array }
+  | {
+      readonly kind: 'source';
+      readonly path: string;
+      readonly line: number;
+      /** Of the file here, to tell it from another of its name, and from what was compiled. */
+      readonly content?: Uint8Array;
+      readonly sourceMap?: readonly SourceMapping[];
+    }
   /** `nt!NtCreateFile`, `VmkDemo*`, `mydriver!*Dispatch*`: code behind the prologue. */
   | { readonly kind: 'function'; readonly name: string }
   /** Kept as symbol and offset, so that it finds its place again after a reboot. */
