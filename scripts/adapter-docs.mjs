@@ -70,6 +70,10 @@ function coverage(families) {
       if (covering.length === 0) problems.push(`No test covers the capability “${capability}”.`);
       return [`\`${capability}\``, `\`${family}\``, describeTests(covering)];
     });
+  const known = new Set([...requests, ...capabilities].map(([name]) => name.replaceAll('`', '')));
+  for (const { file, name, covers } of tests)
+    for (const one of covers)
+      if (!known.has(one)) problems.push(`${file}, “${name}”: covers “${one}”, which is not offered.`);
   const text = [
     '# What of the Debug Adapter Protocol is there',
     '',

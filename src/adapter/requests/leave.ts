@@ -9,6 +9,8 @@ export const leave: Family = {
   capabilities: ({ execution }) => ({
     supportTerminateDebuggee: execution,
     supportSuspendDebuggee: execution,
+    // Without it VS Code never sends `cancel` for a request that nobody waits for any more.
+    supportsCancelRequest: true,
   }),
   requests: {
     async disconnect(session, { suspendDebuggee = false, terminateDebuggee = false }) {
