@@ -4,11 +4,15 @@
  * in the kernel, lets it run, and ends.
  *
  *   adapter ── orders ──▶ guardian        … ── “done” ──▶ ends                     an orderly end
- *                                         … ── (closed) ─▶ attach, clean, release   a death
+ *      └ launcher ┘                       … ── (closed) ─▶ attach, clean, release   a death
+ *
+ * Some editors end an adapter with all its descendants (in Windows VS Code does: taskkill /F /T). So the guardian is none: a
+ * launcher starts it, hands the pipe on, and ends at once.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
@@ -26,28 +30,51 @@ const linkLimit = 10_000;
 const attachLimit = 30_000;
 /** For a guardian that has only just begun to start. */
 const dismissLimit = 5000;
+/** The launcher's file descriptor of the pipe: stdin would end with the launcher. */
+const pipe = 3;
 
 export class Guardian {
-  readonly #child: ChildProcess;
+  readonly #pipe: Socket | undefined;
 
   constructor(orders: Orders) {
-    const program = process.argv[1]!;
-    this.#child = spawn(process.execPath, [program, '--guard'], { stdio: ['pipe', 'ignore', 'ignore'] });
-    // Without it all works as well, but for the end that it is for.
-    this.#child.on('error', () => undefined);
-    this.#child.stdin?.on('error', () => undefined);
-    this.#child.stdin?.write(`${JSON.stringify(orders)}\n`);
-    this.#child.unref();
+    const launcher = startAgain(
+      ['--launch-guard', String(process.pid)],
+      ['ignore', 'ignore', 'ignore', 'pipe'],
+    );
+    this.#pipe = launcher.stdio[pipe] as Socket | undefined;
+    // A guardian that is dead is not written to; and its end is seen only by reading.
+    this.#pipe
+      ?.on('error', () => undefined)
+      .resume()
+      .unref();
+    this.#pipe?.write(`${JSON.stringify(orders)}\n`);
   }
 
   /** The kernel was let go, or is left as it is on purpose. Resolves when the guardian has gone, or is too slow to. */
   async dismiss(): Promise<void> {
-    const child = this.#child;
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-    const ended = once(child, 'exit');
-    child.stdin?.end('done\n');
+    if (this.#pipe === undefined || this.#pipe.destroyed) return;
+    const ended = once(this.#pipe, 'close').catch(() => undefined);
+    this.#pipe.end('done\n');
     await Promise.race([ended, setTimeout(dismissLimit, undefined, { ref: false })]);
   }
+}
+
+/** The launcher's whole life. @param args The guardian's: whom it guards, for people who look at processes. */
+export function launchGuardian(args: readonly string[]): void {
+  startAgain(['--guard', ...args], [pipe, 'ignore', 'ignore']);
+}
+
+function startAgain(args: readonly string[], stdio: ('ignore' | 'pipe' | number)[]): ChildProcess {
+  const child = spawn(process.execPath, [process.argv[1]!, ...args], {
+    stdio,
+    windowsHide: true,
+    // In Windows Node's children die with it, unless they are detached.
+    detached: process.platform === 'win32',
+  });
+  // Without it all works as well, but for the end that it is for.
+  child.on('error', () => undefined);
+  child.unref();
+  return child;
 }
 
 /** The guardian's own life. Rejects if it could not let the kernel go. */

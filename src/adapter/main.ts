@@ -8,7 +8,7 @@
  */
 
 import { createServer, type Socket } from 'node:net';
-import { guard } from './guardian';
+import { guard, launchGuardian } from './guardian';
 import { serveClient, type ServedClient } from './serveClient';
 
 /** Milliseconds for the guest to be let go, when there is nobody left who could wait for it. */
@@ -58,6 +58,10 @@ function main(args: readonly string[]): void {
       () => process.exit(0),
       () => process.exit(1),
     );
+    return;
+  }
+  if (args[0] === '--launch-guard') {
+    launchGuardian(args.slice(1));
     return;
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void end(0));

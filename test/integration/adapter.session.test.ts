@@ -2,7 +2,7 @@
 /** Sessions of the debug adapter: how they begin, how they end, and that the kernel is let go whatever ends them. */
 
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
@@ -275,21 +275,28 @@ void describe('the kernel is let go', () => {
     }
   });
 
-  void it('by the guardian, when the adapter is killed', async (t) => {
-    const client = newClient(t);
-    await client.attachAndStop(machine);
-    await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'nt!KiIdleHalt' }] });
-    const [guardian] = childrenOf(client.process.pid!);
-    client.process.kill('SIGKILL');
-    await client.exited;
-    while (isAlive(guardian!)) await new Promise((resolve) => setTimeout(resolve, 100));
-    await isRunning();
-  });
+  for (const [how, victims] of [
+    ['', (pid: number) => [pid]],
+    // As VS Code does it in Windows: taskkill /F /T.
+    [', and all its descendants with it', (pid: number) => [...descendantsOf(pid), pid]],
+  ] as const) {
+    void it(`by the guardian, when the adapter is killed${how}`, async (t) => {
+      const client = newClient(t);
+      await client.attachAndStop(machine);
+      await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'nt!KiIdleHalt' }] });
+      const pid = client.process.pid!;
+      const guardian = guardianOf(pid);
+      for (const victim of victims(pid)) process.kill(victim, 'SIGKILL');
+      await client.exited;
+      while (isAlive(guardian)) await new Promise((resolve) => setTimeout(resolve, 100));
+      await isRunning();
+    });
+  }
 
   void it('by the next session, when the guardian is dead, too', async (t) => {
     const client = newClient(t);
     await client.attachAndStop(machine);
-    for (const guardian of childrenOf(client.process.pid!)) process.kill(guardian, 'SIGKILL');
+    process.kill(guardianOf(client.process.pid!), 'SIGKILL');
     client.process.kill('SIGKILL');
     await client.exited;
     await isFrozen();
@@ -507,8 +514,24 @@ const everythingWrong = {
   requestId: 'x',
 };
 
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+const descendantsOf = (pid: number): number[] =>
+  (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? [])
+    .map(Number)
+    .flatMap((child) => [...descendantsOf(child), child]);
+
+/** By its command line, wherever it hangs in the tree of processes. */
+function guardianOf(pid: number): number {
+  const isGuardian = (process: string): boolean => {
+    try {
+      return readFileSync(`/proc/${process}/cmdline`, 'utf8').includes(`\0--guard\0${pid}\0`);
+    } catch {
+      return false;
+    }
+  };
+  const [found] = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isGuardian(name));
+  assert.ok(found, `no guardian of ${pid}`);
+  return Number(found);
+}
 
 function isAlive(pid: number): boolean {
   try {
