@@ -2,12 +2,13 @@
 /** Sessions of the debug adapter: how they begin, how they end, and that the kernel is let go whatever ends them. */
 
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { AdapterClient } from '../fixtures/adapter';
 import { lineOf } from '../fixtures/demoSource';
+import { descendantsOf, gone, guardianOf } from '../fixtures/guardian';
 import { kernelImages } from '../fixtures/liveSymbols';
 import { tempFolder } from '../fixtures/tempFolder';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
@@ -288,7 +289,7 @@ void describe('the kernel is let go', () => {
       const guardian = guardianOf(pid);
       for (const victim of victims(pid)) process.kill(victim, 'SIGKILL');
       await client.exited;
-      while (isAlive(guardian)) await new Promise((resolve) => setTimeout(resolve, 100));
+      await gone(guardian);
       await isRunning();
     });
   }
@@ -513,34 +514,6 @@ const everythingWrong = {
   asAddress: true,
   requestId: 'x',
 };
-
-const descendantsOf = (pid: number): number[] =>
-  (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? [])
-    .map(Number)
-    .flatMap((child) => [...descendantsOf(child), child]);
-
-/** By its command line, wherever it hangs in the tree of processes. */
-function guardianOf(pid: number): number {
-  const isGuardian = (process: string): boolean => {
-    try {
-      return readFileSync(`/proc/${process}/cmdline`, 'utf8').includes(`\0--guard\0${pid}\0`);
-    } catch {
-      return false;
-    }
-  };
-  const [found] = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isGuardian(name));
-  assert.ok(found, `no guardian of ${pid}`);
-  return Number(found);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 /** All places of a text of the same length. */
 function replaced(bytes: Buffer, from: string, to: string): Buffer {

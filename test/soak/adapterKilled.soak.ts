@@ -1,0 +1,3 @@
+/** Two hundred debug adapters killed at random moments. */
+
+import '../integration/adapter.killed.test';
