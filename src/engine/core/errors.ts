@@ -43,6 +43,26 @@ const vocabulary = {
   'request-unsure':
     'The link failed in mid-request; whether the guest carried the request out is unknown. Look at the state before you repeat it.',
   'protocol-violation': 'The peer broke the KD protocol. Record a packet trace (--trace FILE) and report it.',
+  // The virtual machine around the target (engine/machine)
+  'machine-unknown': 'Run “vmkd machines” to see what there is, or give the path of the .vmx file.',
+  'machine-ambiguous': 'Give more of the name, or the whole path, of one of the machines in the message.',
+  'machine-config-unreadable': 'Check that the .vmx file exists, and that you may read it.',
+  'machine-config-encrypted':
+    'vmkd does not decrypt configurations. Give the link itself (pipe:NAME or unix:/PATH) instead of the machine.',
+  'machine-no-serial':
+    'Power the machine off and give it a serial port that is a named pipe (a socket on Linux and macOS).',
+  'machine-serial-unusable': 'Power the machine off and make its serial port a named pipe or a socket.',
+  'machine-off': 'Power the machine on, then try again.',
+  'machine-paused': 'Somebody has paused the machine. Resume it in its own program, then try again.',
+  'machine-no-control':
+    'For VMware, install vmrun or say where it is (VMKD_VMRUN); QEMU needs “-qmp unix:/PATH,server=on,wait=off”.',
+  'machine-control-refused': 'The virtual machine’s own words are in the message.',
+  'machine-control-timeout': 'The machine’s program may be busy, or wait for an answer in a window of its own.',
+  'machine-password-needed':
+    'The machine is encrypted. Put the password of its encryption into the environment variable VMKD_VM_PASSWORD.',
+  'machine-monitor-busy': 'A QMP socket takes one client at a time. Close the other one, or give QEMU a second -qmp.',
+  'machine-monitor-lost': 'QEMU has ended, or closed its monitor. Start the machine, then attach again.',
+  'machine-ram-unreachable': 'Memory is read through KD instead, which is slow but right.',
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
