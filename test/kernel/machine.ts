@@ -5,7 +5,7 @@
  *   left. If this process is killed, the system kills QEMU with it (setpriv --pdeathsig).
  *
  * Invariants: everything lives in folders of the machine's own; every wait has a limit; an error carries what QEMU
- * and the kernel last said. Node built-ins only.
+ * and the kernel last said.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -14,8 +14,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Qmp } from '../../src/engine/machine/qemu/qmp';
 import { KernelConsole } from './console';
-import { Qmp } from './qmp';
 
 export type KdPort =
   /** QEMU listens on a Unix socket (the default), or on a free TCP port of 127.0.0.1. */
@@ -161,7 +161,7 @@ class Machine implements DemoMachine {
   async boot(): Promise<void> {
     const limitMs = this.#options.bootLimitMs ?? defaultBootLimitMs;
     this.#console = new KernelConsole(await this.#orEnd(this.#consoleServer));
-    this.#qmp = new Qmp(await this.#orEnd(this.#qmpServer));
+    this.#qmp = new Qmp(await this.#orEnd(this.#qmpServer), 'of the test machine');
     await this.#orEnd(this.#qmp.start());
     this.kdLink = await this.#findKdLink();
     // QEMU starts paused, so that the socket of a debugger is known before the first instruction.
