@@ -92,9 +92,12 @@ test('switches and numbers are read strictly', () => {
   assert.deepEqual(numbers, [4096, undefined, undefined, 12, undefined, undefined]);
 });
 
-test('what is missing comes from the defaults', () => {
-  const dictionary = parseDictionary(bytes('a=1')).over(parseDictionary(bytes('a=2\nB=3')));
-  assert.deepEqual([dictionary.text('A'), dictionary.text('b'), dictionary.text('c')], ['1', '3', undefined]);
+test('what is missing comes from the defaults, the first ones first', () => {
+  const file = parseDictionary(bytes('a=1'));
+  const dictionary = file.over(parseDictionary(bytes('a=2\nB=2'))).over(parseDictionary(bytes('b=3\nc=3')));
+  const values = ['A', 'b', 'c', 'd'].map((name) => dictionary.text(name));
+  assert.deepEqual(values, ['1', '2', '3', undefined]);
+  assert.equal(file.text('b'), undefined);
 });
 
 const encoded: [string, Uint8Array, string, string, boolean][] = [

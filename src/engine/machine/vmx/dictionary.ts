@@ -40,10 +40,10 @@ export class Dictionary {
     for (const entry of entries) this.#entries.set(entry.name.toLowerCase(), entry);
   }
 
-  /** The same entries; what is missing comes from `defaults`. */
+  /** The same entries; what is missing, also in defaults that it has already, comes from `defaults`. */
   over(defaults: Dictionary): Dictionary {
     const both = new Dictionary(this.encoding, this.duplicates, this.malformedLines, this.#entries.values());
-    both.#defaults = defaults;
+    both.#defaults = this.#defaults?.over(defaults) ?? defaults;
     return both;
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { HostSystem } from '../host';
 import { parseLinkSpec } from '../../../../test/fixtures/linkSpecs';
 import { randomFrom, seedFromEnvironment } from '../../../../test/fixtures/random';
 import { VmkdError } from '../../core/errors';
@@ -9,9 +10,9 @@ import { goodPortLines, kdLink } from './serialPorts';
 
 const windowsPath = 'D:\\VMs\\Windows 11\\Windows 11.vmx';
 const linuxPath = '/home/me/vmware/Windows 11/Windows 11.vmx';
-const facts = (text: string, platform: NodeJS.Platform = 'win32'): VmxFacts =>
+const facts = (text: string, platform: HostSystem = 'win32'): VmxFacts =>
   vmxFacts(parseDictionary(Buffer.from(text)), platform === 'win32' ? windowsPath : linuxPath, platform);
-const link = (text: string, platform: NodeJS.Platform = 'win32'): string => {
+const link = (text: string, platform: HostSystem = 'win32'): string => {
   const vmxPath = platform === 'win32' ? windowsPath : linuxPath;
   return kdLink(facts(text, platform).serialPorts, { platform, vmxPath });
 };
@@ -89,7 +90,7 @@ test('an empty file, and a wholly encrypted one', () => {
 });
 
 test('where memory is', () => {
-  const at = (text: string, platform: NodeJS.Platform) => facts(text, platform).namedMemory;
+  const at = (text: string, platform: HostSystem) => facts(text, platform).namedMemory;
   assert.equal(at('mainMem.useNamedFile = "FALSE"', 'win32'), false);
   assert.equal(at('MAINMEM.USENAMEDFILE = false', 'linux'), false);
   assert.equal(at('mainmem.backing = "swap"', 'linux'), false);
@@ -143,7 +144,7 @@ const port = (number: number, ...lines: string[]): string =>
 const pipe = 'fileType = "pipe"';
 const network = 'fileType = "network"';
 
-const links: [string, NodeJS.Platform, string, string][] = [
+const links: [string, HostSystem, string, string][] = [
   ['a pipe', 'win32', port(0, pipe, 'fileName = "\\\\.\\pipe\\com_1"'), 'pipe:com_1'],
   [
     'a client',
@@ -203,7 +204,7 @@ for (const [what, platform, text, expected] of links) {
   });
 }
 
-const noLinks: [string, NodeJS.Platform, string, string, RegExp][] = [
+const noLinks: [string, HostSystem, string, string, RegExp][] = [
   ['there is none', 'win32', '', 'machine-no-serial', /no serial port/],
   [
     'it is not present',

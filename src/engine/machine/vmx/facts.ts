@@ -16,6 +16,7 @@
  */
 
 import path from 'node:path';
+import type { HostSystem } from '../host';
 import type { Dictionary } from './dictionary';
 import { serialPorts, type SerialPort } from './serialPorts';
 
@@ -57,7 +58,7 @@ const usualHole = 3072 * mebibyte;
 /** More than any VMware product gives a guest. */
 const mostMemory = 2 ** 45;
 
-export function vmxFacts(vmx: Dictionary, vmxPath: string, platform: NodeJS.Platform): VmxFacts {
+export function vmxFacts(vmx: Dictionary, vmxPath: string, platform: HostSystem): VmxFacts {
   const hole = holeOf(vmx);
   return {
     displayName: nonEmpty(vmx.text('displayName')),
@@ -110,13 +111,13 @@ function debugStubOf(vmx: Dictionary, bits: 32 | 64): DebugStub | undefined {
   return { bits, port: vmx.number(`debugStub.port.guest${bits}`) ?? (bits === 64 ? 8864 : 8832), remote };
 }
 
-function isMemoryNamed(vmx: Dictionary, platform: NodeJS.Platform): boolean {
+function isMemoryNamed(vmx: Dictionary, platform: HostSystem): boolean {
   const backing = vmx.text('mainMem.backing')?.toLowerCase();
   if (platform !== 'win32' && backing !== undefined) return backing === 'named';
   return vmx.flag('mainMem.useNamedFile') ?? true;
 }
 
-function vmemNames(vmx: Dictionary, vmxPath: string, platform: NodeJS.Platform): string[] {
+function vmemNames(vmx: Dictionary, vmxPath: string, platform: HostSystem): string[] {
   const paths = platform === 'win32' ? path.win32 : path.posix;
   const beside = paths.dirname(vmxPath);
   const folder = paths.resolve(beside, nonEmpty(vmx.text('workingDir')) ?? '.');

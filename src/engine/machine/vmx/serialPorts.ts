@@ -17,6 +17,7 @@
  */
 
 import path from 'node:path';
+import type { HostSystem } from '../host';
 import { VmkdError } from '../../core/errors';
 import type { Dictionary } from './dictionary';
 
@@ -69,7 +70,7 @@ function portOf(vmx: Dictionary, number: number): SerialPort {
 
 /** What a link depends on besides the port. */
 export interface LinkPlace {
-  readonly platform: NodeJS.Platform;
+  readonly platform: HostSystem;
   /** The path of the .vmx. */
   readonly vmxPath: string;
 }
