@@ -10,6 +10,8 @@ type Branded<Name extends string> = bigint & { readonly [brand]: Name };
 export type VirtualAddress = Branded<'VirtualAddress'>;
 /** A guest-physical address. */
 export type PhysicalAddress = Branded<'PhysicalAddress'>;
+/** The number of a 4 KiB page of guest-physical memory: below 2^40, so a plain number holds it. */
+export type PageFrame = number & { readonly [brand]: 'PageFrame' };
 
 const mask64 = 0xffff_ffff_ffff_ffffn;
 
@@ -18,6 +20,9 @@ export const virtualAddress = (value: bigint): VirtualAddress => BigInt.asUintN(
 /** Wraps modulo 2^64. */
 export const physicalAddress = (value: bigint): PhysicalAddress =>
   BigInt.asUintN(64, value) as PhysicalAddress;
+
+/** @param value An integer, 0 ≤ value < 2^40. */
+export const pageFrame = (value: number): PageFrame => value as PageFrame;
 
 /** `address + bytes`, modulo 2^64. Either sort of address keeps its sort. */
 export function plus<A extends VirtualAddress | PhysicalAddress>(address: A, bytes: number | bigint): A {

@@ -63,6 +63,27 @@ const vocabulary = {
   'machine-monitor-busy': 'A QMP socket takes one client at a time. Close the other one, or give QEMU a second -qmp.',
   'machine-monitor-lost': 'QEMU has ended, or closed its monitor. Start the machine, then attach again.',
   'machine-ram-unreachable': 'Memory is read through KD instead, which is slow but right.',
+  // The machine's memory as the host sees it (engine/machine/ram), and whether it is that of the target (engine/target)
+  'ram-absent':
+    'Say where the machine’s memory is (“guestRam” in launch.json), or go on: everything works over the debug port, slower.',
+  'ram-unreadable':
+    'Run as the user who runs the virtual machine, and check the path. It exists only while the machine is on.',
+  'ram-truncated':
+    'The file is not that of this machine as it is configured now, or was cut short. Restart the machine, or correct the size.',
+  'ram-out-of-range': 'This is a defect in vmkd. Report it.',
+  'ram-lost': 'Memory is read over the debug port now. Restart the machine if its memory file was replaced.',
+  'ram-unsupported': 'This way to the machine’s memory needs vmkd’s native part, which is not there.',
+  'ram-layout':
+    'Correct the layout: QEMU’s “q35” has 2 GiB below the hole, its “pc” and VMware have 3 GiB, unless the machine says otherwise.',
+  'ram-partial':
+    'The machine has more memory than this file or mapping. Give the file that backs all of it, or correct the size.',
+  'ram-stale':
+    'The machine does not run on this file: give QEMU’s memory-backend-file share=on, or name the file of the running machine, not of a snapshot.',
+  'ram-foreign':
+    'This is the memory of another machine, or of another run of this one. Name the file of the machine behind the debug port.',
+  'ram-encrypted':
+    'The memory file of an encrypted virtual machine cannot be read. Remove the encryption and the virtual TPM, or go on over the debug port.',
+  'ram-unproven': 'Nothing to do: it is tried again at the next stop.',
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',

@@ -94,6 +94,7 @@ export class KdClient {
   #version: TargetVersion | undefined;
   #unspentBreakIns = 0;
   #stoppedByAttach = false;
+  #exchanges = 0;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -118,6 +119,11 @@ export class KdClient {
   /** The last attach found a running target, and its break-in stopped it. */
   get stoppedByAttach(): boolean {
     return this.#stoppedByAttach;
+  }
+
+  /** Changes with each request, and when it is done: who sees the target by another way knows that it may have changed. */
+  get exchanges(): number {
+    return this.#exchanges;
   }
 
   get statistics(): ChannelStatistics | undefined {
@@ -271,9 +277,11 @@ export class KdClient {
 
   #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
     this.#mustBeStopped();
+    this.#exchanges++;
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
-    return this.#mustHaveSession().exchange(api, fields, { ...options, patience });
+    const answer = this.#mustHaveSession().exchange(api, fields, { ...options, patience });
+    return answer.finally(() => this.#exchanges++);
   }
 
   async #letGo(api: ManipulateApi, fields: object): Promise<void> {

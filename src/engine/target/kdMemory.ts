@@ -17,7 +17,7 @@ import { formatStatus, isError } from '../kd/ntstatus';
 import type { VirtualMemory } from '../memory/virtualMemory';
 
 /** One read, at the slowest of 11 KB/s, that still ends on the same day. */
-const mostBytes = 256 * 1024 * 1024;
+export const mostBytes = 256 * 1024 * 1024;
 
 /** A target that sends less than this at a time wastes our time. */
 const fairShare = 256;

@@ -22,6 +22,7 @@ import type { TargetServant } from '../kd/targetRequests';
 import type { KdcomTiming } from '../link/kdcomChannel';
 import type { LinkEndpoint } from '../link/link';
 import type { TraceWriter } from '../link/trace';
+import type { RamLocation } from '../machine/ram/location';
 import type { SymbolStore } from '../symbols/store/symbolStore';
 import { KernelSymbols } from '../windows/kernelSymbols';
 import type { ModuleSymbols } from '../windows/moduleSymbols';
@@ -31,6 +32,7 @@ import { DebugSlots } from './breakpoints/debugSlots';
 import { FileJournal, journalFile, noJournal, type PatchedModule } from './breakpoints/journal';
 import { UserBreakpoints } from './breakpoints/userBreakpoints';
 import { Code } from './code';
+import { GuestMemory } from './guestMemory/guestMemory';
 import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
 import { Passing } from './execution/passing';
@@ -59,6 +61,8 @@ export interface KernelTargetOptions {
    * session has written beside KD's own table stays.
    */
   readonly stateFolder?: string;
+  /** Where the machine's memory is. Without it, all memory is read by KD. */
+  readonly guestRam?: RamLocation;
   readonly clock?: Clock;
   readonly clientTiming?: ClientTiming;
   readonly kdcomTiming?: KdcomTiming;
@@ -81,6 +85,7 @@ export class KernelTarget implements Target {
   readonly code: Code;
   /** KD itself, for those who need it: statistics, requests that no part here makes. */
   readonly live: LiveTarget;
+  readonly guestMemory: GuestMemory;
   readonly #processors: Processors;
   readonly #control: RunControl;
   readonly #policy: KernelPolicy;
@@ -111,7 +116,12 @@ export class KernelTarget implements Target {
           );
     const sites = new CodeSites({ table: live.breakpoints, raw: live.memory, journal: journal ?? noJournal });
     const slots = new DebugSlots();
-    const memory = new StopMemory(live.memory, sites);
+    const guestMemory = new GuestMemory({
+      ...{ client: live.client, kd: live.memory, registers: live.registers },
+      location: options.guestRam ?? nowhere,
+      cover: (address, bytes) => sites.cover(address, bytes),
+    });
+    const memory = new StopMemory(live.memory, sites, guestMemory);
     sites.memory = memory;
     const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });
     const code = new Code(memory, symbols);
@@ -135,7 +145,7 @@ export class KernelTarget implements Target {
     });
     this.#control = new RunControl({
       ...ours,
-      ...{ live, memory, processors, policy: this.#policy },
+      ...{ live, memory, guestMemory, processors, policy: this.#policy },
       ...(options.clock && { clock: options.clock }),
     });
     this.#policy.onAnnouncement.add(({ stop: { change, version }, reason, processor }) => {
@@ -151,6 +161,7 @@ export class KernelTarget implements Target {
     });
     this.#policy.onResumed.add(() => this.#become({ kind: 'running' }));
     this.memory = memory;
+    this.guestMemory = guestMemory;
     this.symbols = symbols;
     this.code = code;
     this.breakpoints = breakpoints;
@@ -179,6 +190,7 @@ export class KernelTarget implements Target {
   /** @throws as LiveTarget.attach */
   async attach(options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal'>): Promise<void> {
     this.#policy.attaching();
+    this.guestMemory.restarted();
     this.#become({ kind: 'attaching' });
     try {
       const change = await this.live.attach(options);
@@ -201,11 +213,13 @@ export class KernelTarget implements Target {
   #onRestart(): void {
     this.#policy.restarted();
     this.#control.restarted();
+    this.guestMemory.restarted();
     if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
   }
 
   #onLost(error: VmkdError): void {
     this.#control.fail(error);
+    this.guestMemory.restarted();
     this.symbols.forget();
     if (this.#state.kind !== 'attaching' && this.#state.kind !== 'detached')
       this.#become({ kind: 'lost', error });
@@ -213,6 +227,7 @@ export class KernelTarget implements Target {
 
   #detached(): void {
     this.#control.fail(new VmkdError('target-not-attached', 'The target was let go'));
+    this.guestMemory.restarted();
     this.#tracker.forget();
     if (this.#state.kind !== 'detached') this.#become({ kind: 'detached' });
   }
@@ -243,6 +258,11 @@ export class KernelTarget implements Target {
       throw new VmkdError('target-unsupported', 'Breakpoints and steps of x86 guests are not supported yet');
   }
 }
+
+const nowhere: RamLocation = {
+  kind: 'none',
+  reason: new VmkdError('ram-absent', 'Nobody has said where the machine’s memory is'),
+};
 
 function servantOf(observer: TargetServant): TargetServant {
   return {

@@ -1,17 +1,19 @@
 /**
  * Memory of a stopped target as the user shall see it: read once a stop, and without the int3s that we put into it.
  *
- *   request ─▶ lines of 512 bytes, kept until the target runs ─▶ KdMemory
+ *   request ─▶ guest RAM, as far as it has it
+ *          └─▶ what it lacks, page by page: lines of 512 bytes, kept until the target runs ─▶ KdMemory
  *                                  └─ our own int3s become what they stand for
  *
- * A miss reads from its line to the end of the request: neighbours are asked for next, and each request costs a round trip.
+ * Of KD, a miss reads from its line to the end of the request: neighbours are asked for next, and each request costs a round
+ * trip. Guest RAM is read without waiting, and keeps pages of its own.
  *
  * Invariant: what was read before the target ran is never seen after it.
  */
 
 import { plus, type VirtualAddress } from '../core/addresses';
 import { Mutex } from '../core/mutex';
-import type { KdMemory } from './kdMemory';
+import { mostBytes, type KdMemory } from './kdMemory';
 import type { TargetMemory } from './target';
 
 /** What stands in memory on our account. */
@@ -22,6 +24,18 @@ export interface CodeOverlay {
   clear(address: VirtualAddress, length: number): Promise<void>;
 }
 
+/** A way to the same memory that is faster than KD, and does not have all of it. It shows no int3s of ours, either. */
+export interface FastMemory {
+  /** Whether it may be read now. */
+  readonly isUsable: boolean;
+  /** Fills `into` from its start. @returns bytes; fewer where it does not have a page, none if it may not be read */
+  read(address: VirtualAddress, into: Uint8Array): number;
+  /** Whether the page at which the last read ended is nobody's, so that KD need not be asked. */
+  readonly endedAtNothing: boolean;
+  forget(): void;
+}
+
+const pageSize = 4096;
 const lineSize = 512;
 /** 16 MiB. */
 const mostLines = 32_768;
@@ -38,12 +52,22 @@ export class StopMemory implements TargetMemory {
   constructor(
     private readonly source: KdMemory,
     private readonly overlay: CodeOverlay,
+    private readonly fast?: FastMemory,
   ) {}
 
   /** The target runs, or its memory has changed. */
   forget(): void {
     this.#lines.clear();
     this.#told = undefined;
+    this.fast?.forget();
+  }
+
+  /** A part of the target's memory was changed, not through `write`. */
+  changed(address: VirtualAddress, length: number): void {
+    this.fast?.forget();
+    const end = address + BigInt(length);
+    for (let line = address - (address % BigInt(lineSize)); line < end; line += BigInt(lineSize))
+      this.#lines.delete(line);
   }
 
   /** The target says by itself what a few bytes are. */
@@ -52,13 +76,27 @@ export class StopMemory implements TargetMemory {
     this.#told = { address, bytes };
   }
 
-  async readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
-    if (length > largestFetch) return this.#pass(address, length);
+  readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
     const told = this.#told;
     const from = told === undefined ? -1 : Number(address - told.address);
     if (told !== undefined && from >= 0 && from + length <= told.bytes.length)
-      return told.bytes.slice(from, from + length);
-    return this.#turn.run(() => this.#read(address, length));
+      return Promise.resolve(told.bytes.slice(from, from + length));
+    if (this.fast?.isUsable !== true || length > mostBytes) return this.#readOfKd(address, length);
+    const whole = new Uint8Array(length);
+    const done = this.fast.read(address, whole);
+    if (done === length) return Promise.resolve(whole);
+    return this.#readRest(this.fast, address, whole, done).then((count) => whole.subarray(0, count));
+  }
+
+  /** As `readPartial`, into bytes of the caller's: for large reads, whose memory would cost more than they. @returns bytes */
+  async readInto(address: VirtualAddress, into: Uint8Array): Promise<number> {
+    if (this.fast?.isUsable === true) {
+      const done = this.fast.read(address, into);
+      return done === into.length ? done : this.#readRest(this.fast, address, into, done);
+    }
+    const bytes = await this.#readOfKd(address, into.length);
+    into.set(bytes);
+    return bytes.length;
   }
 
   /** @throws target-refused, memory-unreadable; target-running and link errors */
@@ -68,6 +106,32 @@ export class StopMemory implements TargetMemory {
       this.forget();
       await this.source.write(address, bytes);
     });
+  }
+
+  /** Of each page that guest RAM lacks, KD is asked; behind it, guest RAM may go on. */
+  async #readRest(
+    fast: FastMemory,
+    address: VirtualAddress,
+    whole: Uint8Array,
+    before: number,
+  ): Promise<number> {
+    let done = before;
+    while (done < whole.length && !fast.endedAtNothing) {
+      const at = plus(address, done);
+      const toEnd = pageSize - Number(at % BigInt(pageSize));
+      const wanted = fast.isUsable ? Math.min(whole.length - done, toEnd) : whole.length - done;
+      const bytes = await this.#readOfKd(at, wanted);
+      whole.set(bytes, done);
+      done += bytes.length;
+      if (bytes.length < wanted) break;
+      done += fast.read(plus(address, done), whole.subarray(done));
+    }
+    return done;
+  }
+
+  #readOfKd(address: VirtualAddress, length: number): Promise<Uint8Array> {
+    if (length > largestFetch) return this.#pass(address, length);
+    return this.#turn.run(() => this.#read(address, length));
   }
 
   async #read(address: VirtualAddress, length: number): Promise<Uint8Array> {

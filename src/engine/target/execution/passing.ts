@@ -167,6 +167,7 @@ export class Passing {
     if (store !== undefined) {
       if (slots.watches(store.address, store.bytes.length, true)) return false;
       if (!(await stored(raw, store))) return false;
+      memory.changed(store.address, store.bytes.length);
     }
     const { rip, eflags, general } = result.state;
     const registers = Object.fromEntries(generalNames.map((name, i) => [name, general[i]]));

@@ -23,6 +23,7 @@ import { NtStatus } from '../../kd/ntstatus';
 import { readControlReport } from '../../kd/stateChange';
 import type { LiveTarget } from '../liveTarget';
 import type { LiveProcessor, Processors } from '../processors';
+import type { GuestMemory } from '../guestMemory/guestMemory';
 import type { StopMemory } from '../stopMemory';
 import type { StopReason, UserBreakpoint } from '../target';
 import { BreakIns } from './breakIns';
@@ -78,6 +79,7 @@ export interface RunPolicy {
 export interface RunParts extends Ours {
   readonly live: LiveTarget;
   readonly memory: StopMemory;
+  readonly guestMemory: GuestMemory;
   readonly processors: Processors;
   readonly policy: RunPolicy;
   readonly clock?: Clock;
@@ -312,7 +314,7 @@ export class RunControl {
   #traced = false;
 
   async #begin(stop: StoppedState): Promise<void> {
-    const { sites, memory, processors, policy } = this.parts;
+    const { sites, memory, guestMemory, processors, policy } = this.parts;
     const { change, version } = stop;
     memory.forget();
     processors.begin(stop);
@@ -322,6 +324,7 @@ export class RunControl {
     const reported = instructionStream.slice(0, instructionCount);
     sites.sawStop(change.programCounter, reported);
     memory.learn(change.programCounter, reported);
+    await guestMemory.enter(stop);
     await policy.onKernel(stop);
   }
 

@@ -1,0 +1,257 @@
+/**
+ * Guest RAM in the service of a live target: the fast way to its memory, for as long as it is proven to be that.
+ *
+ *            locate ─▶ none ─ stays
+ *                └──▶ unproven ──verify, at each stop──▶ verified ──differs, lost──▶ refused
+ *                        ▲                                   │ each stop: is it still this kernel, now?
+ *                        └────── reset, new attach ──────────┴──────────────────────────┘
+ *
+ * Invariants: nothing is read from a target that is not stopped, nor in a stop that was not entered here; what was read is
+ * forgotten at the next request to KD, whatever it was; an error of the RAM never reaches a reader: KD answers instead.
+ */
+
+import { signExtend32, virtualAddress, type VirtualAddress } from '../../core/addresses';
+import { asVmkdError, VmkdError, type ErrorCode } from '../../core/errors';
+import { layout, u32 } from '../../core/layout';
+import { Listeners } from '../../core/listeners';
+import { generalSizeX64, type KdRegisters } from '../kdRegisters';
+import { contextSizeX64, contextX64 } from '../../cpu/contextX64';
+import type { KdClient } from '../../kd/client';
+import type { StoppedState } from '../../kd/clientState';
+import { readControlSpace, specialRegistersBaseX86 } from '../../kd/manipulate/context';
+import { AddressSpace } from '../../memory/addressSpace';
+import { TablePages } from '../../memory/pageTables';
+import { inSpace, type Paging, type PagingRegisters } from '../../memory/paging';
+import type { GuestRam } from '../../machine/ram/guestRam';
+import type { RamLocation } from '../../machine/ram/location';
+import { openGuestRam } from '../../machine/ram/openGuestRam';
+import type { KdMemory } from '../kdMemory';
+import type { FastMemory } from '../stopMemory';
+import { interruptTime } from './kernelPlaces';
+import { physicalMemoryOf } from './ramMemory';
+import { showsTheSameTime, verify, type Proof, type VerificationTarget } from './verification';
+
+export type GuestMemoryState =
+  /** There is none, or nobody wants it. */
+  | { readonly kind: 'none'; readonly reason: VmkdError }
+  /** It is not proven for this kernel. */
+  | { readonly kind: 'unproven'; readonly reason: VmkdError }
+  /** @see GuestRam.way */
+  | { readonly kind: 'verified'; readonly way: string }
+  /** It is not the memory of this kernel, or not any more. */
+  | { readonly kind: 'refused'; readonly reason: VmkdError };
+
+export interface GuestMemoryParts {
+  readonly client: KdClient;
+  readonly kd: KdMemory;
+  readonly registers: KdRegisters;
+  readonly location: RamLocation;
+  /** Puts the target's own bytes where ours are. */
+  cover(address: VirtualAddress, bytes: Uint8Array): void;
+}
+
+/** RAM that was proven, and what is kept of it. */
+interface Proven {
+  readonly ram: GuestRam;
+  readonly proof: Proof;
+  readonly tables: TablePages;
+  readonly system: AddressSpace;
+}
+
+/** The last stop in which it was found to be the kernel's memory, now. */
+interface Sighting {
+  readonly time: bigint;
+  readonly programCounter: VirtualAddress;
+}
+
+const neverTried = new VmkdError(
+  'ram-unproven',
+  'The machine’s memory was not compared with the kernel’s yet',
+);
+
+export class GuestMemory implements FastMemory {
+  /** Told after each change. */
+  readonly onState = new Listeners<GuestMemoryState>();
+  #state: GuestMemoryState;
+  #proven: Proven | undefined;
+  #last: Sighting | undefined;
+  /** The address space of the stop that was entered. */
+  #space: AddressSpace | undefined;
+  #entered: StoppedState | undefined;
+  #exchanges = 0;
+
+  constructor(private readonly parts: GuestMemoryParts) {
+    const { location } = parts;
+    this.#state = location.kind === 'none' ? { kind: 'none', reason: location.reason } : unprovenYet;
+  }
+
+  get state(): GuestMemoryState {
+    return this.#state;
+  }
+
+  /** The kernel may be another one, or lie elsewhere; or it was let go. */
+  restarted(): void {
+    this.#close();
+    if (this.#state.kind !== 'none') this.#become(unprovenYet);
+  }
+
+  /** A new stop: finds out whether its memory may be read here. To be called before anything is. @throws link and target errors */
+  async enter(stop: StoppedState): Promise<void> {
+    this.#entered = this.#space = undefined;
+    if (this.#state.kind === 'none' || this.#state.kind === 'refused') return;
+    try {
+      const root = (await this.#stillThere(stop)) ?? (await this.#prove(stop));
+      this.#begin(stop, root);
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+  }
+
+  get isUsable(): boolean {
+    return this.#current() !== undefined;
+  }
+
+  /** Fills `into` from its start, as far as guest RAM has it and may be read now. @returns bytes */
+  read(address: VirtualAddress, into: Uint8Array): number {
+    const space = this.#current();
+    if (space === undefined) return 0;
+    try {
+      return space.read(address, into);
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return 0;
+    }
+  }
+
+  /** Whether the page at which the last read ended is nobody's: KD has none, either. */
+  get endedAtNothing(): boolean {
+    return this.#current()?.endedAtNothing ?? false;
+  }
+
+  /** The target's memory has changed. */
+  forget(): void {
+    this.#proven?.tables.forget();
+    this.#proven?.system.forget();
+    this.#space?.forget();
+  }
+
+  #current(): AddressSpace | undefined {
+    const { client } = this.parts;
+    if (this.#entered === undefined || client.state !== this.#entered) return undefined;
+    if (client.exchanges !== this.#exchanges) {
+      this.forget();
+      this.#exchanges = client.exchanges;
+    }
+    return this.#space;
+  }
+
+  /** The address space of a stop of the kernel that was proven; undefined if it has to be proven anew. */
+  async #stillThere(stop: StoppedState): Promise<Paging | undefined> {
+    if (this.#proven === undefined) return undefined;
+    const { ram, proof, system } = this.#proven;
+    const { change, version } = stop;
+    if (version.kernelBase !== proof.kernelBase) return undefined;
+    ram.check();
+    this.forget();
+    const time = interruptTime(system, proof.machine);
+    if (time === undefined || this.#last === undefined) return undefined;
+    const saved = proof.savesItself ? proof.places?.saved(system, change.processor) : undefined;
+    if (saved === undefined) {
+      if (proof.savesItself || !(await this.#showsTime(system))) return undefined;
+      return inSpace(proof.system, (await this.#registers(stop)).cr3);
+    }
+    if (saved.rip !== change.programCounter || saved.thread !== change.thread) return undefined;
+    // The same place within the same tick may be an old copy.
+    const moved = time > this.#last.time || change.programCounter !== this.#last.programCounter;
+    if (!moved && !(await this.#showsTime(system))) return undefined;
+    return inSpace(proof.system, saved.cr3);
+  }
+
+  #showsTime(space: AddressSpace): Promise<boolean> {
+    return showsTheSameTime(this.parts.kd, space, this.#proven!.proof.machine);
+  }
+
+  async #prove(stop: StoppedState): Promise<Paging> {
+    this.#close();
+    const ram = openGuestRam(this.parts.location);
+    try {
+      const registers = await this.#registers(stop);
+      const target: VerificationTarget = { kd: this.parts.kd, registers, stack: registers.stack };
+      const proof = await verify(ram, target, stop);
+      const tables = new TablePages(physicalMemoryOf(ram));
+      const { software, system: paging } = proof;
+      const cover = (address: VirtualAddress, bytes: Uint8Array): void => this.parts.cover(address, bytes);
+      const system = new AddressSpace(tables, paging, { software, cover });
+      this.#proven = { ram, proof, tables, system };
+      this.#become({ kind: 'verified', way: ram.way });
+      return inSpace(paging, registers.cr3);
+    } catch (thrown) {
+      if (this.#proven?.ram !== ram) ram.close();
+      throw thrown;
+    }
+  }
+
+  #begin(stop: StoppedState, paging: Paging): void {
+    const { system, proof } = this.#proven!;
+    const { programCounter } = stop.change;
+    this.#last = { time: interruptTime(system, proof.machine) ?? 0n, programCounter };
+    this.#space = paging.root === system.paging.root ? system : system.sibling(paging);
+    this.#entered = stop;
+    this.#exchanges = this.parts.client.exchanges;
+  }
+
+  async #registers(stop: StoppedState): Promise<PagingRegisters & { readonly stack: VirtualAddress }> {
+    const { client, registers } = this.parts;
+    const { processor } = stop.change;
+    if (stop.version.machine === 'x64') {
+      const general = new Uint8Array(contextSizeX64);
+      general.set((await registers.contextImage(processor, false)).subarray(0, generalSizeX64));
+      const { cr0, cr3, cr4 } = await registers.special(processor);
+      return { cr0, cr3, cr4, stack: virtualAddress(contextX64.read(general).rsp) };
+    }
+    const { data } = await client.demand(
+      readControlSpace,
+      { base: specialRegistersBaseX86, count: specialX86.size },
+      { processor },
+    );
+    const { cr0, cr3, cr4 } = specialX86.read(data);
+    const { esp } = await registers.contextX86(processor);
+    return { cr0: BigInt(cr0), cr3: BigInt(cr3), cr4: BigInt(cr4), stack: signExtend32(esp) };
+  }
+
+  /** @throws what is not for the RAM to answer for */
+  #refuse(thrown: unknown): void {
+    const reason = asVmkdError(thrown);
+    if (reason.code === 'ram-unproven' || notNow.has(reason.code)) {
+      this.#close();
+      this.#become({ kind: 'unproven', reason });
+    } else if (reason.code.startsWith('ram-')) {
+      this.#close();
+      this.#become({ kind: 'refused', reason });
+    } else throw thrown;
+  }
+
+  #close(): void {
+    this.#proven?.ram.close();
+    this.#proven = this.#last = this.#space = this.#entered = undefined;
+  }
+
+  #become(state: GuestMemoryState): void {
+    const before = this.#state;
+    this.#state = state;
+    if (before.kind === 'verified' && state.kind === 'verified' && before.way === state.way) return;
+    this.onState.tell(state);
+  }
+}
+
+const unprovenYet: GuestMemoryState = { kind: 'unproven', reason: neverTried };
+
+/** KSPECIAL_REGISTERS of x86, its start. */
+const specialX86 = layout(0x10, { cr0: [0, u32], cr2: [4, u32], cr3: [8, u32], cr4: [12, u32] });
+
+/** What a kernel may say that has just begun: it is asked again at the next stop. */
+const notNow: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'target-refused',
+  'memory-unreadable',
+  'protocol-violation',
+]);

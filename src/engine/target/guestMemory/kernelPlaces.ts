@@ -1,0 +1,85 @@
+/**
+ * The few places of a running kernel that tell, without asking KD, where a stop is and whose address space it has:
+ *
+ *   KiProcessorBlock[n] ─▶ KPRCB ┬ CurrentThread
+ *                                ├ IdleThread ─ ApcState.Process ─▶ KPROCESS ─ DirectoryTableBase: that of the system
+ *                                └ ProcessorState: Cr3 and Rip, saved when it stopped
+ *   KUSER_SHARED_DATA            8 InterruptTime   14 SystemTime: they move with every tick
+ *
+ * What is read may be anything: it is compared before it is believed.
+ */
+
+import { plus, virtualAddress, type VirtualAddress } from '../../core/addresses';
+import type { MachineType } from '../../kd/machineType';
+import type { AddressSpace } from '../../memory/addressSpace';
+import type { DebuggerData } from '../debuggerData';
+
+/** KUSER_SHARED_DATA, mapped at the same address in every kernel since Windows XP. */
+export const sharedData: Record<MachineType, VirtualAddress> = {
+  x64: virtualAddress(0xfffff780_00000000n),
+  x86: virtualAddress(0xffffffff_ffdf0000n),
+};
+/** Its times: bytes from its start, and how many. */
+export const timesAt = 8;
+export const timesSize = 0x18;
+
+/** Offsets in a CONTEXT and in KSPECIAL_REGISTERS of x64. */
+const rip = 0xf8;
+const cr3 = 0x10;
+
+export interface SavedState {
+  readonly rip: bigint;
+  readonly cr3: bigint;
+  readonly thread: bigint;
+}
+
+export class KernelPlaces {
+  constructor(private readonly data: DebuggerData) {}
+
+  /** Undefined: the kernel does not say, or it is not there. */
+  prcb(space: AddressSpace, processor: number): VirtualAddress | undefined {
+    const { processorBlock } = this.data;
+    if (processorBlock === 0n) return undefined;
+    const prcb = readU64(space, plus(processorBlock, 8 * processor));
+    return prcb === undefined || prcb === 0n ? undefined : virtualAddress(prcb);
+  }
+
+  /** What a processor saved of itself when it stopped. */
+  saved(space: AddressSpace, processor: number): SavedState | undefined {
+    const { prcbContext, prcbSpecialRegisters, prcbCurrentThread } = this.data;
+    const prcb = this.prcb(space, processor);
+    if (prcb === undefined || prcbContext === 0 || prcbSpecialRegisters === 0 || prcbCurrentThread === 0)
+      return undefined;
+    const read = (offset: number): bigint | undefined => readU64(space, plus(prcb, offset));
+    const state = {
+      rip: read(prcbContext + rip),
+      cr3: read(prcbSpecialRegisters + cr3),
+      thread: read(prcbCurrentThread),
+    };
+    return isWhole(state) ? state : undefined;
+  }
+
+  /** DirectoryTableBase of the process that the idle threads belong to, which lasts as long as the kernel. */
+  systemRoot(space: AddressSpace): bigint | undefined {
+    const { prcbIdleThread, threadApcProcess, processDirectoryTableBase } = this.data;
+    const prcb = this.prcb(space, 0);
+    if (prcb === undefined || prcbIdleThread === 0 || threadApcProcess === 0) return undefined;
+    const thread = readU64(space, plus(prcb, prcbIdleThread));
+    const process = thread && readU64(space, plus(virtualAddress(thread), threadApcProcess));
+    return process && readU64(space, plus(virtualAddress(process), processDirectoryTableBase));
+  }
+}
+
+/** 100 ns since boot, as the kernel's clock has it. */
+export const interruptTime = (space: AddressSpace, machine: MachineType): bigint | undefined =>
+  readU64(space, plus(sharedData[machine], timesAt));
+
+function readU64(space: AddressSpace, address: VirtualAddress): bigint | undefined {
+  const bytes = new Uint8Array(8);
+  if (space.read(address, bytes) < 8) return undefined;
+  return new DataView(bytes.buffer).getBigUint64(0, true);
+}
+
+const isWhole = (state: {
+  readonly [K in keyof SavedState]: SavedState[K] | undefined;
+}): state is SavedState => state.rip !== undefined && state.cr3 !== undefined && state.thread !== undefined;

@@ -1,0 +1,34 @@
+/**
+ * The ways of memory and of KD packets beside each other, on one demo kernel in one run. Each way has a file of its own under
+ * `transport/`, which measures and gives its rows; all of them get the same stopped kernel.
+ */
+
+import { temporaryFolder } from '../fixtures/tempFolder';
+import { debug } from '../fixtures/debugging';
+import { ramOf } from '../fixtures/guestRam';
+import { bootDemoKernel } from '../kernel/machine';
+import type { Bench, Figure } from './bench';
+import { guestRamFigures } from './transport/guestRam';
+
+const bench: Bench = {
+  needsKernel: true,
+  async figures() {
+    const { folder, remove } = temporaryFolder();
+    const machine = await bootDemoKernel({ memoryMiB: 512 });
+    try {
+      const debugging = await debug(machine, folder, { guestRam: ramOf(machine) });
+      const figures: Figure[] = [];
+      try {
+        figures.push(...(await guestRamFigures(debugging)));
+      } finally {
+        await debugging.end();
+      }
+      return figures;
+    } finally {
+      await machine.stop();
+      remove();
+    }
+  },
+};
+
+export default bench;
