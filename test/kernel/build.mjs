@@ -1,4 +1,5 @@
 // Builds the demo kernel: the boot loader, ntoskrnl, kdcom, the drivers and the user program, as PE images with PDBs.
+// The guest module, vmkd.sys, is built by native/guest/build.mjs; its x64 image, the one that users load, lands here too.
 //
 //   node test/kernel/build.mjs [--out DIR] [--kernel-name NAME] [--quiet]
 //
@@ -15,6 +16,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildGuestModule } from '../../native/guest/build.mjs';
 
 const KERNEL_DIR = path.dirname(fileURLToPath(import.meta.url));
 const DEFAULT_OUT = path.resolve(KERNEL_DIR, '../../build/kernel');
@@ -130,7 +132,9 @@ export async function buildKernel({
   const build = new Build(out, log);
   try {
     for (const module of modules()) await build.module(module);
-    if (kernelName !== 'ntoskrnl.exe') await build.copy('ntoskrnl.exe', kernelName);
+    if (kernelName !== 'ntoskrnl.exe') await build.renamed('ntoskrnl.exe', kernelName);
+    const { folders } = await buildGuestModule({ out: path.join(out, 'guest'), log });
+    for (const file of ['vmkd.sys', 'vmkd.pdb']) await build.copy(path.join(folders.x64, file), file);
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
     log(
       build.made === 0
@@ -193,10 +197,12 @@ class Build {
   }
 
   /** A renamed kernel is the same file: its export directory and its PDB keep their names, as on Windows. */
-  async copy(from, to) {
-    const folder = path.join(this.#out, 'images');
-    const source = path.join(folder, from);
-    const target = path.join(folder, to);
+  renamed(from, to) {
+    return this.copy(path.join(this.#out, 'images', from), to);
+  }
+
+  async copy(source, to) {
+    const target = path.join(this.#out, 'images', to);
     const copy = () => fs.copyFileSync(source, target);
     await this.#make(target, [source], copy, [source, target], `copy    ${to}`);
   }

@@ -43,6 +43,8 @@ export interface DemoKernelOptions {
   kd?: KdPort;
   /** More images to load at boot (paths), e.g. a driver under test. */
   drivers?: readonly string[];
+  /** vmkd.sys, loaded at boot, or by the console's `load vmkd.sys`; absent if absent. */
+  guestModule?: 'boot' | 'later';
   /**
    * When to resolve: 'console': commands are served (the default); 'start': the kernel runs; 'paused': before its first
    * instruction, so that a debugger can be there (then `qmp('cont')`).
@@ -259,9 +261,11 @@ function qemuArguments(
   ramFile: string,
 ): string[] {
   const images = [kernelName, 'kdcom.dll', 'vmkdemo.sys', 'vmkondem.sys', 'vmkuser.exe'];
+  if (options.guestModule !== undefined) images.push('vmkd.sys');
   const modules = [...images.map((name) => join(imagesDir, name)), ...(options.drivers ?? [])];
   const memory = `${options.memoryMiB ?? 256}M`;
   const kaslr = options.kaslrSeed === undefined ? '' : `kaslr=${options.kaslrSeed}`;
+  const demand = options.guestModule === 'later' ? 'demand=vmkd.sys' : '';
   return [
     ...['-machine', `${options.machine ?? 'pc'},accel=${options.accel ?? 'tcg'},memory-backend=ram`],
     ...['-object', `memory-backend-file,id=ram,size=${memory},mem-path=${ramFile},share=on`],
@@ -272,7 +276,7 @@ function qemuArguments(
     ...['-chardev', `socket,id=qmp,path=${folder}/qmp`, '-mon', 'chardev=qmp,mode=control'],
     ...(options.noReboot === true ? ['-no-reboot'] : []),
     ...['-kernel', join(imagesDir, 'boot.bin'), '-initrd', modules.join(',')],
-    ...['-append', `${kaslr} ${options.cmdline ?? ''}`.trim()],
+    ...['-append', [kaslr, demand, options.cmdline ?? ''].filter((option) => option !== '').join(' ')],
     ...(options.qemuArgs ?? []),
   ];
 }

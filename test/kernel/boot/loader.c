@@ -3,9 +3,9 @@
  * the boot drivers at randomised high addresses, link them with each other, build the page tables and the
  * LOADER_PARAMETER_BLOCK, and jump to KiSystemStartup.
  *
- * Command line: kaslr=off, kaslr=SEED (decimal or 0x hex), the rest is the kernel's (LoadOptions).
- * The first module is the kernel, whatever its file name. Modules named vmkondem.sys or *.exe after the first stay
- * unloaded: the kernel loads them on demand from the file in memory.
+ * Command line: kaslr=off, kaslr=SEED (decimal or 0x hex), demand=NAME; the rest is the kernel's (LoadOptions).
+ * The first module is the kernel, whatever its file name. Modules named vmkondem.sys, NAME, or *.exe after the first
+ * stay unloaded: the kernel loads them on demand from the file in memory.
  */
 #include "loader.h"
 
@@ -38,10 +38,24 @@ static BOOLEAN EndsWith(PCSTR Text, PCSTR End)
   return A >= B && PeNamesEqual(Text + A - B, End);
 }
 
+/* Whether the command line says demand=NAME. */
+static BOOLEAN IsOnDemand(PCSTR Name)
+{
+  static const CHAR Switch[] = "demand=";
+  for (PCSTR Option = Block->LoadOptions; *Option; Option++) {
+    ULONG I = 0, Length = 0;
+    while (Switch[I] && Option[I] == Switch[I]) I++;
+    if (Switch[I]) continue;
+    while (Name[Length] && Option[I + Length] == Name[Length]) Length++;
+    if (!Name[Length] && (!Option[I + Length] || Option[I + Length] == ' ')) return TRUE;
+  }
+  return FALSE;
+}
+
 static BOOLEAN LoadsAtBoot(ULONG Index)
 {
   PCSTR Name = Block->Images[Index].Name;
-  return Index == 0 || (!EndsWith(Name, ".exe") && !PeNamesEqual(Name, "vmkondem.sys"));
+  return Index == 0 || (!EndsWith(Name, ".exe") && !PeNamesEqual(Name, "vmkondem.sys") && !IsOnDemand(Name));
 }
 
 /* Splits [Page, Page + Count) off the loader's own pages when the memory map is handed over: the kernel does that. */

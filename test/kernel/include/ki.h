@@ -113,6 +113,8 @@ extern PEPROCESS PspUserProcess;
 
 /* ---- ldr ---------------------------------------------------------------------------------------------------- */
 VOID LdrpInitializeModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock);
+BOOLEAN LdrpLockModules(VOID); /* PsLoadedModuleList; returns whether interrupts were on */
+VOID LdrpUnlockModules(BOOLEAN Enabled);
 PLOADER_IMAGE LdrpFindLoaderFile(PCSTR Name);
 PKLDR_DATA_TABLE_ENTRY LdrpFindModule(PCSTR BaseName);
 PKLDR_DATA_TABLE_ENTRY LdrpModuleOfAddress(ULONG64 Address);

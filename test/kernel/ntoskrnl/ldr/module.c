@@ -11,14 +11,14 @@
 LIST_ENTRY PsLoadedModuleList = {&PsLoadedModuleList, &PsLoadedModuleList};
 static KSPIN_LOCK ModuleListLock;
 
-static BOOLEAN Lock(VOID)
+BOOLEAN LdrpLockModules(VOID)
 {
   BOOLEAN Enabled = KeDisableInterrupts();
   KiAcquireSpinLock(&ModuleListLock);
   return Enabled;
 }
 
-static VOID Unlock(BOOLEAN Enabled)
+VOID LdrpUnlockModules(BOOLEAN Enabled)
 {
   KiReleaseSpinLock(&ModuleListLock);
   if (Enabled) KiEnableInterrupts();
@@ -46,9 +46,9 @@ static PKLDR_DATA_TABLE_ENTRY AllocateEntry(PUNICODE_STRING FullName, ULONG Base
 
 static VOID InsertEntry(PKLDR_DATA_TABLE_ENTRY Entry)
 {
-  BOOLEAN Enabled = Lock();
+  BOOLEAN Enabled = LdrpLockModules();
   InsertTailList(&PsLoadedModuleList, &Entry->InLoadOrderLinks);
-  Unlock(Enabled);
+  LdrpUnlockModules(Enabled);
 }
 
 VOID LdrpInitializeModuleList(PLOADER_PARAMETER_BLOCK LoaderBlock)
@@ -275,9 +275,9 @@ NTSTATUS MmUnloadSystemImage(PKLDR_DATA_TABLE_ENTRY Entry)
   Narrow(&Entry->FullDllName, Full, sizeof(Full));
   RtlInitAnsiString(&Name, Full);
   DbgUnLoadImageSymbols(&Name, Entry->DllBase, (ULONG_PTR)-1);
-  BOOLEAN Enabled = Lock();
+  BOOLEAN Enabled = LdrpLockModules();
   RemoveEntryList(&Entry->InLoadOrderLinks);
-  Unlock(Enabled);
+  LdrpUnlockModules(Enabled);
   FreeImagePages((ULONG64)Entry->DllBase, Entry->SizeOfImage >> PAGE_SHIFT);
   ExFreePoolWithTag(Entry, 'dLmM');
   return STATUS_SUCCESS;
