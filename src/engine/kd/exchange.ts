@@ -106,7 +106,7 @@ export class Exchange {
     if (this.#ended) return;
     const { api, channel, payload } = this.setting;
     this.#resetAnswered = false;
-    this.#await(new VmkdError('target-no-reply', `${api.name} was not answered`));
+    this.#await(() => new VmkdError('target-no-reply', `${api.name} was not answered`));
     // A target that runs does not listen: repeating Continue would only feed its break-in poll with noise.
     const once = api.answer === 'acknowledgement';
     channel.send({ type: PacketType.StateManipulate, payload }, { once }).then(
@@ -115,25 +115,26 @@ export class Exchange {
       },
       (thrown: unknown) => {
         const error = thrown as VmkdError;
-        if (error.code === 'target-not-acknowledging') this.#resync(error);
+        if (error.code === 'target-not-acknowledging') this.#resync(() => error);
         else this.fail(error);
       },
     );
   }
 
-  #await(reason: VmkdError): void {
+  /** @param reason Made only if it comes to that: an error takes the stack down, and this is done for every request. */
+  #await(reason: () => VmkdError): void {
     const { clock, patience } = this.setting;
     this.#timer?.cancel();
     const wait = Math.max(0, Math.min(patience, this.#deadline - clock.now()));
     this.#timer = clock.after(wait, () => this.#resync(reason));
   }
 
-  #resync(reason: VmkdError): void {
+  #resync(reason: () => VmkdError): void {
     if (this.#ended) return;
     const { api, channel, clock } = this.setting;
     if (clock.now() >= this.#deadline) {
       if (api.answer === 'acknowledgement') this.#end({ kind: 'acknowledged' });
-      else this.fail(reason);
+      else this.fail(reason());
       return;
     }
     this.#await(reason);
