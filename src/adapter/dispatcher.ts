@@ -16,37 +16,36 @@ import type { AnyHandler, Call } from './protocol';
 import type { Session } from './session';
 
 export class Dispatcher {
-  readonly #underWay = new Map<number, AbortController>();
+  readonly #underWay = new Map<number, CallUnderWay>();
 
   constructor(
     private readonly handlers: ReadonlyMap<string, AnyHandler>,
     private readonly session: Session,
     private readonly connection: Connection,
-  ) {}
+  ) {
+    session.ended.signal.addEventListener('abort', () => {
+      for (const call of this.#underWay.values()) call.cancel();
+    });
+  }
 
   async dispatch(request: P.Request): Promise<void> {
-    const abort = new AbortController();
-    let releaseEvents: (() => void) | undefined;
-    const call: Call = {
-      id: request.seq,
-      signal: AbortSignal.any([abort.signal, this.session.ended.signal]),
-      holdEvents: () => (releaseEvents ??= this.connection.holdEvents()),
-    };
-    this.#underWay.set(request.seq, abort);
+    const call = new CallUnderWay(request.seq, this.connection);
+    if (this.session.ended.signal.aborted) call.cancel();
+    this.#underWay.set(request.seq, call);
     try {
       const body = await this.#handle(request, call);
       this.connection.respond(request, { success: true, ...(body === undefined ? {} : { body }) });
     } catch (thrown) {
       this.connection.respond(request, { success: false, ...errorResponse(request.command, thrown) });
     } finally {
-      this.#underWay.delete(request.seq);
-      releaseEvents?.();
+      if (this.#underWay.get(request.seq) === call) this.#underWay.delete(request.seq);
+      call.end();
     }
   }
 
   /** Nothing happens if it is not under way any more. */
   cancel(id: number): void {
-    this.#underWay.get(id)?.abort();
+    this.#underWay.get(id)?.cancel();
   }
 
   async #handle(
@@ -60,5 +59,38 @@ export class Dispatcher {
     const given: unknown = args ?? {};
     checkArguments(command, given);
     return handler(this.session, given as never, call);
+  }
+}
+
+/** Its signal is made when somebody asks for it: most requests are over before anybody could cancel them. */
+class CallUnderWay implements Call {
+  #abort: AbortController | undefined;
+  #cancelled = false;
+  #releaseEvents: (() => void) | undefined;
+
+  constructor(
+    readonly id: number,
+    private readonly connection: Connection,
+  ) {}
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#cancelled) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    this.#abort?.abort();
+  }
+
+  holdEvents(): void {
+    this.#releaseEvents ??= this.connection.holdEvents();
+  }
+
+  end(): void {
+    this.#releaseEvents?.();
   }
 }
