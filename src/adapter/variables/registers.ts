@@ -4,7 +4,9 @@
  */
 
 import { hex } from '../../engine/core/hex';
+import { firstPreservedXmm, xmmOf, type FrameRegisters } from '../../engine/cpu/unwindX64';
 import type { CallFrame } from '../../engine/target/callStack';
+import type { TargetProcessor } from '../../engine/target/target';
 import { sseRegisters, x87Registers } from './floatRegisters';
 import { inBits, integerLine, registerRows, settable, type RegisterContext } from './integerRegisters';
 import { msrTable, registerGroups, type MsrRow } from './registerTable';
@@ -23,26 +25,33 @@ export function processorRegisters(context: RegisterContext): Container {
 /** By the hardware's numbers. */
 const generalNames = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
-export function callerRegisters({ symbols }: RegisterContext, { frame }: CallFrame): Container {
-  const { rip, rsp, general, xmm } = frame.registers;
+export function callerRegisters({ symbols, processor }: RegisterContext, { frame }: CallFrame): Container {
+  const { rip, rsp, general } = frame.registers;
   const line = (name: string, value: bigint): Shown => ({
     ...integerLine(symbols, name, value, 64, true),
     evaluateName: `@${name}`,
     readOnly: true,
   });
-  return listOf(() => [
+  return listOf(async () => [
     line('rip', rip),
     line('rsp', rsp),
     ...general.flatMap((value, number) => {
       const name = generalNames[number];
       return value === undefined || name === undefined || name === 'rsp' ? [] : [line(name, value)];
     }),
-    ...[...xmm].map(([number, bytes]): Shown => ({
-      name: `xmm${number}`,
-      value: hex(BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`), 32),
-      readOnly: true,
-    })),
+    ...(await preservedXmm(processor, frame.registers)),
   ]);
+}
+
+async function preservedXmm(processor: TargetProcessor, registers: FrameRegisters): Promise<Shown[]> {
+  const found: Shown[] = [];
+  for (let number = firstPreservedXmm; number < 16; number++) {
+    const bytes = await xmmOf(registers, number, async () => (await processor.context()).floatSave);
+    if (bytes === undefined) continue;
+    const value = hex(BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`), 32);
+    found.push({ name: `xmm${number}`, value, readOnly: true });
+  }
+  return found;
 }
 
 function msrs(context: RegisterContext): Container {

@@ -13,7 +13,10 @@ import { bytes, hex16, hex32, layout, u64, va, type ValuesOf } from '../core/lay
 
 export const contextSizeX64 = 0x4d0;
 
-export const contextX64 = layout(contextSizeX64, {
+/** Bytes up to the floating point: what a debugger needs at each stop. */
+export const generalSizeX64 = 0x100;
+
+const generalFields = {
   contextFlags: [0x30, hex32],
   mxCsr: [0x34, hex32],
   cs: [0x38, hex16],
@@ -46,8 +49,11 @@ export const contextX64 = layout(contextSizeX64, {
   r14: [0xe8, u64],
   r15: [0xf0, u64],
   rip: [0xf8, va],
-  floatSave: [0x100, bytes(512)],
-});
+} as const;
+
+export const generalX64 = layout(generalSizeX64, generalFields);
+
+export const contextX64 = layout(contextSizeX64, { ...generalFields, floatSave: [0x100, bytes(512)] });
 
 export type ContextX64 = ValuesOf<(typeof contextX64)['fields']>;
 

@@ -26,6 +26,40 @@ export const longestEpilogue = 48;
 
 const mostPops = 15;
 
+/** Bytes by which nearly all that is no epilogue shows. */
+export const longestBegin = 3;
+
+/** Whether code may be the rest of an epilogue, by its first `longestBegin` bytes, or as many as there are. */
+export function mayBeEpilogue(code: Uint8Array): boolean {
+  const prefix = (code[0]! & 0xf0) === 0x40 ? 1 : 0;
+  const [operation, form] = [code[prefix], code[prefix + 1]];
+  switch (operation) {
+    case undefined:
+      return false;
+    // add of a constant to rsp
+    case 0x83:
+    case 0x81:
+      return form === 0xc4;
+    // lea rsp
+    case 0x8d:
+      return form !== undefined && (form & 0x38) === 0x20;
+    // ret, rep ret, bnd ret, jmp
+    case 0xc2:
+    case 0xc3:
+    case 0xe9:
+    case 0xeb:
+      return true;
+    case 0xf2:
+    case 0xf3:
+      return form === 0xc3;
+    // jmp through memory or a register
+    case 0xff:
+      return form !== undefined && (form & 0x38) === 0x20;
+    default:
+      return operation >= 0x58 && operation <= 0x5f;
+  }
+}
+
 /** @param frameRegister 0: the function has none. @returns Undefined if these bytes are not the rest of an epilogue. */
 export function decodeEpilogue(code: Uint8Array, frameRegister: number): Epilogue | undefined {
   const view = new DataView(code.buffer, code.byteOffset, code.length);

@@ -33,6 +33,8 @@ export interface RuntimeFunction {
 export interface XdataReader {
   /** Exactly `length` bytes. @throws if any is absent. */
   read(rva: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** It always reads the same: what was decoded of it is kept. */
+  readonly isConstant?: boolean;
 }
 
 /** Numbers of registers are the hardware's: 0 rax, 1 rcx, 2 rdx, 3 rbx, 4 rsp, 5 rbp, 6 rsi, 7 rdi, 8 … 15. */
@@ -63,6 +65,10 @@ export interface UnwindInfo {
 }
 
 export const longestChain = 32;
+/** Descriptions that are kept of one image. */
+const mostKept = 65_536;
+/** By RVA. */
+const kept = new WeakMap<XdataReader, Map<number, UnwindInfo>>();
 
 const chained = 4;
 const source = 'Unwind data';
@@ -96,8 +102,19 @@ export async function resolveRow(xdata: XdataReader, row: RuntimeFunction): Prom
 
 /** @throws file-damaged, or file-unsupported for a version newer than 2 */
 export async function readUnwindInfo(xdata: XdataReader, rva: number): Promise<UnwindInfo> {
+  const known = xdata.isConstant === true ? keptOf(xdata) : undefined;
+  const before = known?.get(rva);
+  if (before !== undefined) return before;
   const head = await readExactly(xdata, rva, 4);
-  return decodeUnwindInfo(await readExactly(xdata, rva, sizeOf(head)));
+  const info = decodeUnwindInfo(await readExactly(xdata, rva, sizeOf(head)));
+  if (known !== undefined && known.size < mostKept) known.set(rva, info);
+  return info;
+}
+
+function keptOf(xdata: XdataReader): Map<number, UnwindInfo> {
+  let known = kept.get(xdata);
+  if (known === undefined) kept.set(xdata, (known = new Map<number, UnwindInfo>()));
+  return known;
 }
 
 async function readExactly(xdata: XdataReader, rva: number, length: number): Promise<Uint8Array> {

@@ -32,6 +32,7 @@ export async function walkStack(
 ): Promise<CallStack> {
   const source: UnwindSource = {
     memory: new BlockMemory(given.memory),
+    codeMemory: given.codeMemory ?? given.memory,
     functionAt: (rip) => given.functionAt(rip),
   };
   return walk(

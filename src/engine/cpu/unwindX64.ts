@@ -16,7 +16,13 @@ import { plus, virtualAddress, type VirtualAddress } from '../core/addresses';
 import { readMemory, readPointer, type VirtualMemory } from '../memory/virtualMemory';
 import type { ContextX64 } from './contextX64';
 import { stuck } from './stackWalk';
-import { decodeEpilogue, longestEpilogue, type Epilogue } from './unwindEpilogue';
+import {
+  decodeEpilogue,
+  longestBegin,
+  longestEpilogue,
+  mayBeEpilogue,
+  type Epilogue,
+} from './unwindEpilogue';
 import {
   longestChain,
   readUnwindInfo,
@@ -32,8 +38,11 @@ export interface FrameRegisters {
   readonly rsp: VirtualAddress;
   /** By the hardware's numbers (4 is rsp, unused here). Undefined: not known. */
   readonly general: readonly (bigint | undefined)[];
-  /** Those of xmm6 … xmm15 that were found saved, or were given. */
-  readonly xmm: ReadonlyMap<number, Uint8Array>;
+  /**
+   * Those of xmm6 … xmm15 that were found saved, or were given; undefined where they were saved but cannot be read. What is not
+   * in it is what the processor still has.
+   */
+  readonly xmm: ReadonlyMap<number, Uint8Array | undefined>;
   /** rip is where the processor stood, not a return address. */
   readonly exact: boolean;
 }
@@ -48,6 +57,8 @@ export interface CodeImage {
 
 export interface UnwindSource {
   readonly memory: VirtualMemory;
+  /** Where code is read, a few bytes at a time; `memory` if absent. */
+  readonly codeMemory?: VirtualMemory;
   /** Undefined: the address lies in no known image. */
   functionAt(rip: VirtualAddress): CodeImage | undefined | Promise<CodeImage | undefined>;
 }
@@ -69,21 +80,35 @@ export const generalNames = [
 ] as const;
 const volatile = [0, 1, 2, 8, 9, 10, 11];
 const rspNumber = 4;
-const firstPreservedXmm = 6;
+export const firstPreservedXmm = 6;
 /** Of xmm0 in the FXSAVE area. */
 const xmmOffset = 160;
 
-export function registersOf(context: ContextX64): FrameRegisters {
+/** Of a processor. @param context With its FXSAVE area or without: then `xmmOf` has to be told where that is. */
+export function registersOf(
+  context: Omit<ContextX64, 'floatSave' | 'mxCsr'> & Partial<Pick<ContextX64, 'floatSave'>>,
+): FrameRegisters {
+  const { rip, rsp, floatSave } = context;
   const xmm = new Map<number, Uint8Array>();
-  for (let i = firstPreservedXmm; i < 16; i++)
-    xmm.set(i, context.floatSave.slice(xmmOffset + i * 16, xmmOffset + i * 16 + 16));
-  return {
-    rip: context.rip,
-    rsp: virtualAddress(context.rsp),
-    general: generalNames.map((name) => context[name as keyof ContextX64] as bigint),
-    xmm,
-    exact: true,
-  };
+  for (let i = firstPreservedXmm; floatSave !== undefined && i < 16; i++) xmm.set(i, xmmIn(floatSave, i));
+  const general = generalNames.map((name) => context[name]);
+  return { rip, rsp: virtualAddress(rsp), general, xmm, exact: true };
+}
+
+const xmmIn = (floatSave: Uint8Array, number: number): Uint8Array =>
+  floatSave.slice(xmmOffset + number * 16, xmmOffset + number * 16 + 16);
+
+/**
+ * An xmm register as it was in a caller's frame. Undefined: not known.
+ * @param floatSave The FXSAVE area of the processor at which the walk began; asked only if the register was not saved since.
+ */
+export async function xmmOf(
+  { xmm }: FrameRegisters,
+  number: number,
+  floatSave: () => Promise<Uint8Array>,
+): Promise<Uint8Array | undefined> {
+  if (number < firstPreservedXmm || xmm.has(number)) return xmm.get(number);
+  return xmmIn(await floatSave(), number);
 }
 
 /**
@@ -127,7 +152,7 @@ export async function unwindFrame(
 /** The registers of a frame while they become those of its caller. */
 class Working {
   readonly #general: (bigint | undefined)[];
-  readonly #xmm: Map<number, Uint8Array>;
+  readonly #xmm: Map<number, Uint8Array | undefined>;
   #rsp: VirtualAddress;
   #machine: VirtualAddress | undefined;
   #usedFrameRegister = false;
@@ -173,8 +198,7 @@ class Working {
         break;
       case 'save-xmm': {
         const bytes = await this.memory.readPartial(plus(base, code.offset), 16);
-        if (bytes.length === 16) this.#xmm.set(code.register, bytes.slice());
-        else this.#xmm.delete(code.register);
+        this.#xmm.set(code.register, bytes.length === 16 ? bytes.slice() : undefined);
         break;
       }
       case 'machine-frame': {
@@ -257,10 +281,17 @@ async function epilogueAt(
     });
     if (!inside) return undefined;
   }
-  const code = await source.memory.readPartial(rip, longestEpilogue);
-  const epilogue = decodeEpilogue(code, info.frameRegister);
+  const code = await remainingCode(source.codeMemory ?? source.memory, rip);
+  const epilogue = code && decodeEpilogue(code, info.frameRegister);
   if (info.version === 2 || epilogue?.ending.kind !== 'jump') return epilogue;
   return (await leaves(source, image, row, info, plus(rip, epilogue.ending.offset))) ? epilogue : undefined;
+}
+
+/** The code at rip, if it looks like the rest of an epilogue. A stop tells its first bytes, and they mostly show that it does not. */
+async function remainingCode(memory: VirtualMemory, rip: VirtualAddress): Promise<Uint8Array | undefined> {
+  const begin = await memory.readPartial(rip, longestBegin);
+  if (!mayBeEpilogue(begin)) return undefined;
+  return memory.readPartial(rip, longestEpilogue);
 }
 
 /** Whether a jump goes to another function: not within its own, nor to another part of it. */

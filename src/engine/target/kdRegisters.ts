@@ -15,6 +15,7 @@ import { VmkdError } from '../core/errors';
 import {
   contextSizeX64,
   contextX64,
+  generalSizeX64,
   specialRegistersX64,
   type ContextX64,
   type SpecialRegistersX64,
@@ -36,8 +37,6 @@ import { isError } from '../kd/ntstatus';
 
 const contextSizes: Record<MachineType, number> = { x64: contextSizeX64, x86: contextSizeX86 };
 
-/** Bytes of an x64 CONTEXT up to its floating point: segments, flags, debug and general registers, rip. */
-export const generalSizeX64 = 0x100;
 /** CONTEXT_AMD64 | CONTROL | INTEGER: what of a piece the target shall take over. */
 const generalFlags = 0x100003;
 /** Up to EFlags, ContextFlags included. */

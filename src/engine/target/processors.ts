@@ -8,6 +8,7 @@ import { VmkdError } from '../core/errors';
 import {
   contextSizeX64,
   contextX64,
+  generalX64,
   specialRegistersX64,
   type ContextX64,
   type SpecialRegistersX64,
@@ -68,6 +69,8 @@ export class Processors {
 export class LiveProcessor implements TargetProcessor {
   /** Of a CONTEXT, from its start: all, or the general part. */
   #context: Uint8Array | undefined;
+  /** Read out of it. */
+  #general: GeneralContext | undefined;
   #special: Uint8Array | undefined;
   #thread: VirtualAddress | undefined;
   /** Where it was sent in this stop. */
@@ -80,7 +83,7 @@ export class LiveProcessor implements TargetProcessor {
   ) {}
 
   forget(thread: VirtualAddress | undefined): void {
-    this.#context = this.#special = this.#stack = this.#sentTo = undefined;
+    this.#context = this.#general = this.#special = this.#stack = this.#sentTo = undefined;
     this.#thread = thread;
   }
 
@@ -104,7 +107,8 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async general(): Promise<GeneralContext> {
-    return contextX64.read(padded(await this.#image(false), contextSizeX64));
+    this.#general ??= generalX64.read(await this.#image(false));
+    return this.#general;
   }
 
   async setContext(changes: Partial<ContextX64>): Promise<void> {
@@ -163,7 +167,7 @@ export class LiveProcessor implements TargetProcessor {
     const { memory, symbols } = this.source;
     const known = before === undefined ? [] : unwoundOf(before);
     const last = known.at(-1);
-    const start = last?.registers ?? registersOf(await this.context());
+    const start = last?.registers ?? registersOf(await this.general());
     const rest = await walkStack(
       unwindSourceOf(memory, symbols),
       start,
@@ -184,10 +188,10 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async #change(image: Uint8Array, changes: Partial<ContextX64>): Promise<void> {
-    const edited = padded(image, contextSizeX64);
-    contextX64.write(edited, changes);
-    this.#context = this.#stack = undefined;
-    const now = edited.slice(0, image.length);
+    const now = image.slice();
+    if (now.length < contextSizeX64) generalX64.write(now, changes);
+    else contextX64.write(now, changes);
+    this.#context = this.#general = this.#stack = undefined;
     await this.source.registers.setContextImage(now, this.number, changedBytes(image, now));
     this.#context = now;
     if (changes.rip !== undefined) this.#sentTo = changes.rip;

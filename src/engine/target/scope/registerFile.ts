@@ -5,7 +5,7 @@
 
 import { VmkdError } from '../../core/errors';
 import type { ContextX64, SpecialRegistersX64 } from '../../cpu/contextX64';
-import { generalNames, type FrameRegisters } from '../../cpu/unwindX64';
+import { generalNames, xmmOf, type FrameRegisters } from '../../cpu/unwindX64';
 import type { Register } from '../../expr/context';
 import { registerNamed } from '../../symbols/locals/registers';
 import type { GeneralContext, TargetProcessor } from '../target';
@@ -76,7 +76,7 @@ export class RegisterFile {
 
   /** A whole register; undefined if this frame does not know it. @throws what the target throws */
   async whole(full: string): Promise<bigint | undefined> {
-    if (this.caller) return recovered(this.caller, full);
+    if (this.caller) return this.#recovered(this.caller, full);
     const inContext = contextNames[full];
     if (full === 'mxcsr') return BigInt((await this.processor.context()).mxCsr);
     if (inContext !== undefined)
@@ -118,6 +118,17 @@ export class RegisterFile {
     await this.#setWhole(full, kept | ((value << BigInt(offset * 8)) & mask));
   }
 
+  async #recovered(caller: FrameRegisters, full: string): Promise<bigint | undefined> {
+    if (full === 'rip') return caller.rip;
+    if (full === 'rsp') return caller.rsp;
+    const general = generalNames.indexOf(full as (typeof generalNames)[number]);
+    if (general >= 0) return caller.general[general];
+    const xmm = xmmNumber(full);
+    if (xmm === undefined) return undefined;
+    const bytes = await xmmOf(caller, xmm, async () => (await this.processor.context()).floatSave);
+    return bytes && numberOf(bytes);
+  }
+
   async #setWhole(full: string, value: bigint): Promise<void> {
     const inContext = contextNames[full];
     const special = specialNames[full];
@@ -135,16 +146,6 @@ export class RegisterFile {
       await this.processor.setContext({ floatSave });
     }
   }
-}
-
-function recovered(caller: FrameRegisters, full: string): bigint | undefined {
-  if (full === 'rip') return caller.rip;
-  if (full === 'rsp') return caller.rsp;
-  const general = generalNames.indexOf(full as (typeof generalNames)[number]);
-  if (general >= 0) return caller.general[general];
-  const xmm = xmmNumber(full);
-  const bytes = xmm === undefined ? undefined : caller.xmm.get(xmm);
-  return bytes && numberOf(bytes);
 }
 
 function registerOf(name: string): Named | undefined {
