@@ -45,12 +45,18 @@ export interface KernelSymbolsOptions {
 }
 
 const mostFound = 100_000;
+/** Addresses whose answers are kept. */
+const mostKept = 4096;
 const mostNested = 8;
 
 export class KernelSymbols {
   /** In order of address. */
   #modules: readonly ModuleSymbols[] = [];
   #generation = 0;
+  /** Answers of one generation: a stack has the same callers at each stop, and loops come to the same code. */
+  readonly #names = new Map<VirtualAddress, NamedAddress>();
+  readonly #frames = new Map<VirtualAddress, readonly SourceFrame[]>();
+  #keptOf = 0;
 
   constructor(private readonly options: KernelSymbolsOptions) {}
 
@@ -137,10 +143,11 @@ export class KernelSymbols {
 
   /** Which module and symbol an address belongs to. Undefined: no module is there. */
   at(address: VirtualAddress): NamedAddress | undefined {
-    const module = this.moduleAt(address);
-    if (module === undefined) return undefined;
-    const rva = Number(address - module.base);
-    return { module, rva, symbol: module.ask((symbols) => symbols.symbolAt(rva), undefined) };
+    return this.#once(this.#names, address, (module, rva) => ({
+      module,
+      rva,
+      symbol: module.ask((symbols) => symbols.symbolAt(rva), undefined),
+    }));
   }
 
   /** `nt!KeBugCheckEx+0x12`, `nt+0x1234` without a symbol; undefined if no module is there. */
@@ -151,8 +158,33 @@ export class KernelSymbols {
 
   /** Source lines and inlined functions, innermost first. Give a return address minus 1. */
   framesAt(address: VirtualAddress): readonly SourceFrame[] {
+    const ask = (module: ModuleSymbols, rva: number): readonly SourceFrame[] =>
+      module.ask((symbols) => symbols.framesAt(rva), []);
+    return this.#once(this.#frames, address, ask) ?? [];
+  }
+
+  /** Undefined: no module is there. */
+  #once<T>(
+    answers: Map<VirtualAddress, T>,
+    address: VirtualAddress,
+    ask: (module: ModuleSymbols, rva: number) => T,
+  ): T | undefined {
+    if (this.#keptOf !== this.#generation) {
+      this.#names.clear();
+      this.#frames.clear();
+      this.#keptOf = this.#generation;
+    }
+    const kept = answers.get(address);
+    if (kept !== undefined) return kept;
     const module = this.moduleAt(address);
-    return module?.ask((symbols) => symbols.framesAt(Number(address - module.base)), []) ?? [];
+    if (module === undefined) return undefined;
+    const answer = ask(module, Number(address - module.base));
+    // Damage shows when a PDB is asked: then this is another generation already.
+    if (module.symbols?.settled === true && this.#keptOf === this.#generation) {
+      if (answers.size >= mostKept) answers.clear();
+      answers.set(address, answer);
+    }
+    return answer;
   }
 
   /** `Mm*` in all modules, `nt!Mm*`, `*!Driver?ntry`; in order of module and address, at most `limit`. */

@@ -40,14 +40,22 @@ const notHere: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export class UnwindData {
   /** The functions found so far: names of code without symbols are bounded by them. */
   readonly known = new KnownFunctions();
+  /** The parts of an image that are read here never change. */
+  readonly isConstant = true;
+  /** Rows by the RVAs that were asked for; undefined: none. */
+  readonly #rows = new Map<number, FunctionRow | undefined>();
 
   /** @param sources In the order in which to ask. */
   constructor(private readonly sources: readonly UnwindDataSource[]) {}
 
   /** @throws what the last source throws, if none can tell */
   async find(rva: number): Promise<FunctionRow | undefined> {
+    const before = this.#rows.get(rva);
+    if (before !== undefined || this.#rows.has(rva)) return before;
     const row = await this.#first((source) => source.find(rva));
     if (row !== undefined) this.known.add(row);
+    if (this.#rows.size >= mostKnown) this.#rows.clear();
+    this.#rows.set(rva, row);
     return row;
   }
 
@@ -57,7 +65,7 @@ export class UnwindData {
   }
 
   async #first<T>(ask: (source: UnwindDataSource) => T | Promise<T>): Promise<T> {
-    let failure: unknown = new VmkdError('memory-unreadable', 'This image has no unwind data');
+    let failure: VmkdError | undefined;
     for (const source of this.sources) {
       try {
         return await ask(source);
@@ -66,7 +74,7 @@ export class UnwindData {
         failure = error;
       }
     }
-    throw failure;
+    throw failure ?? new VmkdError('memory-unreadable', 'This image has no unwind data');
   }
 }
 

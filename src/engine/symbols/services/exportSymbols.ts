@@ -26,6 +26,10 @@ export class ExportSymbols implements ImageSymbols {
       .sort((a, b) => a.rva - b.rva);
   }
 
+  get settled(): boolean {
+    return this.functions?.partial !== true;
+  }
+
   symbolAt(rva: number): SymbolAt | undefined {
     const part = this.functions?.find(rva);
     const index = this.#before(part?.primary ?? rva);

@@ -51,6 +51,8 @@ export interface FoundSymbol {
 export interface ImageSymbols {
   /** How much there is: `private` has types, lines and locals; `public` names; `exports` only what is exported. */
   readonly quality: 'private' | 'public' | 'exports';
+  /** What is answered now will be answered always: nothing that is yet to be found out bounds its names. */
+  readonly settled: boolean;
   /** The symbol that an address belongs to. Undefined rather than a guess. */
   symbolAt(rva: number): SymbolAt | undefined;
   /** Innermost first; empty if nothing is known. Give a return address minus 1. */

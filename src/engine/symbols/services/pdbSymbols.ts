@@ -44,6 +44,10 @@ export class PdbSymbols implements ImageSymbols {
     return this.pdb.dbi.stripped ? 'public' : 'private';
   }
 
+  get settled(): boolean {
+    return this.functions?.partial !== true;
+  }
+
   symbolAt(rva: number): SymbolAt | undefined {
     const found = this.#find(rva);
     if (found === undefined) return undefined;
