@@ -1,7 +1,13 @@
 /** Byte strings. */
 
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
+  a.length === b.length && beginsWith(a, b);
+
+export function beginsWith(bytes: Uint8Array, begin: Uint8Array): boolean {
+  if (bytes.length < begin.length) return false;
+  for (let i = 0; i < begin.length; i++) if (bytes[i] !== begin[i]) return false;
+  return true;
+}
 
 export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

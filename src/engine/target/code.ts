@@ -4,6 +4,7 @@
  */
 
 import { formatAddress, plus, type VirtualAddress } from '../core/addresses';
+import { beginsWith } from '../core/bytes';
 import { VmkdError } from '../core/errors';
 import { longestInstruction, openDisassembler, type Disassembler } from '../cpu/disassembler';
 import type { InstructionInfo } from '../cpu/disassemblerInfo';
@@ -18,16 +19,25 @@ export interface CodeRange {
   readonly end: VirtualAddress;
 }
 
+interface Inspected {
+  readonly bytes: Uint8Array;
+  readonly info: InstructionInfo;
+}
+
 /** No function is decoded any farther. */
 const farthest = 256 * 1024;
 /** Rows of the line table that a prologue may have. */
 const mostPrologueRows = 16;
+/** Instructions that are kept: many steps. */
+const mostInspected = 4096;
 const executable = 0x20000000;
 /** `__try`s of one function. */
 const mostScopes = 256;
 
 export class Code {
   #disassembler: Promise<Disassembler> | undefined;
+  /** Instructions that were decoded, with their bytes: good for as long as those are the same. */
+  readonly #inspected = new Map<VirtualAddress, Inspected>();
 
   constructor(
     readonly memory: VirtualMemory,
@@ -42,7 +52,13 @@ export class Code {
   /** The first instruction at an address. Undefined: there is none, or it is not all there. @throws what memory throws */
   async inspect(address: VirtualAddress): Promise<InstructionInfo | undefined> {
     const bytes = await this.memory.readPartial(address, longestInstruction);
-    return (await this.disassembler()).inspect(bytes, address);
+    const before = this.#inspected.get(address);
+    if (before !== undefined && beginsWith(bytes, before.bytes)) return before.info;
+    const info = (await this.disassembler()).inspect(bytes, address);
+    if (info === undefined) return undefined;
+    if (this.#inspected.size >= mostInspected) this.#inspected.clear();
+    this.#inspected.set(address, { bytes: bytes.slice(0, info.length), info });
+    return info;
   }
 
   /**
