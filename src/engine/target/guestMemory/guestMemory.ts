@@ -14,8 +14,8 @@ import { signExtend32, virtualAddress, type VirtualAddress } from '../../core/ad
 import { asVmkdError, VmkdError, type ErrorCode } from '../../core/errors';
 import { layout, u32 } from '../../core/layout';
 import { Listeners } from '../../core/listeners';
-import { generalSizeX64, type KdRegisters } from '../kdRegisters';
-import { contextSizeX64, contextX64 } from '../../cpu/contextX64';
+import type { KdRegisters } from '../kdRegisters';
+import { contextSizeX64, contextX64, generalSizeX64 } from '../../cpu/contextX64';
 import type { KdClient } from '../../kd/client';
 import type { StoppedState } from '../../kd/clientState';
 import { readControlSpace, specialRegistersBaseX86 } from '../../kd/manipulate/context';
