@@ -57,10 +57,12 @@ const vocabulary = {
   'machine-no-control':
     'For VMware, install vmrun or say where it is (VMKD_VMRUN); QEMU needs “-qmp unix:/PATH,server=on,wait=off”.',
   'machine-control-refused': 'The virtual machine’s own words are in the message.',
-  'machine-control-timeout': 'The machine’s program may be busy, or wait for an answer in a window of its own.',
+  'machine-control-timeout':
+    'The machine’s program may be busy, or wait for an answer in a window of its own.',
   'machine-password-needed':
     'The machine is encrypted. Put the password of its encryption into the environment variable VMKD_VM_PASSWORD.',
-  'machine-monitor-busy': 'A QMP socket takes one client at a time. Close the other one, or give QEMU a second -qmp.',
+  'machine-monitor-busy':
+    'A QMP socket takes one client at a time. Close the other one, or give QEMU a second -qmp.',
   'machine-monitor-lost': 'QEMU has ended, or closed its monitor. Start the machine, then attach again.',
   'machine-ram-unreachable': 'Memory is read through KD instead, which is slow but right.',
   // The machine's memory as the host sees it (engine/machine/ram), and whether it is that of the target (engine/target)
