@@ -34,6 +34,8 @@ await main(async ([name]) => {
     if (problem !== undefined) throw new BootstrapError(problem);
   }
 
+  await bootstrap(bench.tools ?? []);
+
   say(`measuring ${name}`);
   const args = ['--enable-source-maps', 'scripts/testing/run-bench.mjs', name, bundle];
   const result = await run(process.execPath, args, { limitMs, output: 'show' });

@@ -14,6 +14,12 @@ const minute = 60_000;
 /** ESLint and typescript-eslint need this; the bundles themselves run on any Node 20. */
 const minimumNode = [20, 19];
 
+/** LLDB's debug adapter has had two names, and Debian puts the version behind them. */
+const lldbAdapters = ['lldb-dap', 'lldb-vscode'].flatMap((name) => [
+  name,
+  ...Array.from({ length: 15 }, (_, i) => `${name}-${i + 14}`),
+]);
+
 /**
  * System tools by what they are for. A tool is there if one of `commands` is, or the file `proof`; `debian` and `brew`
  * are the packages that bring it.
@@ -34,6 +40,7 @@ export const toolSets = {
     { commands: ['emacs'], debian: 'emacs-nox', brew: 'emacs' },
     { commands: [], proof: '/var/lib/dpkg/info/elpa-dap-mode.list', debian: 'elpa-dap-mode' },
   ],
+  lldb: [{ commands: lldbAdapters, debian: 'lldb', brew: 'llvm' }],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
 
@@ -120,6 +127,11 @@ export function missingTools(sets, find = findCommand) {
   const isThere = (tool) =>
     tool.commands.some((c) => find(c)) || (tool.proof !== undefined && existsSync(tool.proof));
   return sets.flatMap((set) => toolSets[set]).filter((tool) => !isThere(tool));
+}
+
+/** The commands of a set that is there: of each tool the first that is. */
+export function commandsOf(set) {
+  return toolSets[set].flatMap(({ commands }) => commands.find((name) => findCommand(name)) ?? []);
 }
 
 const nameOf = (tool) => tool.commands[0] ?? tool.debian;

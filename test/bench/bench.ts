@@ -21,6 +21,11 @@ export interface Figure {
 export interface Bench {
   /** Whether it boots the demo kernel: then it is built, and QEMU is there, before `figures` is called. */
   readonly needsKernel: boolean;
-  /** Measures. Cleans up after itself also when it throws. Progress goes to stderr, nothing to stdout. */
-  figures(): Promise<readonly Figure[]>;
+  /** Sets of tools that it needs besides, see scripts/bootstrap.mjs: they are there before `figures` is called. */
+  readonly tools?: readonly string[];
+  /**
+   * Measures. Cleans up after itself also when it throws. Progress goes to stderr, nothing to stdout.
+   * @param commands Of each set of tools, by what names they were found.
+   */
+  figures(commands: Readonly<Record<string, readonly string[]>>): Promise<readonly Figure[]>;
 }

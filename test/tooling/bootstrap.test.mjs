@@ -41,6 +41,9 @@ test('a tool is missing only if none of its commands is there', () => {
   );
   for (const command of toolSets.wine[0].commands)
     assert.deepEqual(missingTools(['wine'], here(command)), []);
+  for (const command of ['lldb-dap', 'lldb-dap-19', 'lldb-vscode-14'])
+    assert.deepEqual(missingTools(['lldb'], here(command)), []);
+  assert.equal(missingTools(['lldb'], here('lldb'))[0].debian, 'lldb');
   assert.deepEqual(missingTools([], here()), []);
 });
 
