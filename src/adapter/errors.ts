@@ -5,7 +5,8 @@
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
-import { asVmkdError, type ErrorCode, type VmkdError } from '../engine/core/errors';
+import { asVmkdError, VmkdError, type ErrorCode } from '../engine/core/errors';
+import { ExpressionError } from '../engine/expr/expressionError';
 
 /** Their errors are shown where the answer would have stood, or concern nobody. */
 const quietCommands: ReadonlySet<string> = new Set([
@@ -52,6 +53,26 @@ export function errorResponse(command: string, thrown: unknown): Pick<P.ErrorRes
 /** One text for a person: what happened, and what to do about it. */
 export const errorText = ({ message, nextStep }: VmkdError): string =>
   `${/[.!?…]$/.test(message) ? message : `${message}.`} ${nextStep}`;
+
+/** What is wrong with something that was typed, and where in it, unless that is all of it. */
+export function inText(thrown: unknown, text: string): unknown {
+  if (!(thrown instanceof ExpressionError)) return thrown;
+  const { code, message, nextStep, position } = thrown;
+  const [start, end] = [text.length - text.trimStart().length, text.trimEnd().length];
+  const isAll = position.offset <= start && position.offset + position.length >= end;
+  if (isAll) return thrown;
+  const place = position.offset >= end ? 'its end' : `character ${position.offset + 1}`;
+  return new VmkdError(code, `${message.replace(/\.$/, '')}, at ${place}`, { nextStep, cause: thrown });
+}
+
+/** Does something with what was typed. @throws as `inText` has it */
+export async function understood<T>(text: string, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (thrown) {
+    throw inText(thrown, text);
+  }
+}
 
 /** DAP wants a number that stays the same: 16 bits of FNV-1a over the code. */
 export function errorId(code: ErrorCode): number {

@@ -8,7 +8,7 @@ import { compile } from '../engine/expr/compile';
 import { parseHitCondition } from '../engine/expr/hitCondition';
 import { compileLogMessage } from '../engine/expr/logMessage';
 import type { HitRule, TargetProcessor } from '../engine/target/target';
-import { errorText } from './errors';
+import { errorText, inText, understood } from './errors';
 import { guestText } from './output';
 import type { Session } from './session';
 
@@ -23,15 +23,17 @@ export function compileRule(
   session: Session,
   { condition, hitCondition, logMessage }: RuleTexts,
 ): HitRule | undefined {
-  const test = isBlank(condition) ? undefined : compile(condition);
-  const hits = isBlank(hitCondition) ? undefined : parseHitCondition(hitCondition);
-  const message = isBlank(logMessage) ? undefined : compileLogMessage(logMessage);
+  const test = read(condition, compile);
+  const hits = read(hitCondition, parseHitCondition);
+  const message = read(logMessage, compileLogMessage);
   if (test === undefined && hits === undefined && message === undefined) return undefined;
   const { signal } = session.ended;
   return {
     ...(test && {
       condition: async (processor: TargetProcessor) =>
-        test.test(await session.contexts.ofProcessor(processor), { signal }),
+        understood(test.text, async () =>
+          test.test(await session.contexts.ofProcessor(processor), { signal }),
+        ),
     }),
     ...(hits && { hits }),
     ...(message && {
@@ -47,4 +49,12 @@ export function compileRule(
   };
 }
 
-const isBlank = (text: string | undefined): text is undefined => text === undefined || text.trim() === '';
+/** Undefined for a text that says nothing. @throws expression-bad */
+function read<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
+  if (text === undefined || text.trim() === '') return undefined;
+  try {
+    return parse(text);
+  } catch (thrown) {
+    throw inText(thrown, text);
+  }
+}

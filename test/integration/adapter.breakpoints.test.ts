@@ -104,16 +104,17 @@ void describe('source breakpoints', () => {
     assert.equal(await evaluate('N'), '3');
     const [bad] = (await source([{ line, condition: 'N ==' }])).breakpoints as [P.Breakpoint];
     assert.deepEqual([bad.verified, bad.reason], [false, 'failed']);
+    assert.match(bad.message!, /, at its end\. /);
     // What only turns out when it is hit stops, and says why.
     const from = client.messages.length;
-    await source([{ line, condition: 'Nobody == 3' }]);
+    await source([{ line, condition: '3 == Nobody' }]);
     await run();
     const { output } = await client.event<P.OutputEvent['body']>(
       'output',
       from,
       ({ category }) => category === 'important',
     );
-    assert.match(output, /Nobody/);
+    assert.match(output, /Nobody.*, at character 6\. /);
   });
 
   void it('count their hits', async () => {

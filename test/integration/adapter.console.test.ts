@@ -122,6 +122,8 @@ void describe('the console', () => {
     await says('', /^$/);
     await refuses('lmm', /Did you mean the command “lm”\?/);
     await refuses('Value->x', /\w/);
+    await refuses('? Value + Nobody', /“Nobody” is not known here, at character 9\. /);
+    await refuses('db @rsp + Nobody', /“Nobody” is not known here, at character 8\. /);
   });
 
   void it('steps and runs', async () => {

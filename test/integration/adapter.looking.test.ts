@@ -331,6 +331,20 @@ void describe('expressions', () => {
     assert.match((await client.refusal('evaluate', { expression: 'Sum +', context: 'hover' })).message, /\w/);
   });
 
+  void it('that are wrong say where, unless it is all of them', async () => {
+    const says = async (expression: string): Promise<string> =>
+      (await client.refusal('evaluate', { expression, frameId: frame().id, context: 'watch' })).message;
+    assert.match(await says('Sum + Nobody * 2'), /^“Nobody” is not known here, at character 7\. /);
+    assert.match(await says('Sum +'), /^The expression is not complete, at its end\. /);
+    assert.match(await says('Nobody'), /^“Nobody” is not known here\. /);
+    const { message } = await client.refusal('setExpression', {
+      expression: 'Sum',
+      value: 'Value + 1 Value',
+      frameId: frame().id,
+    });
+    assert.match(message, /, at character 11\. /);
+  });
+
   void it('without a frame mean where the kernel stands', async () => {
     const { result } = await client.ask<P.EvaluateResponse['body']>('evaluate', {
       expression: 'Sum',

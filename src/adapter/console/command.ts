@@ -7,6 +7,7 @@ import { virtualAddress, type VirtualAddress } from '../../engine/core/addresses
 import { VmkdError } from '../../engine/core/errors';
 import { evaluate } from '../../engine/expr/compile';
 import { isScalar } from '../../engine/expr/types/type';
+import { inText, understood } from '../errors';
 import { scalarNumber } from '../evaluation';
 import type { Call } from '../protocol';
 import type { Session } from '../session';
@@ -47,7 +48,9 @@ export const badUsage = ({ usage }: Pick<ConsoleCommand, 'usage'>): VmkdError =>
 /** The value of an expression of the selected frame. @throws ExpressionError */
 export async function numberOf({ view, look }: Run, text: string): Promise<bigint> {
   const { context } = await view();
-  return scalarNumber(context, await evaluate(text, context, { signal: look.signal }));
+  return understood(text, async () =>
+    scalarNumber(context, await evaluate(text, context, { signal: look.signal })),
+  );
 }
 
 /**
@@ -68,9 +71,9 @@ export async function addressOf(run: Run, text: string): Promise<VirtualAddress>
   } catch (error) {
     // `nt!KeBugCheckEx+0x12`: C++ adds nothing to a function, people who read stacks do.
     const [, name, displacement] = /^\s*([\w!$?@]+)\s*([+-].*)$/.exec(text) ?? [];
-    if (name === undefined || displacement === undefined) throw error;
+    if (name === undefined || displacement === undefined) throw inText(error, text);
     return value(`(char *)${name} ${displacement}`).catch(() => {
-      throw error;
+      throw inText(error, text);
     });
   }
 }

@@ -10,6 +10,7 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { asVmkdError, VmkdError } from '../../engine/core/errors';
 import { evaluate } from '../../engine/expr/compile';
+import { understood } from '../errors';
 import { frameOf, viewOf } from '../evaluation';
 import { nearest } from '../nearest';
 import type { Call } from '../protocol';
@@ -61,7 +62,7 @@ async function evaluateTyped(
   const view = await viewOf(session, frameId);
   try {
     const options = { signal: look.signal, allowWrites: true };
-    const item = await session.turn.run(() => evaluate(text, view.context, options));
+    const item = await session.turn.run(() => understood(text, () => evaluate(text, view.context, options)));
     const shown = await showItem(view, item, look);
     // It may have been an assignment: whoever shows values asks again.
     if (/[^=!<>]=[^=]|\+\+|--/.test(text)) session.valueWritten(shown);

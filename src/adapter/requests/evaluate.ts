@@ -6,6 +6,7 @@
 import { compile } from '../../engine/expr/compile';
 import { complete } from '../console/complete';
 import { runConsole } from '../console/console';
+import { understood } from '../errors';
 import { viewOf } from '../evaluation';
 import type { Family } from '../protocol';
 import { wholeText } from '../variables/clipboard';
@@ -26,7 +27,7 @@ export const evaluate: Family = {
       const look = { hex: format?.hex ?? session.hex, signal };
       if (purpose === 'repl') return runConsole(session, expression, { frameId, call, look });
       const view = await viewOf(session, frameId);
-      const item = await compile(expression).evaluate(view.context, { signal });
+      const item = await understood(expression, () => compile(expression).evaluate(view.context, { signal }));
       if (purpose === 'clipboard')
         return { result: await wholeText(view, item, look), variablesReference: 0 };
       const shown = await showItem(view, item, look);
@@ -37,8 +38,10 @@ export const evaluate: Family = {
       const view = await viewOf(session, frameId);
       const look = { hex: format?.hex ?? session.hex, signal: call.signal };
       const shown = await session.turn.run(async () => {
-        const item = await compile(expression).evaluate(view.context, { signal: call.signal });
-        return assignItem(view, item, value, look);
+        const item = await understood(expression, () =>
+          compile(expression).evaluate(view.context, { signal: call.signal }),
+        );
+        return understood(value, () => assignItem(view, item, value, look));
       });
       session.valueWritten(shown);
       return { value: shown.value, ...describeValue(session, shown) };

@@ -1,6 +1,7 @@
 /** Unfolding and changing what the variables view shows, and where functions that values point at are. */
 
 import { VmkdError } from '../../engine/core/errors';
+import { understood } from '../errors';
 import type { Family } from '../protocol';
 import { describeValue, describeVariable } from '../variables/describe';
 import type { Page } from '../variables/shown';
@@ -39,7 +40,7 @@ export const variables: Family = {
       if (container.set === undefined || seen.get(name)?.readOnly === true)
         throw new VmkdError('expression-refused', `${name} cannot be changed here`);
       const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call.signal };
-      const shown = await session.turn.run(() => container.set!(name, value, page));
+      const shown = await session.turn.run(() => understood(value, () => container.set!(name, value, page)));
       seen.set(name, shown);
       session.valueWritten(shown);
       return { value: shown.value, ...describeValue(session, shown) };

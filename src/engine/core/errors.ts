@@ -89,7 +89,7 @@ const vocabulary = {
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',
-  'expression-bad': 'Correct the expression at the place that is shown.',
+  'expression-bad': 'Correct the expression.',
   'expression-refused': 'Use the debug console or the variables view to change the target.',
   'expression-limit': 'Ask for less: fewer elements, or a smaller part of the structure.',
   'value-unavailable':
