@@ -13,6 +13,9 @@ void describe('handles', () => {
       first,
     );
     assert.equal(handles.get(first), 'one');
+    handles.renew();
+    const renewed = handles.addOnce('a', () => 'one again');
+    assert.deepEqual([handles.get(first), handles.get(renewed)], ['one', 'one again']);
     handles.clear();
     assert.notEqual(
       handles.addOnce('a', () => 'three'),

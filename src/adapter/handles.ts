@@ -49,6 +49,11 @@ export class Handles<T> {
     throw new VmkdError('request-stale', `This ${this.what} belongs to an earlier stop`);
   }
 
+  /** `addOnce` takes nothing for the same any more; numbers that were handed out stay good. */
+  renew(): void {
+    this.#known.clear();
+  }
+
   clear(): void {
     this.#things.clear();
     this.#known.clear();

@@ -28,7 +28,7 @@ import type { OfferedParts } from './protocol';
 import { Sources } from './sources';
 import { StopThings } from './stopThings';
 import type { SymbolLoading } from './symbolLoading';
-import type { Shown } from './variables/shown';
+import type { DataPlace } from './variables/shown';
 
 export type Phase = 'new' | 'attaching' | 'configuring' | 'active' | 'ended';
 
@@ -207,11 +207,15 @@ export class Session {
     this.invalidateSoon();
   }
 
-  /** The user has changed a value: in memory, or in a register. */
-  valueWritten({ place }: Shown): void {
+  /** The user has changed a value. @param place Undefined: a register, and with it perhaps the stack. */
+  valueWritten(place: DataPlace | undefined): void {
     this.contexts.forget();
-    if (place === undefined) this.invalidateSoon();
-    else this.memoryWritten(place.address, place.size);
+    if (place !== undefined) {
+      this.memoryWritten(place.address, place.size);
+      return;
+    }
+    this.things.frames.renew();
+    this.invalidateSoon();
   }
 
   /**

@@ -126,6 +126,24 @@ void describe('the console', () => {
     await refuses('db @rsp + Nobody', /“Nobody” is not known here, at character 8\. /);
   });
 
+  void it('tells views of every assignment, whatever it looks like', async () => {
+    const { memoryReference } = await type('&Value');
+    await client.ask('readMemory', { memoryReference, count: 4 });
+    for (const assignment of ['Value <<= 1', 'Value >>= 1', 'Value++', 'Value -= 1', '(Value ^= 1) + 1']) {
+      const from = client.messages.length;
+      await type(assignment);
+      const event = await client.event<P.MemoryEvent['body']>('memory', from);
+      assert.deepEqual(event, { memoryReference, offset: 0, count: 4 }, assignment);
+      await client.event('invalidated', from);
+    }
+    await type('Value ^= 1');
+    const from = client.messages.length;
+    await type('@r11 = @r11');
+    await client.event('invalidated', from);
+    await type('Value == 1');
+    assert.equal(client.messages.slice(from).filter((m) => 'event' in m && m.event === 'memory').length, 0);
+  });
+
   void it('steps and runs', async () => {
     const step = await client.stopAfter(() => type('p'));
     assert.equal(step.reason, 'step');

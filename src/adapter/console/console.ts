@@ -10,6 +10,7 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { asVmkdError, VmkdError } from '../../engine/core/errors';
 import { evaluate } from '../../engine/expr/compile';
+import type { Place } from '../../engine/expr/values/place';
 import { understood } from '../errors';
 import { frameOf, viewOf } from '../evaluation';
 import { nearest } from '../nearest';
@@ -61,12 +62,11 @@ async function evaluateTyped(
 ): Promise<P.EvaluateResponse['body']> {
   const view = await viewOf(session, frameId);
   try {
-    const options = { signal: look.signal, allowWrites: true };
+    const onStored = (place: Place, size: number): void =>
+      session.valueWritten(place.kind === 'memory' ? { address: place.address, size } : undefined);
+    const options = { signal: look.signal, allowWrites: true, onStored };
     const item = await session.turn.run(() => understood(text, () => evaluate(text, view.context, options)));
-    const shown = await showItem(view, item, look);
-    // It may have been an assignment: whoever shows values asks again.
-    if (/[^=!<>]=[^=]|\+\+|--/.test(text)) session.valueWritten(shown);
-    return described(session, shown);
+    return described(session, await showItem(view, item, look));
   } catch (thrown) {
     throw withSuggestion(thrown, firstWord);
   }

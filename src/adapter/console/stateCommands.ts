@@ -42,7 +42,7 @@ async function oneRegister({ args, view, look, session }: Run) {
   const text = value === undefined ? `@${name}` : `@${name} = (${value})`;
   const item = await evaluate(text, now.context, { signal: look.signal, allowWrites: value !== undefined });
   const shown = await showItem(now, item, { ...look, hex: true });
-  if (value !== undefined) session.valueWritten(shown);
+  if (value !== undefined) session.valueWritten(undefined);
   return shown;
 }
 

@@ -43,7 +43,7 @@ export const evaluate: Family = {
         );
         return understood(value, () => assignItem(view, item, value, look));
       });
-      session.valueWritten(shown);
+      session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };
     },
 

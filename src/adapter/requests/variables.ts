@@ -42,7 +42,7 @@ export const variables: Family = {
       const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call.signal };
       const shown = await session.turn.run(() => understood(value, () => container.set!(name, value, page)));
       seen.set(name, shown);
-      session.valueWritten(shown);
+      session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };
     },
 

@@ -15,6 +15,8 @@ export interface AccessOptions {
   readonly signal?: AbortSignal;
   /** Without it nothing is ever written. */
   readonly allowWrites?: boolean;
+  /** Told of what was written, piece by piece: to memory or to a register. */
+  readonly onStored?: (place: Place, size: number) => void;
   /** Requests to memory. */
   readonly mostReads?: number;
   /** Bytes read, all together. */
@@ -35,14 +37,22 @@ const defaultBytes = 4 << 20;
 export class Access {
   readonly allowWrites: boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #onStored: AccessOptions['onStored'];
   #reads: number;
   #bytes: number;
 
   constructor(
     readonly context: EvaluationContext,
-    { signal, allowWrites = false, mostReads = defaultReads, mostBytes = defaultBytes }: AccessOptions = {},
+    {
+      signal,
+      allowWrites = false,
+      onStored,
+      mostReads = defaultReads,
+      mostBytes = defaultBytes,
+    }: AccessOptions = {},
   ) {
     this.#signal = signal;
+    this.#onStored = onStored;
     this.allowWrites = allowWrites;
     this.#reads = mostReads;
     this.#bytes = mostBytes;
@@ -86,7 +96,8 @@ export class Access {
     switch (place.kind) {
       case 'memory':
         if (!context.write) throw readOnly();
-        return context.write(place.address, bytes);
+        await context.write(place.address, bytes);
+        break;
       case 'register': {
         if (!context.setRegister) throw readOnly();
         const { register, value } = await this.#register(place);
@@ -94,7 +105,8 @@ export class Access {
         const shift = BigInt(place.offset * 8);
         const mask = ((1n << BigInt(bytes.length * 8)) - 1n) << shift;
         const changed = (value & ~mask) | (unsignedOf(bytes, bytes.length) << shift);
-        return context.setRegister(place.name, changed);
+        await context.setRegister(place.name, changed);
+        break;
       }
       case 'pieces':
         return this.#scatter(place.pieces, bytes);
@@ -109,6 +121,7 @@ export class Access {
       case 'unavailable':
         throw new VmkdError('value-unavailable', place.reason);
     }
+    this.#onStored?.(place, bytes.length);
   }
 
   #spend(length: number): void {
