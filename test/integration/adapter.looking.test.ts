@@ -265,6 +265,27 @@ void describe('registers', () => {
     assert.match((await client.refusal('setVariable', { ...bits, value: '2' })).message, /cf has 1 bit/);
   });
 
+  void it('that are set change the stack, and what its frames mean', async () => {
+    const general = await group('General');
+    const { variablesReference } = general;
+    const threadId = await threadOfFrames();
+    const goTo = (value: string): Promise<unknown> =>
+      client.ask('setVariable', { variablesReference, name: 'rip', value });
+    const top = async (): Promise<P.StackFrame> =>
+      (await client.stackTraceRequest({ threadId, levels: 1 })).body.stackFrames[0]!;
+    await goTo('&nt!KeSetEvent');
+    const there = await top();
+    assert.equal(there.name, 'nt!KeSetEvent');
+    const names = (await inside(await scope('Locals', there))).map(({ name }) => name);
+    assert.ok(!names.includes('Sum') && names.includes('Event'), names.join());
+    await goTo(frame().instructionPointerReference!);
+    const back = await top();
+    assert.equal(back.name, frame().name);
+    assert.ok((await inside(await scope('Locals', back))).some(({ name }) => name === 'Sum'));
+    // The tests that follow want the frames as they are numbered now.
+    frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
+  });
+
   void it('of SSE and x87 are floating point and integers, and can be set as either', async () => {
     const sse = await group('SSE');
     const xmm5 = named(await inside(sse), 'xmm5');
@@ -380,6 +401,18 @@ void describe('expressions', () => {
         .message,
       /cannot be assigned/,
     );
+  });
+
+  void it('of functions lead to their source, of registers are hexadecimal', async () => {
+    const { valueLocationReference, memoryReference } = await evaluate('nt!KeSetEvent');
+    assert.match(memoryReference!, /^0x[0-9a-f]{16}$/);
+    const place = await client.ask<P.LocationsResponse['body']>('locations', {
+      locationReference: valueLocationReference,
+    });
+    assert.match(place!.source.path!, /\.c$/);
+    assert.equal((await evaluate('@rip')).result, frame().instructionPointerReference);
+    assert.match((await evaluate('@rip,u')).result, /^\d+$/);
+    assert.match((await evaluate('@rip & 0')).result, /^0$/);
   });
 
   void it('point at memory with one reference for one address', async () => {

@@ -34,12 +34,14 @@ export async function showItem(view: ItemView, item: Item, look: Look): Promise<
   const pointer = type.kind === 'pointer' ? await pointerOf(access, item.value) : undefined;
   const counts = await childCounts(access, item);
   const data = dataPlaceOf(item.value);
-  const target = targetOf(view, type, pointer, data?.address);
-  const memory = pointer ?? data?.address;
+  // A function has no bytes of its own to watch or to set, but it is somewhere.
+  const code = type.kind === 'function' && place.kind === 'memory' ? place.address : undefined;
+  const target = targetOf(view, type, pointer ?? code);
+  const memory = pointer ?? code ?? data?.address;
   const isFixed = place.kind === 'bytes' || place.kind === 'unavailable' || !isScalar(type);
   return {
     name: item.name,
-    value: await summary(access, item, { hex: look.hex }),
+    value: await summary(access, item, { hex: look.hex || isRegister(item) }),
     type: typeText(type),
     ...(item.expression === undefined ? {} : { evaluateName: item.expression }),
     ...(memory === undefined ? {} : { memory }),
@@ -49,6 +51,9 @@ export async function showItem(view: ItemView, item: Item, look: Look): Promise<
     ...(counts.named + counts.indexed > 0 ? { inside: inItem(view, item, counts) } : {}),
   };
 }
+
+/** Registers are in hexadecimal wherever they are shown. */
+const isRegister = ({ expression = '' }: Item): boolean => /^@\w+$/.test(expression);
 
 /** A few items as a container. */
 export function itemList(view: ItemView, items: () => Promise<readonly Item[]>): Container {
@@ -139,13 +144,7 @@ async function pointerOf(access: Access, { type, place }: Value): Promise<Virtua
 }
 
 /** Source of the function that a value is, or points at. */
-function targetOf(
-  { symbols }: ItemView,
-  type: Type,
-  pointer: VirtualAddress | undefined,
-  address: VirtualAddress | undefined,
-): SourceLine | undefined {
+function targetOf({ symbols }: ItemView, type: Type, at: VirtualAddress | undefined): SourceLine | undefined {
   const isCode = type.kind === 'function' || (type.kind === 'pointer' && type.to.kind === 'function');
-  const at = type.kind === 'function' ? address : pointer;
   return isCode && at !== undefined ? symbols.framesAt(at).at(-1)?.source : undefined;
 }
