@@ -6,34 +6,44 @@
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
-import { VmkdError } from '../engine/core/errors';
+import { VmkdError, asVmkdError } from '../engine/core/errors';
+import { slotCount } from '../engine/target/breakpoints/debugSlots';
+import { watchPieces } from '../engine/target/breakpoints/watchPieces';
 import type { BreakpointPlace } from '../engine/target/target';
+import { errorText, understood } from './errors';
 import { placeOfExpression } from './evaluation';
 import { addressOf, memoryReference } from './memoryReferences';
 import type { Session } from './session';
 import type { DataPlace } from './variables/shown';
 
-/** Debug registers know no others. */
-const watchableSizes = [1, 2, 4, 8];
-
+/**
+ * What cannot be watched is an answer, too: VS Code opens no menu when it gets an error. Of an address that somebody has typed,
+ * however, it shows errors and nothing else. @throws of an address: request-bad, value-out-of-range
+ */
 export async function describeData(
   session: Session,
   args: P.DataBreakpointInfoArguments,
 ): Promise<P.DataBreakpointInfoResponse['body']> {
-  const place = await placeOf(session, args);
-  if (place === undefined)
-    return { dataId: null, description: `${args.name} lies in no memory: it cannot be watched.` };
-  const complaint = complaintOf(place);
-  if (complaint !== undefined) return { dataId: null, description: complaint };
-  const { address, size } = place;
-  const name = args.asAddress === true ? memoryReference(address) : args.name;
-  return {
-    dataId: `${memoryReference(address)},${size}`,
-    description: `${size} byte${size === 1 ? '' : 's'} at ${name}`,
-    // The processor has no watch for reads alone.
-    accessTypes: ['write', 'readWrite'],
-    canPersist: false,
-  };
+  const isAddress = args.asAddress === true;
+  try {
+    const place = isAddress
+      ? { address: addressOf(args.name), size: args.bytes ?? 8 }
+      : await placeOf(session, args);
+    const registers = registersFor(place).length;
+    const { address, size } = place;
+    const name = isAddress ? memoryReference(address) : args.name;
+    return {
+      dataId: `${memoryReference(address)},${size}`,
+      description: `${size} byte${size === 1 ? '' : 's'} at ${name}${registers > 1 ? `, by ${registers} debug registers` : ''}`,
+      // The processor has no watch for reads alone.
+      accessTypes: ['write', 'readWrite'],
+      canPersist: false,
+    };
+  } catch (thrown) {
+    const error = asVmkdError(thrown);
+    if (isAddress || error.code === 'internal' || error.code.startsWith('link-')) throw thrown;
+    return { dataId: null, description: errorText(error) };
+  }
 }
 
 /** @throws request-bad, value-out-of-range */
@@ -46,28 +56,31 @@ export function dataPlaceOf({ dataId, accessType = 'write' }: P.DataBreakpoint):
       nextStep: 'Watch for reads and writes.',
     });
   }
-  const complaint = complaintOf({ address, size });
-  if (complaint !== undefined) throw new VmkdError('value-out-of-range', complaint);
+  registersFor({ address, size });
   return { kind: 'data', address, size, access: accessType === 'write' ? 'write' : 'access' };
 }
 
-function complaintOf({ address, size }: DataPlace): string | undefined {
-  if (!watchableSizes.includes(size))
-    return `${size} bytes cannot be watched, only 1, 2, 4 or 8: watch a member instead.`;
-  if (address % BigInt(size) !== 0n)
-    return `${memoryReference(address)} is not aligned to ${size} bytes, so it cannot be watched as a whole.`;
-  return undefined;
+/** @throws value-out-of-range */
+function registersFor({ address, size }: DataPlace) {
+  const pieces = watchPieces(address, size);
+  if (pieces !== undefined) return pieces;
+  throw new VmkdError(
+    'value-out-of-range',
+    `${size} bytes there cannot be watched by the ${slotCount} debug registers of the processor`,
+    { nextStep: 'Watch less: a member, 8 aligned bytes.' },
+  );
 }
 
 async function placeOf(
   session: Session,
-  args: P.DataBreakpointInfoArguments,
-): Promise<DataPlace | undefined> {
-  const { name, variablesReference, bytes, asAddress = false, frameId } = args;
-  if (asAddress) return { address: addressOf(name), size: bytes ?? 8 };
+  { name, variablesReference = 0, bytes, frameId }: P.DataBreakpointInfoArguments,
+): Promise<DataPlace> {
   const found =
-    variablesReference === undefined || variablesReference === 0
-      ? await placeOfExpression(session, name, frameId)
+    variablesReference === 0
+      ? await understood(name, () => placeOfExpression(session, name, frameId))
       : session.things.containers.get(variablesReference).seen.get(name)?.place;
-  return found && { address: found.address, size: bytes ?? found.size };
+  if (found !== undefined) return { address: found.address, size: bytes ?? found.size };
+  throw new VmkdError('value-unavailable', `${name} lies in no memory, so it cannot be watched`, {
+    nextStep: 'Watch what a pointer points at, or a variable that is not in a register.',
+  });
 }

@@ -296,15 +296,34 @@ void describe('data breakpoints', () => {
     const found = await info({ name: memoryReference!, asAddress: true, bytes: 4 });
     await data({ dataId: found.dataId!, accessType: 'readWrite' });
     assert.equal((await run()).reason, 'data breakpoint');
-    const three = await info({ name: memoryReference!, asAddress: true, bytes: 3 });
-    assert.equal(three.dataId, null);
-    assert.match(three.description, /3 bytes cannot be watched, only 1, 2, 4 or 8/);
-    const odd = await info({
-      name: `0x${(BigInt(memoryReference!) + 1n).toString(16)}`,
-      asAddress: true,
-      bytes: 2,
-    });
-    assert.match(odd.description, /not aligned to 2 bytes/);
+    // What is not one aligned piece takes several registers, as long as there are any.
+    const odd = `0x${(BigInt(memoryReference!) - 3n).toString(16)}`;
+    const across = await info({ name: odd, asAddress: true, bytes: 5 });
+    assert.match(across.description, /^5 bytes at 0x[0-9a-f]{16}, by 3 debug registers$/);
+    const [wide] = (await data({ dataId: across.dataId!, accessType: 'write' })).breakpoints as [
+      P.Breakpoint,
+    ];
+    assert.match(wide.message!, /hardware slot 0; hardware slot 1; hardware slot 2/);
+    assert.deepEqual((await run()).hitBreakpointIds, [wide.id]);
+    // VS Code says nothing when it gets no id for an address, but shows errors.
+    const most = await client.refusal('dataBreakpointInfo', { name: odd, asAddress: true, bytes: 64 });
+    assert.match(most.message, /^64 bytes there cannot be watched by the 4 debug registers.*\. Watch less/);
+    const nowhere = await client.refusal('dataBreakpointInfo', { name: 'there', asAddress: true, bytes: 4 });
+    assert.match(nowhere.message, /“there” is no address\. Write an address in hexadecimal/);
+  });
+
+  void it('are refused with a reason, never with an error that would cost the client its menu', async () => {
+    for (const [args, reason] of [
+      [{ name: 'Nobody' }, /“Nobody” is not known here/],
+      [{ name: 'VmkDemoCounter +' }, /not complete, at its end/],
+      [{ name: '1 + 1' }, /lies in no memory/],
+      [{ name: 'Value', variablesReference: 999_999 }, /belongs to an earlier stop/],
+      [{ name: 'vmkdemo!VmkDemoLarge' }, /bytes there cannot be watched by the 4 debug registers/],
+    ] as const) {
+      const { dataId, description } = await info(args);
+      assert.equal(dataId, null);
+      assert.match(description, reason);
+    }
   });
 
   void it('are four, and the fifth says who has the slots', async () => {

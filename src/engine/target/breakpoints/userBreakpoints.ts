@@ -11,7 +11,7 @@
  * Invariants: all changes are made while the target stands still; a breakpoint that is not where the user wants it says why.
  */
 
-import { plus, type VirtualAddress } from '../../core/addresses';
+import type { VirtualAddress } from '../../core/addresses';
 import { VmkdError, asVmkdError } from '../../core/errors';
 import { Listeners } from '../../core/listeners';
 import { breakpointSlots } from '../../kd/manipulate/breakpoint';
@@ -33,6 +33,7 @@ import type {
 import type { Anchor, Binder, Binding, BoundCode } from './binding';
 import type { CodeSites } from './codeSites';
 import { slotCount, type DebugSlots } from './debugSlots';
+import { watchPieces } from './watchPieces';
 
 /** Milliseconds for a running target to stop for a change. */
 const longestWait = 30_000;
@@ -239,7 +240,7 @@ export class UserBreakpoints implements Breakpoints {
       breakpoint.binding = { kind: 'pending', message: `${alias} is not loaded` };
       return;
     }
-    const pieces = alignedPieces(at, place.size);
+    const pieces = watchPieces(at, place.size);
     if (pieces === undefined || pieces.length > this.parts.slots.free) {
       const registers = `${pieces?.length ?? `more than ${slotCount}`} debug registers`;
       const message = `${place.size} bytes there take ${registers}; ${this.parts.slots.free} of ${slotCount} are free`;
@@ -347,22 +348,6 @@ async function stops(breakpoint: Managed, processor: TargetProcessor): Promise<b
     rule?.onError?.(asVmkdError(thrown));
     return true;
   }
-}
-
-/** A range as aligned pieces of 1, 2, 4, 8 bytes. Undefined: more than there are registers, or no range. */
-function alignedPieces(
-  address: VirtualAddress,
-  size: number,
-): { readonly address: VirtualAddress; readonly size: number }[] | undefined {
-  const pieces = [];
-  for (let done = 0; done < size;) {
-    const at = plus(address, done);
-    const piece = [8, 4, 2, 1].find((one) => one <= size - done && at % BigInt(one) === 0n)!;
-    pieces.push({ address: at, size: piece });
-    if (pieces.length > slotCount) return undefined;
-    done += piece;
-  }
-  return pieces.length === 0 ? undefined : pieces;
 }
 
 const isSame = (a: BreakpointStatus, b: BreakpointStatus): boolean => textOf(a) === textOf(b);
