@@ -6,6 +6,7 @@
 import { asVmkdError, VmkdError } from '../engine/core/errors';
 import { printable, Terminal } from './terminal';
 import type { Command } from './command';
+import { machines } from './machines';
 import { probe } from './probe';
 import { symbols } from './symbols';
 import { trace } from './trace';
@@ -24,7 +25,7 @@ const help: Command = {
   },
 };
 
-const commands: readonly Command[] = [probe, trace, symbols, unasm, version, help];
+const commands: readonly Command[] = [machines, probe, trace, symbols, unasm, version, help];
 
 const describeCommand = ({ usage, summary, details = '' }: Command): string =>
   `vmkd ${usage}\n\n${summary}\n${details === '' ? '' : `\n${details}`}`;

@@ -2,14 +2,15 @@
 /** Finding and controlling machines, on real QEMUs: by their command lines, and by their monitors. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { before, describe, it, type TestContext } from 'node:test';
 import { VmkdError } from '../../src/engine/core/errors';
 import type { MachineEvent } from '../../src/engine/machine/control';
 import { chooseMachine, findMachine, findMachines } from '../../src/engine/machine/find';
 import type { Machine } from '../../src/engine/machine/machine';
 import { connectQmp } from '../../src/engine/machine/qemu/qmp';
+import { buildCli, vmkd, vmkdError, vmkdJson } from '../fixtures/cli';
 import { freePort } from '../fixtures/linkTools';
 import { writeEmptyQcow2 } from '../fixtures/qcow2';
 import { tempFolder } from '../fixtures/tempFolder';
@@ -184,5 +185,42 @@ void describe('its control', () => {
     assert.equal((await lost).kind, 'lost');
     await assert.rejects(control.pause(), failsWith('machine-monitor-lost'));
     control.close();
+  });
+});
+
+void describe('vmkd machines', () => {
+  before(buildCli);
+
+  void it('shows a machine to people and to programs', async (t) => {
+    const { machine } = await boot(t);
+    const { stdout } = await vmkd(['machines', name]);
+    assert.ok(stdout.startsWith(`${name}: paused\n`), stdout);
+    assert.ok(stdout.includes(`COM1 of the guest: ${machine.kdLink}`), stdout);
+    assert.ok(stdout.includes(`memory: 64 MiB, 64 MiB of it low, in the file ${machine.ramFile}`), stdout);
+    const report = await vmkdJson<{ machines: Record<string, unknown>[] }>(['machines']);
+    const found = report.machines.find((one) => one['name'] === name);
+    assert.deepEqual((found?.['links'] as unknown[])[0], { port: 1, link: machine.kdLink });
+    assert.equal(found?.['state'], 'paused');
+    assert.deepEqual(found['problems'], []);
+  });
+
+  void it('says the lines of a .vmx that are missing, and keeps a name from driving the terminal', async (t) => {
+    const file = path.join(tempFolder(t), 'x.vmx');
+    writeFileSync(file, 'displayName = "\x1b[31mred|0aforged"\nmemsize = "64"\n');
+    const { stdout } = await vmkd(['machines', file]);
+    assert.ok(stdout.startsWith('\\x1b[31mred\\x0aforged: off\n'), stdout);
+    assert.match(stdout, /^ {6}serial0\.fileType = "pipe"$/m);
+    const { machines } = await vmkdJson<{ machines: { problems: { code: string }[] }[] }>(['machines', file]);
+    assert.deepEqual(
+      machines[0]?.problems.map(({ code }) => code),
+      ['machine-no-serial'],
+    );
+  });
+
+  void it('fails with what there is when the machine is unknown', async () => {
+    const { exit, code, nextStep } = await vmkdError(['machines', 'no such machine']);
+    assert.deepEqual([exit, code], [1, 'machine-unknown']);
+    assert.match(nextStep, /vmkd machines/);
+    assert.equal((await vmkdError(['machines', 'a', 'b'])).exit, 2);
   });
 });

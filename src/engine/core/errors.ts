@@ -55,7 +55,7 @@ const vocabulary = {
   'machine-off': 'Power the machine on, then try again.',
   'machine-paused': 'Somebody has paused the machine. Resume it in its own program, then try again.',
   'machine-no-control':
-    'For VMware, install vmrun or say where it is (VMKD_VMRUN); QEMU needs “-qmp unix:/PATH,server=on,wait=off”.',
+    'Install vmrun, which comes with VMware Workstation, Player and Fusion, or say where it is with VMKD_VMRUN.',
   'machine-control-refused': 'The virtual machine’s own words are in the message.',
   'machine-control-timeout':
     'The machine’s program may be busy, or wait for an answer in a window of its own.',

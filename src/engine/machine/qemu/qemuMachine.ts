@@ -101,6 +101,7 @@ const noMonitor = ({ otherMonitors }: QemuCommandLine): VmkdError =>
     otherMonitors
       ? 'The machine has a QMP monitor, but none that others can connect to.'
       : 'The machine has no QMP monitor.',
+    { nextStep: 'Start QEMU with -qmp unix:/PATH,server=on,wait=off.' },
   );
 
 // --- the monitor

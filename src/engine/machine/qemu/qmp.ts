@@ -55,9 +55,9 @@ export async function connectQmp(
     const fail = (why: string, cause?: unknown): void => {
       timer.cancel();
       candidate.destroy();
-      reject(
-        new VmkdError('machine-no-control', `The monitor ${name} cannot be reached: ${why}.`, { cause }),
-      );
+      const message = `The monitor ${name} cannot be reached: ${why}.`;
+      const nextStep = 'Does the machine still run, and is it yours?';
+      reject(new VmkdError('machine-no-control', message, { cause, nextStep }));
     };
     const timer = clock.after(milliseconds, () => fail(`it did not answer within ${milliseconds} ms`));
     candidate.once('error', (error) => fail(error.message, error));
