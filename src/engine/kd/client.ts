@@ -48,6 +48,11 @@ export interface ClientOptions {
   open(owner: ChannelOwner, signal: AbortSignal): Promise<PacketChannel>;
   /** Why an open channel stays silent, if the carrier can tell; undefined if not. */
   diagnoseSilence?(): Promise<VmkdError | undefined>;
+  /**
+   * Runs what needs an answer of the target: its machine may be at rest while the target stands. Errors are thrown to who
+   * asked. Default: at once.
+   */
+  readonly whileAwake?: <T>(action: () => Promise<T>) => Promise<T>;
   readonly clock: Clock;
   readonly timing?: ClientTiming;
   readonly observer?: ClientObserver;
@@ -146,7 +151,7 @@ export class KdClient {
     try {
       if (!session.use(await this.#options.open(session.owner(), signal))) throw cancelledByDetach();
       this.#setState({ kind: 'synchronising' });
-      return await this.#synchronise(session, { ...options, signal });
+      return await this.#whileAwake(() => this.#synchronise(session, { ...options, signal }));
     } catch (thrown) {
       const error = asVmkdError(thrown);
       session.end(error, true);
@@ -280,8 +285,14 @@ export class KdClient {
     this.#exchanges++;
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
-    const answer = this.#mustHaveSession().exchange(api, fields, { ...options, patience });
+    const answer = this.#whileAwake(() =>
+      this.#mustHaveSession().exchange(api, fields, { ...options, patience }),
+    );
     return answer.finally(() => this.#exchanges++);
+  }
+
+  #whileAwake<T>(action: () => Promise<T>): Promise<T> {
+    return this.#options.whileAwake ? this.#options.whileAwake(action) : action();
   }
 
   async #letGo(api: ManipulateApi, fields: object): Promise<void> {

@@ -99,6 +99,55 @@ void describe('requests', () => {
   });
 });
 
+void describe('a machine that may be at rest', () => {
+  void it('is awake for each exchange, and for nothing else', async () => {
+    let users = 0;
+    let asked = 0;
+    const { clock, client, target } = withTarget(
+      {},
+      {
+        whileAwake: async (action) => {
+          asked++;
+          users++;
+          try {
+            return await action();
+          } finally {
+            users--;
+          }
+        },
+      },
+    );
+    target.server.serve(readVirtualMemory, () => {
+      assert.equal(users, 1);
+      return { fields: { actual: 0 }, status: 0 };
+    });
+    await clock.run(client.attach(attach));
+    assert.equal(asked, 1);
+    await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 1 }));
+    await clock.run(client.continue());
+    assert.deepEqual([asked, users], [3, 0]);
+  });
+
+  void it('that cannot be woken fails the request, and is asked again for the next', async () => {
+    let broken = false;
+    const { clock, client } = withTarget(
+      {},
+      {
+        whileAwake: (action) =>
+          broken ? Promise.reject(new VmkdError('machine-control-timeout', 'no')) : action(),
+      },
+    );
+    await clock.run(client.attach(attach));
+    broken = true;
+    const read = () => client.request(readVirtualMemory, { address: modelBase, count: 1 });
+    await assert.rejects(clock.run(read()), fails('machine-control-timeout'));
+    await assert.rejects(clock.run(client.continue()), fails('machine-control-timeout'));
+    broken = false;
+    await clock.run(read());
+    assert.equal(await clock.run(client.continue()), true);
+  });
+});
+
 void describe('continuing', () => {
   void it('keeps hardware breakpoints: Dr7 is the one that the target reported', async () => {
     const { clock, client, target } = withTarget();

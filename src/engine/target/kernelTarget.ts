@@ -37,7 +37,7 @@ import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
 import { Passing } from './execution/passing';
 import { RunControl } from './execution/runControl';
-import { LiveTarget } from './liveTarget';
+import { LiveTarget, type LiveTargetOptions } from './liveTarget';
 import { ModuleTracker } from './moduleTracker';
 import { Processors } from './processors';
 import { StopMemory } from './stopMemory';
@@ -63,6 +63,8 @@ export interface KernelTargetOptions {
   readonly stateFolder?: string;
   /** Where the machine's memory is. Without it, all memory is read by KD. */
   readonly guestRam?: RamLocation;
+  /** Wakes the machine for what needs the target: `Parking.use`. */
+  readonly whileAwake?: LiveTargetOptions['whileAwake'];
   readonly clock?: Clock;
   readonly clientTiming?: ClientTiming;
   readonly kdcomTiming?: KdcomTiming;

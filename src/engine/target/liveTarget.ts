@@ -16,7 +16,7 @@ import { plus, type VirtualAddress } from '../core/addresses';
 import { VmkdError, asVmkdError } from '../core/errors';
 import { systemClock, type Clock, type Timer } from '../core/clock';
 import { Waiters } from '../core/waiters';
-import { KdClient, type ClientObserver, type ClientTiming } from '../kd/client';
+import { KdClient, type ClientObserver, type ClientOptions, type ClientTiming } from '../kd/client';
 import { didNotStop, notStopped, type ClientState, type StoppedState } from '../kd/clientState';
 import { NtStatus } from '../kd/ntstatus';
 import {
@@ -69,6 +69,8 @@ export interface LiveTargetOptions {
   readonly observer?: LiveObserver;
   /** Asked about every stop but the one that an attach ends with. */
   readonly sieve?: StopSieve;
+  /** Wakes the machine for what needs the target: `Parking.use`. */
+  readonly whileAwake?: ClientOptions['whileAwake'];
 }
 
 export class LiveTarget {
@@ -100,6 +102,7 @@ export class LiveTarget {
     this.client = new KdClient({
       clock: this.#clock,
       ...(options.clientTiming && { timing: options.clientTiming }),
+      ...(options.whileAwake && { whileAwake: options.whileAwake }),
       observer: {
         onState: (state) => this.#onState(state),
         onRestart: () => {

@@ -14,7 +14,7 @@ import { runningPaths, snapshotNames } from './vmrun';
 /** Milliseconds for each sort of command: vmrun itself takes about one second. */
 const limits = { list: 15_000, pause: 30_000, reset: 60_000, start: 180_000, snapshot: 900_000 };
 /** Milliseconds between two looks of a watch. */
-const lookInterval = 5000;
+const lookInterval = 15_000;
 
 export interface VmrunMachine {
   readonly vmxPath: string;
