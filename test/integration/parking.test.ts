@@ -85,12 +85,10 @@ void describe('parking', () => {
     await until('parked');
     assert.equal(await status(), 'paused');
     const resting = await processorShare(machine.pid, 1000);
-    assert.ok(spinning > 0.2, `a break costs ${spinning.toFixed(2)} processors`);
-    assert.ok(
-      resting < 0.02,
-      `parked it costs ${resting.toFixed(3)} of one, without parking ${spinning.toFixed(2)}`,
-    );
-    t.diagnostic(`processors: ${spinning.toFixed(2)} at a break, ${resting.toFixed(3)} parked`);
+    // How much it spins depends on who else wants the processors; that it does, and then does not, does not.
+    const shares = `${spinning.toFixed(2)} processors at a break, ${resting.toFixed(3)} parked`;
+    assert.ok(spinning > 0.05 && resting < 0.02 && resting < spinning / 5, shares);
+    t.diagnostic(shares);
 
     const started = performance.now();
     const context = await target.live.registers.context(0);
