@@ -140,6 +140,17 @@ extern PVOID PsNtosImageBase;
 extern ULONG64 MmSystemRangeStart, MmUserProbeAddress, MmHighestUserAddress;
 extern ULONG64 MmPteBase, MmPhysicalWindow, MmPhysicalWindowSize;
 extern ULONG64 MmHighestPhysicalPage, MmLowestPhysicalPage, MmNumberOfPhysicalPages;
+/* The memory that the kernel has, in runs of pages: crash dumps and debuggers read it. */
+typedef struct _PHYSICAL_MEMORY_RUN {
+  ULONG64 BasePage;
+  ULONG64 PageCount;
+} PHYSICAL_MEMORY_RUN;
+typedef struct _PHYSICAL_MEMORY_DESCRIPTOR {
+  ULONG NumberOfRuns;
+  ULONG64 NumberOfPages;
+  PHYSICAL_MEMORY_RUN Run[LOADER_MAX_MEMORY_RANGES];
+} PHYSICAL_MEMORY_DESCRIPTOR, *PPHYSICAL_MEMORY_DESCRIPTOR;
+extern PPHYSICAL_MEMORY_DESCRIPTOR MmPhysicalMemoryBlock;
 
 /* ---- Debug output ------------------------------------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ static VOID KdpFillPointers(PKDDEBUGGER_DATA64 Data)
   Data->MmLowestPhysicalPage = POINTER(MmLowestPhysicalPage);
   Data->MmHighestPhysicalPage = POINTER(MmHighestPhysicalPage);
   Data->MmNumberOfPhysicalPages = POINTER(MmNumberOfPhysicalPages);
+  Data->MmPhysicalMemoryBlock = POINTER(MmPhysicalMemoryBlock);
   Data->MmPageSize = POINTER(MmPageSizeValue);
   Data->MmHighestUserAddress = POINTER(MmHighestUserAddress);
   Data->MmSystemRangeStart = POINTER(MmSystemRangeStart);

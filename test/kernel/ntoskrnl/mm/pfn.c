@@ -6,6 +6,8 @@
 
 PMMPFN MmPfnDatabase;
 ULONG64 MmAvailablePages, MmHighestPhysicalPage, MmLowestPhysicalPage, MmNumberOfPhysicalPages;
+PPHYSICAL_MEMORY_DESCRIPTOR MmPhysicalMemoryBlock;
+static PHYSICAL_MEMORY_DESCRIPTOR PhysicalMemory;
 static ULONG64 Hint;
 static KSPIN_LOCK PfnLock;
 
@@ -36,6 +38,7 @@ VOID MiInitializePfn(PLOADER_PARAMETER_BLOCK LoaderBlock)
     if (Range->MemoryType != LoaderFree) continue;
     if (Range->BasePage < MmLowestPhysicalPage) MmLowestPhysicalPage = Range->BasePage;
     MmNumberOfPhysicalPages += Range->PageCount;
+    PhysicalMemory.Run[PhysicalMemory.NumberOfRuns++] = (PHYSICAL_MEMORY_RUN){Range->BasePage, Range->PageCount};
     for (ULONG64 Page = Range->BasePage; Page < Range->BasePage + Range->PageCount; Page++) {
       /* Below 1 MiB only the trampoline is used; the loader and the files stay until the end. */
       BOOLEAN Taken = Page < 0x100 || (Page >= 0x100 && Page < Last);
@@ -43,6 +46,8 @@ VOID MiInitializePfn(PLOADER_PARAMETER_BLOCK LoaderBlock)
       if (!Taken) MmAvailablePages++;
     }
   }
+  PhysicalMemory.NumberOfPages = MmNumberOfPhysicalPages;
+  MmPhysicalMemoryBlock = &PhysicalMemory;
   if (Last > MmHighestPhysicalPage) KeBugCheckEx(PHASE0_INITIALIZATION_FAILED, 1, Last, MmHighestPhysicalPage, 0);
   Hint = Last;
 }
