@@ -144,7 +144,17 @@ void describe('guest RAM', () => {
     await pausedWith('trim');
     assert.equal((await target.live.memory.readPartial(address, 64)).length, 0);
     assert.deepEqual(await readMemory(target.memory, address, 64), before);
-    await pausedWith('paged 1');
+    // What the target cannot reach itself is no place for a breakpoint yet.
+    const breakpoint = await target.breakpoints.add({ place: { kind: 'instruction', address } });
+    assert.equal(breakpoint.status.kind, 'pending');
+    await target.execution.resume();
+    const answer = session.machine.console.command('paged 3');
+    assert.deepEqual((await session.stopped()).reason, { kind: 'breakpoint', breakpoints: [breakpoint] });
+    assert.equal(breakpoint.status.kind, 'bound');
+    await target.breakpoints.remove(breakpoint);
+    await target.execution.resume();
+    await answer;
+    await target.execution.pause(limit);
     assert.deepEqual(await target.live.memory.readPartial(address, 64), before);
   });
 

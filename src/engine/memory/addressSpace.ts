@@ -54,6 +54,12 @@ export class AddressSpace {
     this.#pages.forget();
   }
 
+  /** Whether a processor finds a page there. Undefined: it finds one that is no RAM. @throws as `read` */
+  isPresent(address: VirtualAddress): boolean | undefined {
+    const frame = new PageTables(this.tablePages, this.paging, undefined).frameOf(pageOf(address));
+    return frame >= 0 ? true : frame === Miss.elsewhere ? undefined : false;
+  }
+
   /** Fills `into` from its start. @returns bytes; fewer where a page is not there. @throws what the physical memory throws */
   read(address: VirtualAddress, into: Uint8Array): number {
     return into.length <= largestKept ? this.#readPages(address, into) : this.#readRuns(address, into);

@@ -171,7 +171,7 @@ void describe('entries that are not present', () => {
       assert.equal(walker(builder).frameOf(page(address)), 7);
       assert.equal(walker(builder, undefined).frameOf(page(address)), 7, 'the default is to look');
       const tables = new PageTables(new TablePages(builder.memory), builder.paging, undefined);
-      assert.equal(tables.frameOf(page(address)), Miss.elsewhere);
+      assert.equal(tables.frameOf(page(address)), Miss.notPresent);
     }
   });
 
@@ -190,10 +190,10 @@ void describe('entries that are not present', () => {
       return walker(builder).frameOf(page(at));
     };
     assert.equal(put(0n), Miss.absent);
-    assert.equal(put(0x0000_0123_0000_0082n), Miss.elsewhere);
-    assert.equal(put(0x80n), Miss.elsewhere);
+    assert.equal(put(0x0000_0123_0000_0082n), Miss.notPresent);
+    assert.equal(put(0x80n), Miss.notPresent);
     // Both bits: a prototype, not a transition.
-    assert.equal(put(0x7000n | 0xc00n), Miss.elsewhere);
+    assert.equal(put(0x7000n | 0xc00n), Miss.notPresent);
   });
 
   void it('show frames that L1TF has hidden', () => {
@@ -222,12 +222,12 @@ void describe('entries that are not present', () => {
     assert.equal(ask(BigInt.asUintN(64, toIt), 0x9000n | 0x121n), 9);
     assert.equal(ask(BigInt.asUintN(64, toIt | 0x80n), 0x9000n | 0x8c0n), 9);
     // A subsection: the page is in a file.
-    assert.equal(ask(BigInt.asUintN(64, toIt), BigInt.asUintN(64, toIt)), Miss.elsewhere);
-    assert.equal(ask(BigInt.asUintN(64, toIt), 0n), Miss.elsewhere);
+    assert.equal(ask(BigInt.asUintN(64, toIt), BigInt.asUintN(64, toIt)), Miss.notPresent);
+    assert.equal(ask(BigInt.asUintN(64, toIt), 0n), Miss.notPresent);
     // To be looked up in the address space; no kernel address; not aligned.
-    assert.equal(ask(0xffff_ffff_0000_0400n, 0x9001n), Miss.elsewhere);
-    assert.equal(ask(0x0000_0000_1238_0400n, 0x9001n), Miss.elsewhere);
-    assert.equal(ask(BigInt.asUintN(64, ((prototype + 4n) << 16n) | 0x400n), 0x9001n), Miss.elsewhere);
+    assert.equal(ask(0xffff_ffff_0000_0400n, 0x9001n), Miss.notPresent);
+    assert.equal(ask(0x0000_0000_1238_0400n, 0x9001n), Miss.notPresent);
+    assert.equal(ask(BigInt.asUintN(64, ((prototype + 4n) << 16n) | 0x400n), 0x9001n), Miss.notPresent);
     // The next page is not taken from the prototype's table.
     builder.map(at + 0x1000n, 11);
     const tables = walker(builder);
@@ -253,7 +253,7 @@ void describe('entries that are not present', () => {
     builder.map(at, Math.floor(entry / 4096));
     const address = at + BigInt(entry % 4096);
     builder.put(entry, BigInt.asUintN(64, (address << 16n) | 0x400n));
-    assert.equal(walker(builder).frameOf(page(own)), Miss.elsewhere);
+    assert.equal(walker(builder).frameOf(page(own)), Miss.notPresent);
   });
 });
 

@@ -26,10 +26,12 @@ import {
 export const Miss = {
   /** Its entry, or one above it, is zero: nobody has this page. */
   absent: -1,
-  /** In a page file, or not made yet, or a device's. Somebody else may know. */
-  elsewhere: -2,
+  /** In a page file, or not made yet: an entry that is not zero says so. */
+  notPresent: -2,
+  /** No RAM: a device's, or beyond what is here. Somebody else may know. */
+  elsewhere: -3,
   /** An entry breaks the rules of the processor. */
-  malformed: -3,
+  malformed: -4,
 } as const;
 
 /** 16 MiB of tables; more are read again. */
@@ -174,24 +176,27 @@ export class PageTables {
   #software(low: number, high: number, isLowest: boolean, mayAsk: boolean): number {
     if (low === 0 && high === 0) return Miss.absent;
     const { software } = this;
-    if (software === undefined) return Miss.elsewhere;
+    if (software === undefined) return Miss.notPresent;
     if (isTransition(low)) return transitionFrame(low, high, software);
-    if (!isLowest || !mayAsk || !isPrototype(low) || this.#shape.entrySize === 4) return Miss.elsewhere;
+    if (!isLowest || !mayAsk || !isPrototype(low) || this.#shape.entrySize === 4) return Miss.notPresent;
     const prototype = prototypeAt(low, high, this.#shape.addressBits);
-    return prototype === undefined ? Miss.elsewhere : this.#askPrototype(prototype);
+    return prototype === undefined ? Miss.notPresent : this.#askPrototype(prototype, software);
   }
 
   /** A prototype is present, in transition, or names a file: it does not ask further. */
-  #askPrototype({ page, within }: { readonly page: number; readonly within: number }): number {
+  #askPrototype(
+    { page, within }: { readonly page: number; readonly within: number },
+    software: SoftwareEntries,
+  ): number {
     const frame = this.#frameOf(page, false);
     // It was another walk.
     this.forget();
     const table = frame < 0 ? undefined : this.tables.at(frame);
-    if (table === undefined) return Miss.elsewhere;
+    if (table === undefined) return Miss.notPresent;
     const low = table.getUint32(within, true);
     const high = table.getUint32(within + 4, true);
     if ((low & present) !== 0) return (high & 0xfffff) * 2 ** 20 + (low >>> 12);
-    return isTransition(low) ? transitionFrame(low, high, this.software!) : Miss.elsewhere;
+    return isTransition(low) ? transitionFrame(low, high, software) : Miss.notPresent;
   }
 
   #isCanonical(page: number): boolean {

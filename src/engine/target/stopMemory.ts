@@ -30,6 +30,8 @@ export interface FastMemory {
   readonly isUsable: boolean;
   /** Fills `into` from its start. @returns bytes; fewer where it does not have a page, none if it may not be read */
   read(address: VirtualAddress, into: Uint8Array): number;
+  /** Whether the target finds a page there; it may read others, too. Undefined: it cannot tell. */
+  isPresent(address: VirtualAddress): boolean | undefined;
   /** Whether the page at which the last read ended is nobody's, so that KD need not be asked. */
   readonly endedAtNothing: boolean;
   forget(): void;
@@ -86,6 +88,11 @@ export class StopMemory implements TargetMemory {
     const done = this.fast.read(address, whole);
     if (done === length) return Promise.resolve(whole);
     return this.#readRest(this.fast, address, whole, done).then((count) => whole.subarray(0, count));
+  }
+
+  /** Whether the target can reach an address now. Pages that it would have to bring in can be read here all the same. */
+  async isPresent(address: VirtualAddress): Promise<boolean> {
+    return this.fast?.isPresent(address) ?? (await this.#readOfKd(address, 1)).length === 1;
   }
 
   /** As `readPartial`, into bytes of the caller's: for large reads, whose memory would cost more than they. @returns bytes */

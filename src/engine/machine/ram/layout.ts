@@ -5,8 +5,8 @@
  *   physical   0 ────────── lowBytes      hole      4 GiB ──────── 4 GiB + (totalBytes − lowBytes)
  *   RAM file   0 ────────── lowBytes ───────────────────────────── totalBytes
  *
- * Source: QEMU's hw/i386/pc_piix.c and pc_q35.c, where `info mtree -f` agrees; VMware's 3 GiB as LeechCore and others have
- * found it. Nothing here is believed before it was verified against the running kernel.
+ * Who made the machine says where its hole is (qemu/layout.ts, vmware/vmwareMachine.ts). Nothing of it is believed before it
+ * was verified against the running kernel.
  */
 
 import type { PageFrame } from '../../core/addresses';
@@ -20,19 +20,6 @@ export interface PhysicalLayout {
 export const pageSize = 4096;
 const holeEnd = 2 ** 32;
 const gibibyte = 2 ** 30;
-
-/** By the kind of machine: how much of its memory lies below the hole. */
-export const layouts = {
-  vmware: (totalBytes: number) => splitAt(totalBytes, 3 * gibibyte, 3 * gibibyte),
-  pc: (totalBytes: number) => splitAt(totalBytes, 3.5 * gibibyte, 3 * gibibyte),
-  q35: (totalBytes: number) => splitAt(totalBytes, 2.75 * gibibyte, 2 * gibibyte),
-} as const satisfies Record<string, (totalBytes: number) => PhysicalLayout>;
-
-/** Less than `most` is not divided at all; else `low` bytes stay below. */
-const splitAt = (totalBytes: number, most: number, low: number): PhysicalLayout => ({
-  lowBytes: totalBytes < most ? totalBytes : low,
-  totalBytes,
-});
 
 /** The first address behind all RAM. */
 export const endOfRam = ({ lowBytes, totalBytes }: PhysicalLayout): number =>

@@ -121,6 +121,7 @@ function guestWith(random: Random): Guest {
       guest.sites.cover(address, bytes);
       return Promise.resolve(bytes);
     },
+    isPresent: (address) => Promise.resolve(guest.read(address, 1).length === 1),
   };
   return guest;
 }

@@ -58,6 +58,12 @@ export class CodeSite {
   }
 }
 
+/** With our int3s covered. */
+export interface SiteMemory extends VirtualMemory {
+  /** Whether the target itself can reach an address. */
+  isPresent(address: VirtualAddress): Promise<boolean>;
+}
+
 export interface SiteTarget {
   readonly table: Pick<KdBreakpoints, 'set' | 'remove' | 'removeAll'>;
   readonly raw: Pick<KdMemory, 'readPartial' | 'write'>;
@@ -67,7 +73,7 @@ export interface SiteTarget {
 export class CodeSites implements CodeOverlay {
   readonly #sites = new Map<VirtualAddress, CodeSite>();
   /** Where own bytes are read: with our int3s covered. */
-  memory: VirtualMemory | undefined;
+  memory: SiteMemory | undefined;
 
   constructor(private readonly target: SiteTarget) {}
 
@@ -92,7 +98,9 @@ export class CodeSites implements CodeOverlay {
   async claim(address: VirtualAddress, owner: object): Promise<CodeSite> {
     let site = this.#sites.get(address);
     if (site === undefined) {
-      const [original] = await this.memory!.readPartial(address, 1);
+      // A page that has to be brought in may be another one then.
+      const present = await this.memory!.isPresent(address);
+      const [original] = present ? await this.memory!.readPartial(address, 1) : [];
       site = new CodeSite(address, this.inTable < breakpointSlots ? 'kd-table' : 'int3', original);
       this.#sites.set(address, site);
     }

@@ -32,7 +32,10 @@ function ours() {
     raw: { readPartial: nothing, write: () => Promise.resolve() },
     journal: noJournal,
   });
-  sites.memory = { readPartial: () => Promise.resolve(Uint8Array.of(0x55)) };
+  sites.memory = {
+    readPartial: () => Promise.resolve(Uint8Array.of(0x55)),
+    isPresent: () => Promise.resolve(true),
+  };
   const slots = new DebugSlots();
   const passing = new Passing({ slots } as unknown as PassingTarget);
   return { sites, slots, passing };

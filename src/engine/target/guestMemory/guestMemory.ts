@@ -123,6 +123,18 @@ export class GuestMemory implements FastMemory {
     }
   }
 
+  /** Whether the target itself finds a page at an address without a fault. Undefined: nobody here can tell. */
+  isPresent(address: VirtualAddress): boolean | undefined {
+    const space = this.#current();
+    if (space === undefined) return undefined;
+    try {
+      return space.isPresent(address);
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return undefined;
+    }
+  }
+
   /** Whether the page at which the last read ended is nobody's: KD has none, either. */
   get endedAtNothing(): boolean {
     return this.#current()?.endedAtNothing ?? false;
