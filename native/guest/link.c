@@ -37,13 +37,19 @@ VOID LinkInitialize(LINK *Link, MAILBOX *Mailbox, ULONG64 TicksPerMillisecond)
   Mailbox->Guest.Nonce = Link->Nonce;
 }
 
+/* Whether the host that we leave, or that has left us, has all that we posted. */
+static BOOLEAN IsTaken(const LINK *Link)
+{
+  return Link->Mailbox->Host.Taken == Link->Posted;
+}
+
 VOID LinkLeave(LINK *Link, ULONG Reason)
 {
   volatile MAILBOX_GUEST *Guest = &Link->Mailbox->Guest;
 
   if (!Link->Epoch) return;
   Guest->LeftReason = Reason;
-  Guest->Withdrawn = Link->Sending;
+  Guest->Withdrawn = IsTaken(Link) ? 0 : Link->Sending;
   Guest->LeftEpoch = Link->Epoch;
   BARRIER();
   Guest->Epoch = 0; /* last: from now on the host believes all the rest */
@@ -160,8 +166,8 @@ static LINK_RESULT AwaitTaken(LINK *Link)
       return LinkLeft;
     }
     LinkPause();
-    if (!Look(Link)) return LinkLeft;
-    if (Link->Epoch != Epoch) return LinkNot; /* another host already */
+    if (!Look(Link)) return IsTaken(Link) ? LinkDone : LinkLeft; /* it may have taken it, and gone */
+    if (Link->Epoch != Epoch) return LinkNot;                    /* another host already */
     Waited += Link->LastTicks - Start < Link->TicksPerMillisecond ? Link->LastTicks - Start
                                                                   : Link->TicksPerMillisecond;
     Start = Link->LastTicks;

@@ -233,6 +233,6 @@ export class PacketScanner {
   }
 }
 
-function isDataType(type: number): type is DataType {
+export function isDataType(type: number): type is DataType {
   return type in packetTypes && type !== 4 && type !== 5 && type !== 6;
 }

@@ -145,6 +145,11 @@ export class KdcomChannel implements PacketChannel {
     });
   }
 
+  /** Whether nothing is under way in either direction, as far as this end can tell. */
+  get isQuiet(): boolean {
+    return this.#inFlight === undefined && this.#resetsUnanswered === 0 && !this.#scanner.midPacket;
+  }
+
   breakIn(): void {
     this.#write(Uint8Array.of(breakInByte));
   }

@@ -25,9 +25,12 @@ import {
   type LoadSymbolsChange,
   type StateChange,
 } from '../kd/stateChange';
+import type { PacketChannel } from '../kd/channel';
 import type { AttachOptions } from '../kd/synchronise';
 import { KdcomChannel, type KdcomTiming } from '../link/kdcomChannel';
 import type { ByteLink, LinkEndpoint } from '../link/link';
+import { HybridChannel, type Carrying } from '../link/mailbox/hybridChannel';
+import type { MailboxRam } from '../link/mailbox/ram';
 import { traced, type TraceWriter } from '../link/trace';
 import { readLoadedModules, type LoadedModule } from '../windows/modules';
 import { KdBreakpoints } from './kdBreakpoints';
@@ -55,6 +58,18 @@ export interface LiveObserver extends Omit<ClientObserver, 'onState'> {
   onLost?(error: VmkdError): void;
 }
 
+/** Guest memory, through which packets go for as long as the guest has its module loaded. */
+export interface MailboxUse {
+  readonly ram: MailboxRam;
+  /** Where the guest says that its mailbox is, if it could say so. */
+  readonly announced?: bigint;
+  /** Which way packets go from now on; why, when it is not the better one. */
+  onCarrier?(carrying: Carrying, why?: VmkdError): void;
+}
+
+/** Milliseconds that an attach waits to begin with the mailbox; one that is found later is used from then on. */
+const mailboxPatience = 1500;
+
 /** A higher layer that decides about stops, in the stead of the policy above. Nothing is announced then. */
 export type StopSieve = (stop: StoppedState) => Promise<void>;
 
@@ -65,6 +80,7 @@ export interface LiveTargetOptions {
   readonly clock?: Clock;
   readonly clientTiming?: ClientTiming;
   readonly kdcomTiming?: KdcomTiming;
+  readonly mailbox?: MailboxUse;
   readonly trace?: TraceWriter;
   readonly observer?: LiveObserver;
   /** Asked about every stop but the one that an attach ends with. */
@@ -249,15 +265,24 @@ export class LiveTarget {
 
   async #open(
     ...[owner, signal]: Parameters<ConstructorParameters<typeof KdClient>[0]['open']>
-  ): Promise<KdcomChannel> {
-    const { endpoint, trace, linkMilliseconds, kdcomTiming } = this.#options;
+  ): Promise<PacketChannel> {
+    const { endpoint, mailbox, trace, linkMilliseconds, kdcomTiming } = this.#options;
     const link = await endpoint.open({ waitMilliseconds: linkMilliseconds, signal });
     this.#link = link;
-    return new KdcomChannel(trace ? traced(link, trace) : link, owner, {
-      role: 'debugger',
+    const serial = trace ? traced(link, trace) : link;
+    const timing = kdcomTiming && { timing: kdcomTiming };
+    if (!mailbox) return new KdcomChannel(serial, owner, { role: 'debugger', clock: this.#clock, ...timing });
+    const channel = new HybridChannel(owner, {
       clock: this.#clock,
-      ...(kdcomTiming && { timing: kdcomTiming }),
+      serial,
+      ...timing,
+      ram: mailbox.ram,
+      ...(mailbox.announced !== undefined && { announced: mailbox.announced }),
+      ...(trace && { trace }),
+      observer: { onCarrier: (carrying, why) => mailbox.onCarrier?.(carrying, why) },
     });
+    await channel.settled(mailboxPatience);
+    return channel;
   }
 
   async #leave(state: StoppedState): Promise<void> {

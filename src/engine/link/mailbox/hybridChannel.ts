@@ -1,0 +1,522 @@
+/**
+ * KD over a serial port and a mailbox, whichever is there: one packet channel for the client, which notices nothing of it.
+ *
+ *            a living mailbox is found                     the guest takes it
+ *   serial  ──────────────────────────▶  turning  ─────────────────────────▶  mailbox
+ *     ▲                                     │                                    │
+ *     └────────── not taken ────────────────┘                                    │
+ *     └────────── the guest goes back to its UART, or was reset ─────────────────┘
+ *
+ * How no packet is lost or doubled on the way over:
+ *   serial ─▶ mailbox   We send nothing new until what is under way on the line is acknowledged, and offer the mailbox then.
+ *                       The guest takes an offer between two of its calls of kdcom, when it has our acknowledgement.
+ *   mailbox ─▶ serial   The guest decides. Its words say whether it had our packet, else it is sent again by the line; and
+ *                       whether it sends again what we have, which is then swallowed.
+ *   new machine         A new packet on the line while the mailbox claims to be in use: it is an old machine's. Nobody
+ *                       knows what became of what was under way; nothing is written to the mailbox any more.
+ *
+ * Packet ids of the line are kept as they were meanwhile, by both sides. If we never were in step with the guest there
+ * (attached by mailbox), the first packet is preceded by a RESET, whose answer and repeated stop are kept from the client.
+ */
+
+import { equalBytes } from '../../core/bytes';
+import type { Clock, Timer } from '../../core/clock';
+import { VmkdError, asVmkdError } from '../../core/errors';
+import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel, SendOptions } from '../../kd/channel';
+import { decodeDebugIo } from '../../kd/debugIo';
+import { PacketType, encodeDataPacket, initialPacketId } from '../../kd/framing';
+import type { KdPacket } from '../../kd/packet';
+import { KdcomChannel, serialTiming, type KdcomTiming } from '../kdcomChannel';
+import type { ByteLink } from '../link';
+import type { TraceWriter } from '../trace';
+import { announcedByPrint } from './announcement';
+import { MailboxCarrier, type CarrierOwner, type Ending } from './carrier';
+import { PollingDoorbell, type Doorbell } from './doorbell';
+import type { MailboxRam } from './ram';
+import { MailboxSearch } from './search';
+import type { FoundMailbox } from './finder';
+
+export type Carrying = 'serial' | 'mailbox';
+
+export interface HybridObserver {
+  /** Which way packets go from now on; why, when it is not the better one. */
+  onCarrier?(carrying: Carrying, why?: VmkdError): void;
+}
+
+export interface HybridOptions {
+  readonly clock: Clock;
+  /** Absent: the guest has no serial port that we can reach, and must have loaded its module. */
+  readonly serial?: ByteLink;
+  readonly timing?: KdcomTiming;
+  readonly ram: MailboxRam;
+  /** Where the guest is known to have its mailbox, from elsewhere (VMware's guestinfo). */
+  readonly announced?: bigint;
+  readonly doorbell?: () => Doorbell;
+  /** Gets the mailbox's packets too, framed as if they had come by the line. */
+  readonly trace?: Pick<TraceWriter, 'record'>;
+  readonly observer?: HybridObserver;
+}
+
+interface Entry {
+  readonly packet: KdPacket;
+  readonly options: SendOptions;
+  timer: Timer | undefined;
+  readonly resolve: (delivery: Delivery) => void;
+  readonly reject: (error: VmkdError) => void;
+}
+
+/** As KDCOM's. */
+const longestQueue = 64;
+/** Milliseconds that turning may take, on top of what a packet has. */
+const turningMilliseconds = 4000;
+/** Milliseconds to wait until what is under way on the line has arrived, before the mailbox is offered. */
+const quietMilliseconds = 2000;
+const quietPause = 5;
+/** Milliseconds for the answer of a RESET of our own, and for the stop that is repeated after it. */
+const resyncMilliseconds = 700;
+const resyncTries = 5;
+
+type Counters = { -readonly [K in keyof ChannelStatistics]: ChannelStatistics[K] };
+
+export class HybridChannel implements PacketChannel {
+  readonly name: string;
+  readonly #options: HybridOptions;
+  readonly #owner: ChannelOwner;
+  readonly #clock: Clock;
+  readonly #timing: KdcomTiming;
+  readonly #search: MailboxSearch;
+  #serial: KdcomChannel | undefined;
+  #carrier: MailboxCarrier | undefined;
+  #way: 'serial' | 'turning' | 'mailbox' = 'serial';
+  readonly #queue: Entry[] = [];
+  /** What was handed to a carrier. */
+  #current: Entry | undefined;
+  /** What was wanted while nobody knew which way to go. */
+  #wanted = { breakIns: 0, reset: false };
+  #lastDelivered: KdPacket | undefined;
+  #lastStop: Uint8Array | undefined;
+  /** The guest will say this once more. */
+  #twin: KdPacket | undefined;
+  /** Whether packet ids on the line are as the guest has them. */
+  #inStep = false;
+  #resync: { readonly stage: 'reset' | 'repeat'; readonly timer: Timer } | undefined;
+  /** A mailbox has vanished without a word: the next one is another machine's. */
+  #vanished = false;
+  #closed: { readonly error: VmkdError | undefined } | undefined;
+  readonly #mailboxCounters: Pick<
+    Counters,
+    'bytesReceived' | 'bytesSent' | 'packetsReceived' | 'packetsSent' | 'duplicates'
+  > = {
+    bytesReceived: 0,
+    bytesSent: 0,
+    packetsReceived: 0,
+    packetsSent: 0,
+    duplicates: 0,
+  };
+
+  constructor(owner: ChannelOwner, options: HybridOptions) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#timing = options.timing ?? serialTiming;
+    this.name = options.serial?.name ?? 'the mailbox';
+    if (options.serial) {
+      const { clock, timing } = options;
+      this.#serial = new KdcomChannel(options.serial, this.#serialOwner(), {
+        role: 'debugger',
+        clock,
+        ...(timing && { timing }),
+      });
+    }
+    this.#search = new MailboxSearch(options.ram, this.#clock, {
+      onFound: (found) => this.#turnTo(found),
+      onLost: (error) => this.#onRamLost(error),
+    });
+    this.#search.start(options.announced);
+  }
+
+  /** Which way packets go; undefined while there is none, or it changes. */
+  get carrying(): Carrying | undefined {
+    if (this.#way === 'mailbox') return 'mailbox';
+    return this.#way === 'serial' && this.#serial ? 'serial' : undefined;
+  }
+
+  /** Resolves when it is known whether there is a mailbox to begin with, after that many milliseconds at most. */
+  async settled(milliseconds: number): Promise<void> {
+    const end = this.#clock.now() + milliseconds;
+    while (!this.#closed && this.#clock.now() < end) {
+      if (this.#way === 'mailbox' || (this.#way === 'serial' && this.#search.hasLooked)) return;
+      await pause(this.#clock, quietPause);
+    }
+  }
+
+  get statistics(): ChannelStatistics {
+    const serial = this.#serial?.statistics;
+    const mailbox = this.#mailboxCounters;
+    return {
+      bytesReceived: (serial?.bytesReceived ?? 0) + mailbox.bytesReceived,
+      bytesSent: (serial?.bytesSent ?? 0) + mailbox.bytesSent,
+      packetsReceived: (serial?.packetsReceived ?? 0) + mailbox.packetsReceived,
+      packetsSent: (serial?.packetsSent ?? 0) + mailbox.packetsSent,
+      controlReceived: serial?.controlReceived ?? 0,
+      damaged: serial?.damaged ?? 0,
+      garbageBytes: serial?.garbageBytes ?? 0,
+      retransmissions: serial?.retransmissions ?? 0,
+      duplicates: (serial?.duplicates ?? 0) + mailbox.duplicates,
+    };
+  }
+
+  send(packet: KdPacket, options: SendOptions = {}): Promise<Delivery> {
+    return new Promise((resolve, reject) => {
+      const entry: Entry = { packet, options, timer: undefined, resolve, reject };
+      if (this.#closed) reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
+      else if (this.#queue.length >= longestQueue) reject(this.#notAcknowledged('packets queue up'));
+      else {
+        this.#queue.push(entry);
+        this.#limit(entry);
+        this.#pump();
+      }
+    });
+  }
+
+  breakIn(): void {
+    if (this.#way === 'mailbox') this.#carrier?.breakIn();
+    else if (this.#way === 'serial' && this.#serial) this.#serial.breakIn();
+    else this.#wanted.breakIns++;
+  }
+
+  requestReset(): void {
+    for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
+    if (this.#way === 'mailbox') {
+      // An order that is sent once may have been obeyed: its acknowledgement is still welcome.
+      if (this.#current && !this.#current.options.once) {
+        this.#carrier?.abandon();
+        this.#settle((entry) => entry.resolve('reset'));
+      }
+      this.#carrier?.requestReset();
+    } else if (this.#way === 'serial' && this.#serial) {
+      this.#endResync();
+      this.#serial.requestReset();
+    } else {
+      this.#wanted.reset = true;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#end(undefined);
+    if (this.#serial) this.#serial.close();
+    else queueMicrotask(() => this.#owner.onClosed(undefined));
+  }
+
+  // --- sending
+
+  #pump(): void {
+    if (this.#current || this.#queue.length === 0 || this.#resync) return;
+    if (this.#way === 'mailbox' && this.#carrier) {
+      const entry = (this.#current = this.#queue.shift()!);
+      this.#mailboxCounters.packetsSent++;
+      this.#mailboxCounters.bytesSent += entry.packet.payload.length;
+      this.#record('>', entry.packet);
+      this.#carrier.send(entry.packet);
+    } else if (this.#way === 'serial' && this.#serial) {
+      if (this.#inStep) this.#sendBySerial(this.#serial);
+      else this.#startResync(resyncTries);
+    }
+  }
+
+  #sendBySerial(serial: KdcomChannel): void {
+    const entry = (this.#current = this.#queue.shift()!);
+    serial.send(entry.packet, entry.options).then(
+      (delivery) => {
+        if (this.#current === entry) this.#settle(() => entry.resolve(delivery));
+      },
+      (thrown: unknown) => {
+        if (this.#current === entry) this.#settle(() => entry.reject(asVmkdError(thrown)));
+      },
+    );
+  }
+
+  /** A packet that no carrier takes has a limit of its own; KDCOM's comes first where KDCOM carries. */
+  #limit(entry: Entry): void {
+    const attempts = entry.options.attempts ?? this.#timing.attempts;
+    if (entry.options.once || attempts === Infinity) return;
+    entry.timer = this.#clock.after(attempts * this.#timing.acknowledge + turningMilliseconds, () => {
+      const at = this.#queue.indexOf(entry);
+      const error = this.#notAcknowledged('the guest took no packet');
+      if (at >= 0) {
+        this.#queue.splice(at, 1);
+        entry.reject(error);
+      } else if (this.#current === entry) {
+        this.#carrier?.abandon();
+        this.#settle(() => entry.reject(error));
+      }
+    });
+  }
+
+  #settle(how: (entry: Entry) => void): void {
+    const entry = this.#current;
+    if (!entry) return;
+    this.#current = undefined;
+    finish(entry, () => how(entry));
+    this.#pump();
+  }
+
+  #notAcknowledged(what: string): VmkdError {
+    return new VmkdError('target-not-acknowledging', `${this.name}: ${what}, and never acknowledged`);
+  }
+
+  // --- receiving
+
+  #deliver(packet: KdPacket): void {
+    if (this.#isTwin(packet)) return;
+    this.#lastDelivered = packet;
+    if (packet.type === PacketType.StateChange64) this.#lastStop = packet.payload;
+    this.#owner.onPacket(packet);
+  }
+
+  #isTwin(packet: KdPacket): boolean {
+    const twin = this.#twin;
+    this.#twin = undefined;
+    if (twin?.type !== packet.type || !equalBytes(twin.payload, packet.payload)) return false;
+    this.#mailboxCounters.duplicates++;
+    return true;
+  }
+
+  #serialOwner(): ChannelOwner {
+    return {
+      listens: () => true,
+      judge: (packet) => this.#owner.judge(packet),
+      onBreakIn: () => undefined,
+      onPacket: (packet) => this.#onSerialPacket(packet),
+      onPeerReset: (restarted) => this.#onSerialReset(restarted),
+      onClosed: (error) => this.#onSerialClosed(error),
+    };
+  }
+
+  #onSerialPacket(packet: KdPacket): void {
+    // The guest may just have left, and not been looked at since.
+    if (this.#way === 'mailbox') this.#carrier?.look();
+    if (this.#way === 'mailbox') {
+      const message = 'The guest sent a packet by its serial port while its mailbox claims to be in use';
+      this.#carrier?.drop(new VmkdError('mailbox-gone', message));
+    }
+    if (this.#endsResync(packet)) return;
+    const announced = packet.type === PacketType.DebugIo ? announcementIn(packet.payload) : undefined;
+    if (announced !== undefined) this.#search.lookAt(announced);
+    this.#deliver(packet);
+  }
+
+  #onSerialReset(restarted: boolean): void {
+    this.#inStep = true;
+    if (restarted) {
+      this.#endResync();
+      this.#twin = undefined;
+      this.#vanished = false;
+      this.#carrier?.drop(new VmkdError('mailbox-gone', 'The guest was reset'));
+      this.#search.lookSoon();
+      this.#owner.onPeerReset(true);
+    } else if (this.#resync?.stage === 'reset') {
+      this.#resync.timer.cancel();
+      const timer = this.#clock.after(resyncMilliseconds, () => this.#resynced());
+      this.#resync = { stage: 'repeat', timer };
+    } else {
+      this.#owner.onPeerReset(false);
+    }
+  }
+
+  #onSerialClosed(error: VmkdError | undefined): void {
+    this.#serial = undefined;
+    if (this.#closed) {
+      this.#owner.onClosed(this.#closed.error);
+    } else if (this.#way !== 'mailbox') {
+      this.#end(error);
+      this.#owner.onClosed(error);
+    }
+  }
+
+  // --- getting into step on the line, unseen
+
+  #startResync(tries: number): void {
+    if (tries === 0) {
+      this.#resynced();
+      return;
+    }
+    this.#resync = {
+      stage: 'reset',
+      timer: this.#clock.after(resyncMilliseconds, () => this.#startResync(tries - 1)),
+    };
+    this.#serial?.requestReset();
+  }
+
+  /** The guest repeats its stop after a RESET. @returns whether this packet is that, and nobody's business */
+  #endsResync({ type, payload }: KdPacket): boolean {
+    if (this.#resync?.stage !== 'repeat' || type !== PacketType.StateChange64) return false;
+    const known = this.#lastStop !== undefined && equalBytes(this.#lastStop, payload);
+    this.#resynced();
+    return known;
+  }
+
+  #resynced(): void {
+    this.#endResync();
+    this.#inStep = true;
+    this.#pump();
+  }
+
+  #endResync(): void {
+    this.#resync?.timer.cancel();
+    this.#resync = undefined;
+  }
+
+  // --- turning to the mailbox and away from it
+
+  /** @returns when the mailbox is used, or it is clear that it will not be: true then, if it is worth another look. */
+  async #turnTo(found: FoundMailbox): Promise<void> {
+    if (this.#closed || this.#carrier) return;
+    this.#way = 'turning';
+    const end = this.#clock.now() + quietMilliseconds;
+    while (!this.#isQuiet && this.#clock.now() < end) {
+      await pause(this.#clock, quietPause);
+      if (this.#isClosed) return;
+    }
+    if (!this.#isQuiet) {
+      this.#back();
+      return;
+    }
+    try {
+      const { description } = found;
+      this.#carrier = new MailboxCarrier(this.#options.ram.window(description.pages), description, {
+        clock: this.#clock,
+        doorbell: this.#options.doorbell?.() ?? new PollingDoorbell(this.#clock),
+        owner: this.#carrierOwner(),
+      });
+    } catch {
+      this.#search.lookLater(); // it was gone again before we could begin
+      this.#back();
+    }
+  }
+
+  get #isQuiet(): boolean {
+    return !this.#current && !this.#resync && (this.#serial?.isQuiet ?? true);
+  }
+
+  /** Not narrowed by the compiler: it changes while somebody waits. */
+  get #isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  #back(): void {
+    this.#way = 'serial';
+    if (this.#serial) this.#catchUp(this.#serial);
+    this.#pump();
+  }
+
+  /** Does what was wanted meanwhile. */
+  #catchUp(way: Pick<PacketChannel, 'breakIn' | 'requestReset'>): void {
+    const { breakIns, reset } = this.#wanted;
+    this.#wanted = { breakIns: 0, reset: false };
+    for (let i = 0; i < breakIns; i++) way.breakIn();
+    if (reset) way.requestReset();
+  }
+
+  #carrierOwner(): CarrierOwner {
+    return {
+      onAttached: () => {
+        this.#way = 'mailbox';
+        this.#search.pause();
+        this.#options.observer?.onCarrier?.('mailbox');
+        if (this.#vanished) this.#owner.onPeerReset(true);
+        this.#vanished = false;
+        if (this.#carrier) this.#catchUp(this.#carrier);
+        this.#pump();
+      },
+      onTaken: () => this.#settle((entry) => entry.resolve('acknowledged')),
+      onPacket: (packet) => this.#onMailboxPacket(packet),
+      onResetDone: () => {
+        // Who answers a RESET does not run: an order that lingers was not obeyed.
+        if (this.#current?.options.once) this.#settle((entry) => entry.resolve('reset'));
+        this.#owner.onPeerReset(false);
+      },
+      onEnded: (ending) => this.#onCarrierEnded(ending),
+    };
+  }
+
+  #onMailboxPacket(packet: KdPacket): void {
+    this.#mailboxCounters.packetsReceived++;
+    this.#mailboxCounters.bytesReceived += packet.payload.length;
+    this.#record('<', packet);
+    // Nothing is damaged on this way; what the owner still finds senseless, the guest means.
+    for (let tries = 0; tries < 3; tries++) {
+      const verdict = this.#owner.judge(packet);
+      if (verdict === 'accept') this.#deliver(packet);
+      if (verdict !== 'damaged') return;
+    }
+  }
+
+  #record(direction: '>' | '<', { type, payload }: KdPacket): void {
+    this.#options.trace?.record(direction, encodeDataPacket(type, initialPacketId, payload));
+  }
+
+  #onCarrierEnded(ending: Ending): void {
+    const wasUsed = this.#way === 'mailbox';
+    this.#carrier = undefined;
+    if (this.#closed) return;
+    this.#way = 'serial';
+    if (wasUsed && this.#current) this.#settleAfter(ending, this.#current);
+    if (ending.twin) this.#twin = this.#lastDelivered;
+    if (ending.kind === 'gone') this.#vanished = true;
+    if (ending.again) this.#search.lookSoon();
+    else if (ending.kind === 'gone') this.#search.lookSoon();
+    else this.#search.lookLater();
+    if (wasUsed) this.#options.observer?.onCarrier?.('serial', ending.error);
+    if (!this.#serial && ending.kind === 'lost') {
+      this.#end(ending.error);
+      this.#owner.onClosed(ending.error);
+      return;
+    }
+    this.#back();
+  }
+
+  /** What becomes of the packet that the mailbox carried. */
+  #settleAfter(ending: Ending, entry: Entry): void {
+    this.#current = undefined;
+    if (ending.kind === 'left' && !ending.taken) this.#queue.unshift(entry);
+    else finish(entry, () => entry.resolve(ending.taken ? 'acknowledged' : 'reset'));
+  }
+
+  #onRamLost(error: VmkdError): void {
+    if (this.#serial || this.#closed || this.#way === 'mailbox') return;
+    this.#end(error);
+    this.#owner.onClosed(error);
+  }
+
+  #end(error: VmkdError | undefined): void {
+    this.#closed = { error };
+    this.#search.stop();
+    this.#endResync();
+    this.#carrier?.close();
+    this.#carrier = undefined;
+    const reason = error ?? new VmkdError('link-lost', `${this.name} was closed`);
+    const entries = [...(this.#current ? [this.#current] : []), ...this.#queue.splice(0)];
+    this.#current = undefined;
+    for (const entry of entries) finish(entry, () => entry.reject(reason));
+  }
+}
+
+function finish(entry: Entry, how: () => void): void {
+  entry.timer?.cancel();
+  how();
+}
+
+const pause = (clock: Clock, milliseconds: number): Promise<void> =>
+  new Promise((resolve) => clock.after(milliseconds, resolve));
+
+/** The address that a print announces, if the packet is one that does. */
+function announcementIn(payload: Uint8Array): bigint | undefined {
+  try {
+    const message = decodeDebugIo(payload);
+    return message.kind === 'print' ? announcedByPrint(message.text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
