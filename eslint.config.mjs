@@ -26,7 +26,7 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default tseslint.config(
-  { ignores: ['build/', 'dist/', '**/node_modules/'] },
+  { ignores: ['build/', 'dist/', 'prebuilds/', '**/node_modules/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   {

@@ -3,6 +3,7 @@
 // lists the benches. Ends with 0 also if a goal is missed (the table says so), with 1 if it could not measure.
 
 import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
+import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
 import { sourceFiles } from './testing/plan.mjs';
@@ -27,6 +28,11 @@ await main(async ([name]) => {
   const [{ bundle, error }] = await bundleForDevelopment([`test/bench/${name}.bench.ts`]);
   if (error !== undefined) throw new BootstrapError(error);
   const { default: bench } = await import(pathToFileURL(path.join(root, bundle)).href);
+  if (bench.needsNative) {
+    await bootstrap(['native']);
+    const problem = nativeComplaint() ?? (await buildNative());
+    if (problem !== undefined) throw new BootstrapError(problem);
+  }
   if (bench.needsKernel) {
     await bootstrap(['kernel']);
     say('building the demo kernel');

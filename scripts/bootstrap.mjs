@@ -41,6 +41,18 @@ export const toolSets = {
     { commands: [], proof: '/var/lib/dpkg/info/elpa-dap-mode.list', debian: 'elpa-dap-mode' },
   ],
   lldb: [{ commands: lldbAdapters, debian: 'lldb', brew: 'llvm' }],
+  native: [
+    { commands: ['clang'], debian: 'clang', brew: 'llvm' },
+    { commands: ['ld.lld'], debian: 'lld', brew: 'lld' },
+    // A second compiler, and one that brings its sanitizers.
+    { commands: ['gcc'], debian: 'gcc', brew: 'gcc' },
+    {
+      commands: [],
+      proof: '/usr/x86_64-w64-mingw32/include/windows.h',
+      debian: 'mingw-w64-x86-64-dev',
+      brew: 'mingw-w64',
+    },
+  ],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
 

@@ -1,8 +1,9 @@
-// `npm run build`: makes the shipped bundles in dist/. A new bundle is a new row.
+// `npm run build`: makes the shipped bundles in dist/, and the native part in prebuilds/. A new bundle is a new row.
 
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
+import { buildNative, nativeComplaint } from './native.mjs';
 import { root } from './process.mjs';
 
 const bundles = [
@@ -11,7 +12,8 @@ const bundles = [
 ];
 
 await main(async () => {
-  await bootstrap();
+  const complaint = nativeComplaint();
+  await bootstrap(complaint === undefined ? ['native'] : []);
   const { bundleProduct } = await import('./bundle.mjs');
   for (const bundle of bundles) {
     if (!existsSync(path.join(root, bundle.entry))) throw new BootstrapError(`${bundle.entry} is missing.`);
@@ -20,5 +22,8 @@ await main(async () => {
     if (bundle.command) chmodSync(outfile, 0o755);
     say(`${bundle.outfile} ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
   }
+  if (complaint !== undefined) say(`${complaint}; what is there of it in prebuilds/ stays as it is`);
+  const problem = complaint === undefined ? await buildNative() : undefined;
+  if (problem !== undefined) throw new BootstrapError(problem);
   return 0;
 });

@@ -11,6 +11,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { bootstrap, ensureTools, ensureWindowsNode, main, say } from './bootstrap.mjs';
+import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
 import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
@@ -106,11 +107,17 @@ async function runTestFile(file, bundle, suiteLimitMs, env) {
 
 /** What a suite needs, made ready: `{ env }`, or `{ problem }` with the status and detail for its files. */
 async function prepare(suite) {
-  const missing = await ensureTools(suite.tools);
+  // Where it cannot be built, tests that need it say so.
+  const native = suite.native === true && nativeComplaint() === undefined;
+  const missing = await ensureTools(native ? [...suite.tools, 'native'] : suite.tools);
   if (missing !== undefined) return { problem: { status: 'skipped', detail: missing } };
   if (suite.kernel) {
     say('building the demo kernel');
     const problem = await buildKernel();
+    if (problem !== undefined) return { problem: { status: 'failed', detail: problem } };
+  }
+  if (native) {
+    const problem = await buildNative({ tests: true });
     if (problem !== undefined) return { problem: { status: 'failed', detail: problem } };
   }
   return { env: suite.windowsNode ? { VMKD_WINDOWS_NODE: await ensureWindowsNode() } : {} };

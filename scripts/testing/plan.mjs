@@ -34,7 +34,7 @@ export const stepLimitMs = 240 * second;
 /**
  * Suites, the first that matches a file has it.
  * `serial`: one file at a time, nothing beside it; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
- * must have been built; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `limitMs`: for each file.
+ * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `limitMs`: for each file.
  */
 const suites = [
   {
@@ -43,6 +43,7 @@ const suites = [
     serial: true,
     tools: ['kernel', 'test'],
     kernel: true,
+    native: true,
     limitMs: 7200 * second,
   },
   {
@@ -51,6 +52,7 @@ const suites = [
     serial: true,
     tools: ['kernel', 'wine'],
     kernel: true,
+    native: true,
     windowsNode: true,
     limitMs: 300 * second,
   },
@@ -68,6 +70,7 @@ const suites = [
     serial: true,
     tools: ['kernel', 'test'],
     kernel: true,
+    native: true,
     limitMs: 300 * second,
   },
   {
