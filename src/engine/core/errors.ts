@@ -91,6 +91,10 @@ const vocabulary = {
   'ram-encrypted':
     'The memory file of an encrypted virtual machine cannot be read. Remove the encryption and the virtual TPM, or go on over the debug port.',
   'ram-unproven': 'Nothing to do: it is tried again at the next stop.',
+  // The pipe for another debugger (engine/companion)
+  'companion-absent': 'Attach WinDbg to the companion pipe, then hand over.',
+  'companion-drives':
+    'Take the kernel back first: “.kernel take” in the debug console, or “h” in the terminal of vmkd bridge.',
   // Values and files
   'value-out-of-range': 'Give a value within the limits named in the message.',
   'memory-unreadable': 'The address is not mapped, or paged out, in the current process context.',

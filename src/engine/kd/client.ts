@@ -11,12 +11,14 @@
 import { VmkdError, asVmkdError } from '../core/errors';
 import type { Clock } from '../core/clock';
 import type { Fields, ValuesOf } from '../core/layout';
+import { Listeners } from '../core/listeners';
 import { Mutex } from '../core/mutex';
 import { Waiters } from '../core/waiters';
 import type { ChannelOwner, ChannelStatistics, PacketChannel } from './channel';
 import { didNotStop, notStopped, type ClientState, type StoppedState } from './clientState';
 import type { ExchangeResult } from './exchange';
-import { continue2X64, continue2X86, continueApi, switchProcessor } from './manipulate/execution';
+import { manipulateApi } from './manipulate';
+import { continue2X64, continue2X86, continueApi, letsGo, switchProcessor } from './manipulate/execution';
 import { manipulateData, readManipulateHead, type ManipulateApi } from './manipulate/message';
 import { getVersion, interpretVersion, type TargetVersion } from './manipulate/version';
 import { NtStatus, formatStatus, isError } from './ntstatus';
@@ -76,6 +78,12 @@ export interface Reply<F extends Fields> {
   readonly data: Uint8Array;
 }
 
+/** What became of another debugger's request. */
+export type Relayed =
+  | { readonly kind: 'reply'; readonly payload: Uint8Array }
+  | { readonly kind: 'acknowledged' }
+  | { readonly kind: 'stateChange'; readonly payload: Uint8Array };
+
 export interface ContinueOptions {
   /** The stop to continue from; if the target has moved on since, nothing happens. Default: the current one. */
   readonly from?: StoppedState;
@@ -93,6 +101,10 @@ export class KdClient {
   readonly #observer: ClientObserver;
   readonly #turn = new Mutex();
   readonly #stops: Waiters<StateChange>;
+  /** For those who share the target with the observer: told after it, of each state. */
+  readonly states = new Listeners<ClientState>();
+  /** As the observer's `onRestart`. */
+  readonly restarts = new Listeners<undefined>();
   #state: ClientState = { kind: 'idle' };
   #session: Session | undefined;
   #synchroniser: Synchroniser | undefined;
@@ -129,6 +141,14 @@ export class KdClient {
   /** Changes with each request, and when it is done: who sees the target by another way knows that it may have changed. */
   get exchanges(): number {
     return this.#exchanges;
+  }
+
+  /** The current stop as the target sent it. @throws as `request` */
+  get stopPayload(): Uint8Array {
+    this.#mustBeStopped();
+    const { lastStop } = this.#mustHaveSession();
+    if (!lastStop) throw new VmkdError('internal', 'Stopped, and no stop was heard of');
+    return lastStop.bytes;
   }
 
   get statistics(): ChannelStatistics | undefined {
@@ -258,6 +278,35 @@ export class KdClient {
   }
 
   /**
+   * Sends a request of another debugger's, byte for byte, whether anybody here knows it or not.
+   * @param from The stop that it was made in.
+   * @returns What the target answers, as it came: nothing, if all there is to it is that the target has it; the stop that the
+   *   target has made of it. @throws as `request`; target-running if the target has moved on from that stop
+   */
+  async relay(payload: Uint8Array, from: StoppedState): Promise<Relayed> {
+    const { apiNumber } = readManipulateHead(payload);
+    const known = manipulateApi(apiNumber, from.version.machine);
+    const api = known ?? { ...unknownApi, number: apiNumber };
+    return this.#turn.run(async () => {
+      if (this.#state !== from) throw notStopped({ kind: 'running' });
+      const session = this.#mustHaveSession();
+      const patience = api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply;
+      if (from.change.kind === 'targetGone' && letsGo.has(apiNumber)) this.#version = undefined;
+      const result = await session.relay(api, payload, patience);
+      switch (result.kind) {
+        case 'reply':
+          return result;
+        case 'stateChange':
+          return { kind: 'stateChange', payload: this.stopPayload };
+        case 'acknowledged':
+          // A new stop may have come in the same breath; then the state has moved on already.
+          if (letsGo.has(apiNumber) && this.#state === from) this.#setState({ kind: 'running' });
+          return { kind: 'acknowledged' };
+      }
+    });
+  }
+
+  /**
    * Makes another processor the one that KD talks to.
    * @throws value-out-of-range if there is no such processor; target-refused if the target stays where it was.
    */
@@ -381,6 +430,7 @@ export class KdClient {
       this.#version = undefined;
       if (this.#state.kind === 'stopped') this.#setState({ kind: 'running' });
       this.#observer.onRestart?.();
+      this.restarts.tell(undefined);
     } else if (this.#synchroniser) {
       this.#synchroniser.sawReset = true;
       this.#synchroniser.changed();
@@ -439,7 +489,11 @@ export class KdClient {
     } catch (thrown) {
       this.#observer.onError?.(asVmkdError(thrown));
     }
+    if (this.#state === state) this.states.tell(state);
   }
 }
+
+/** What is assumed of a request that nobody here knows: as NT answers what it does not know, and once. */
+const unknownApi = { name: 'an unknown request', answer: 'reply', repeatable: false } as const;
 
 const cancelledByDetach = (): VmkdError => new VmkdError('cancelled', 'Attaching was cancelled');

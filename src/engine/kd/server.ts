@@ -8,7 +8,9 @@
  *
  * Invariants: a reply is laid over its request, so unused fields come back as they were sent, as with NT; an API that
  * nobody serves is echoed with C0000001; a handler that fails answers C0000001; a RESET makes the target say again what it
- * was saying, stop or question; a running target hears nothing but break-ins; an exception waits for its debugger for ever.
+ * was saying, stop or question, and no reply to an earlier request follows it; a running target hears nothing but break-ins;
+ * an exception waits for its debugger for ever. Requests are served one after the other: of those that a debugger sends
+ * meanwhile, against all custom, the last is kept.
  * Source: NT's behaviour, as ours in test/kernel has it and real debuggers rely on it.
  */
 
@@ -52,11 +54,19 @@ export interface Order {
 type Outcome = Uint8Array | 'silent' | 'go';
 type Handler = (payload: Uint8Array, head: ManipulateHead) => Outcome | Promise<Outcome>;
 
+export interface StopOptions {
+  /** How often it is said to a debugger that does not acknowledge; default: for ever. */
+  readonly attempts?: number;
+  /** The debugger has it: told each time that it was said again, too. */
+  readonly onTold?: () => void;
+}
+
 /** What the target is saying, and says again after a RESET, until it is answered. */
 interface Saying {
   readonly type: DataType;
   payload: Uint8Array;
   readonly attempts: number;
+  readonly onTold?: (() => void) | undefined;
   /** A question ends with this packet; a stop ends with an order. */
   readonly answered: (payload: Uint8Array) => void;
   readonly fail: (error: unknown) => void;
@@ -69,6 +79,8 @@ export class KdServer {
   readonly channel: PacketChannel;
   /** The debugger wants the target to stop. */
   onBreakIn: () => void = () => undefined;
+  /** The debugger has started anew with us. What is to be said now may be changed, or begun. */
+  onReset: () => void = () => undefined;
   /** A handler failed; the debugger got C0000001. */
   onError: (error: VmkdError) => void = () => undefined;
   /** The link has ended; undefined if we closed it. */
@@ -77,13 +89,23 @@ export class KdServer {
   readonly #handlers = new Map<number, Handler>();
   #rest: Handler = (payload) => withStatus(payload, NtStatus.Unsuccessful);
   #saying: Saying | undefined;
+  /** Something was said since the last RESET. */
+  #said = false;
+  /** Counts RESETs. */
+  #epoch = 0;
+  /** The request that is served next. */
+  #request: { readonly payload: Uint8Array; readonly saying: Saying } | undefined;
+  #serving = false;
+
+  /** It listens though it says nothing: a stopped target whose debugger takes it for running. */
+  attentive = false;
 
   constructor(open: (owner: ChannelOwner) => PacketChannel) {
     this.channel = open({
-      listens: () => this.#saying !== undefined,
+      listens: () => this.#saying !== undefined || this.attentive,
       judge: (packet) => this.#judge(packet),
       onPacket: (packet) => this.#onPacket(packet),
-      onPeerReset: () => this.#say(),
+      onPeerReset: () => this.#onReset(),
       onBreakIn: () => this.onBreakIn(),
       onClosed: (error) => this.#onClosed(error),
     });
@@ -122,24 +144,41 @@ export class KdServer {
   /**
    * Reports a stop and serves the debugger until it lets the target go; without a debugger that is for ever.
    * @param change What happened, or the packet's payload as it shall go out.
-   * @throws link-* when the link ends.
+   * @throws link-* when the link ends; cancelled by `withdraw`; target-not-acknowledging after the last attempt
    */
-  stop(change: StateChange | Uint8Array): Promise<Order> {
-    const payload = change instanceof Uint8Array ? change : encodeStateChange(change);
+  stop(change: StateChange | Uint8Array, options: StopOptions = {}): Promise<Order> {
+    const { attempts = Infinity, onTold } = options;
+    const payload = stopPayload(change);
     return new Promise((resolve, fail) => {
       const answered = (order: Uint8Array): void => {
         resolve({ api: readManipulateHead(order).apiNumber, payload: order });
       };
-      this.#begin({ type: PacketType.StateChange64, payload, attempts: Infinity, answered, fail });
+      this.#begin({ type: PacketType.StateChange64, payload, attempts, onTold, answered, fail });
     });
   }
 
   /** Replaces the stop that is being served: what SwitchProcessor does. */
-  restate(change: StateChange): void {
+  restate(change: StateChange | Uint8Array): void {
     if (this.#saying?.type !== PacketType.StateChange64)
       throw new VmkdError('internal', 'restate() while the target runs');
-    this.#saying.payload = encodeStateChange(change);
+    this.#saying.payload = stopPayload(change);
     this.#say();
+  }
+
+  /** Ends what is being said, stop or question: who waits for it gets `cancelled`. The debugger is not told. */
+  withdraw(): void {
+    const saying = this.#saying;
+    if (saying) this.#end(saying)?.fail(new VmkdError('cancelled', 'It does not matter any more'));
+  }
+
+  /** Sends a packet that needs no answer, as it is. @throws target-not-acknowledging, link-* */
+  async tell(packet: KdPacket, attempts?: number): Promise<void> {
+    await this.channel.send(packet, attempts === undefined ? {} : { attempts });
+  }
+
+  /** Sends a question as it is. @returns The answer's payload. @throws as `tell`; cancelled by `withdraw` */
+  ask({ type, payload }: KdPacket): Promise<Uint8Array> {
+    return this.#ask(type, payload);
   }
 
   /**
@@ -148,10 +187,7 @@ export class KdServer {
    */
   async print(text: string, processor = 0, attempts?: number): Promise<void> {
     const payload = encodeDebugIo({ kind: 'print', processorLevel, processor, text });
-    await this.channel.send(
-      { type: PacketType.DebugIo, payload },
-      attempts === undefined ? {} : { attempts },
-    );
+    await this.tell({ type: PacketType.DebugIo, payload }, attempts);
   }
 
   /** DbgPrompt. @param maxAnswer Bytes that the answer may have. @throws target-not-acknowledging, link-* */
@@ -173,8 +209,10 @@ export class KdServer {
 
   /** Trace data, at most 3936 bytes. @throws target-not-acknowledging, link-* */
   async trace(data: Uint8Array): Promise<void> {
-    const payload = encodeTraceIo({ processorLevel, processor: 0, data });
-    await this.channel.send({ type: PacketType.TraceIo, payload });
+    await this.tell({
+      type: PacketType.TraceIo,
+      payload: encodeTraceIo({ processorLevel, processor: 0, data }),
+    });
   }
 
   /** Sends a packet that the debugger answers by one of the same type. */
@@ -194,10 +232,22 @@ export class KdServer {
   #say(): void {
     const saying = this.#saying;
     if (!saying) return;
-    const { type, payload, attempts } = saying;
-    this.channel
-      .send({ type, payload }, { attempts })
-      .catch((error: unknown) => this.#end(saying)?.fail(error));
+    this.#said = true;
+    const { type, payload, attempts, onTold } = saying;
+    this.channel.send({ type, payload }, { attempts }).then(
+      (delivery) => {
+        if (delivery === 'acknowledged' && this.#saying === saying) onTold?.();
+      },
+      (error: unknown) => this.#end(saying)?.fail(error),
+    );
+  }
+
+  #onReset(): void {
+    this.#epoch++;
+    this.#request = undefined;
+    this.#said = false;
+    this.onReset();
+    if (!this.#said) this.#say();
   }
 
   /** @returns The saying if it was not ended before. */
@@ -221,15 +271,33 @@ export class KdServer {
       this.#end(saying)?.answered(payload);
       return;
     }
-    this.#onRequest(payload, saying).catch((error: unknown) => this.#end(saying)?.fail(error));
+    this.#request = { payload, saying };
+    if (!this.#serving) void this.#serve();
+  }
+
+  async #serve(): Promise<void> {
+    this.#serving = true;
+    for (let next = this.#request; next; next = this.#request) {
+      this.#request = undefined;
+      const { payload, saying } = next;
+      await this.#onRequest(payload, saying).catch((error: unknown) => this.#end(saying)?.fail(error));
+    }
+    this.#serving = false;
   }
 
   async #onRequest(request: Uint8Array, saying: Saying): Promise<void> {
+    const epoch = this.#epoch;
     const outcome = await this.#handle(request);
     if (outcome === 'silent') return;
     if (outcome === 'go') this.#end(saying)?.answered(request);
-    else
-      await this.channel.send({ type: PacketType.StateManipulate, payload: outcome }, { attempts: Infinity });
+    else if (epoch === this.#epoch && this.#saying === saying) this.#reply(outcome, saying);
+  }
+
+  /** Not waited for: the debugger's next request says that it has it, as well as its acknowledgement does. */
+  #reply(payload: Uint8Array, saying: Saying): void {
+    this.channel
+      .send({ type: PacketType.StateManipulate, payload }, { attempts: Infinity })
+      .catch((error: unknown) => this.#end(saying)?.fail(error));
   }
 
   async #handle(request: Uint8Array): Promise<Outcome> {
@@ -249,8 +317,11 @@ export class KdServer {
   }
 }
 
+const stopPayload = (change: StateChange | Uint8Array): Uint8Array =>
+  change instanceof Uint8Array ? change : encodeStateChange(change);
+
 /** The request itself as the reply, with a status: how NT answers what it does not know. */
-function withStatus(request: Uint8Array, returnStatus: number): Uint8Array {
+export function withStatus(request: Uint8Array, returnStatus: number): Uint8Array {
   const reply = request.slice(0, manipulateSize);
   manipulateHeader.write(reply, { returnStatus });
   return reply;

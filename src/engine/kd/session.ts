@@ -12,9 +12,10 @@ import { equalBytes } from '../core/bytes';
 import { VmkdError, asVmkdError } from '../core/errors';
 import type { Clock } from '../core/clock';
 import type { ChannelOwner, PacketChannel, Verdict } from './channel';
-import { Exchange, type ExchangeResult } from './exchange';
+import { Exchange, type ExchangeResult, type ExchangeSetting } from './exchange';
 import { PacketType } from './framing';
 import { encodeManipulate, readManipulateHead, type ManipulateApi } from './manipulate/message';
+import { getVersion } from './manipulate/version';
 import { NtStatus } from './ntstatus';
 import { decodeTargetPacket, type KdPacket } from './packet';
 import type { StateChange } from './stateChange';
@@ -55,6 +56,8 @@ export class Session {
   #exchange: Exchange | undefined;
   #sequence: number;
   #echoesPadding = false;
+  /** A request of somebody else's was given up: its reply may come yet, and has no number of ours. */
+  #mayAnswerLate = false;
   /** The last packet that made no sense, and how often it came in a row. */
   #refused: KdPacket | undefined;
   #refusals = 0;
@@ -102,15 +105,13 @@ export class Session {
   }
 
   /** Sends a request and waits for its answer. @throws target-no-reply, request-unsure, link-lost, target-not-attached */
-  async exchange(
+  exchange(
     api: ManipulateApi,
     fields: object,
     options: { readonly data?: Uint8Array; readonly processor?: number; readonly patience: number },
   ): Promise<ExchangeResult> {
-    const { channel, lastStop } = this;
-    if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
     this.#sequence = sequenceNumber(this.#sequence + 1);
-    const { processorLevel, processor } = lastStop.change;
+    const { processorLevel = 0, processor = 0 } = this.lastStop?.change ?? {};
     const head = {
       apiNumber: api.number,
       processorLevel,
@@ -118,14 +119,34 @@ export class Session {
       returnStatus: NtStatus.Pending,
       padding: this.#sequence,
     };
-    const exchange = new Exchange({
-      api,
-      payload: encodeManipulate(api.request, head, fields, options.data),
-      channel,
-      clock: this.clock,
-      patience: options.patience,
-      currentStop: lastStop.bytes,
-    });
+    return this.#perform(api, encodeManipulate(api.request, head, fields, options.data), options.patience);
+  }
+
+  /**
+   * Sends a request that somebody else has made, as it is, and gives the reply as it is. @throws as `exchange`
+   * @param api What is known of it; a request that nobody here knows has a reply, and is sent once.
+   */
+  async relay(api: ExchangeSetting['api'], payload: Uint8Array, patience: number): Promise<ExchangeResult> {
+    if (this.#mayAnswerLate) {
+      // What it still answers comes before this reply, which is known by its number.
+      await this.exchange(getVersion, {}, { patience });
+      this.#mayAnswerLate = false;
+    }
+    this.#mayAnswerLate = true;
+    const result = await this.#perform(api, payload, patience);
+    this.#mayAnswerLate = false;
+    return result;
+  }
+
+  async #perform(
+    api: ExchangeSetting['api'],
+    payload: Uint8Array,
+    patience: number,
+  ): Promise<ExchangeResult> {
+    const { channel, lastStop } = this;
+    if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
+    const { clock } = this;
+    const exchange = new Exchange({ api, payload, channel, clock, patience, currentStop: lastStop.bytes });
     this.#exchange = exchange;
     try {
       return await exchange.done;
@@ -174,15 +195,16 @@ export class Session {
 
   #judgeReply(payload: Uint8Array): Verdict {
     const { apiNumber, padding } = readManipulateHead(payload);
-    const api = this.#exchange?.setting.api;
-    if (api?.number !== apiNumber || api.answer !== 'reply') {
+    const setting = this.#exchange?.setting;
+    if (setting?.api.number !== apiNumber || setting.api.answer !== 'reply') {
       if (!this.#exchange) this.foreignReplies++;
       return 'stale';
     }
     const age = (this.#sequence - padding) >>> 0;
     // A number that we used lately shows as well as the right one that the target hands padding back.
     if (age < recentSequences) this.#echoesPadding = true;
-    return age === 0 || !this.#echoesPadding ? 'accept' : 'stale';
+    const isAwaited = padding === readManipulateHead(setting.payload).padding;
+    return isAwaited || !this.#echoesPadding ? 'accept' : 'stale';
   }
 
   #onPacket(packet: KdPacket): void {
@@ -198,7 +220,7 @@ export class Session {
       case 'fileIo':
       case 'controlRequest':
       case 'traceIo':
-        this.#requests.onMessage(message);
+        this.#requests.onMessage(message, packet);
         return;
     }
   }

@@ -17,6 +17,11 @@ import type { TraceMessage } from './traceIo';
 
 /** Who serves the target. Every part is optional; what nobody serves is answered as a bare debugger would. */
 export interface TargetServant {
+  /**
+   * Gets each packet first, as it came. @returns Undefined: the parts below serve it, or hear of it, too. For a question, a
+   * promise of the answer as it shall be sent, or of undefined, if the parts below have to find one after all.
+   */
+  relay?(packet: KdPacket): Promise<KdPacket | undefined> | undefined;
   onPrint?(message: PrintMessage): void;
   /** @returns The answer; without a server it is the empty string, and the guest goes on. */
   onPrompt?(prompt: PromptMessage): Promise<string>;
@@ -40,18 +45,21 @@ export class TargetRequests {
     private readonly channel: () => PacketChannel | undefined,
   ) {}
 
-  onMessage(message: SpontaneousMessage): void {
+  /** @param packet The message as it came. */
+  onMessage(message: SpontaneousMessage, packet: KdPacket): void {
+    let relayed: Promise<KdPacket | undefined> | undefined;
+    this.#tell(() => (relayed = this.servant.relay?.(packet)));
     switch (message.family) {
       case 'debugIo':
         if (message.message.kind === 'prompt')
-          this.#answer(() => this.#promptAnswer(message.message as PromptMessage));
+          this.#answer(relayed, () => this.#promptAnswer(message.message as PromptMessage));
         else this.#tell(() => this.servant.onPrint?.(message.message as PrintMessage));
         return;
       case 'fileIo':
-        this.#answer(() => this.#fileAnswer(message.request, message.payload));
+        this.#answer(relayed, () => this.#fileAnswer(message.request, message.payload));
         return;
       case 'controlRequest':
-        this.#answer(() => this.#controlAnswer(message.request));
+        this.#answer(relayed, () => this.#controlAnswer(message.request));
         return;
       case 'traceIo':
         this.#tell(() => this.servant.onTrace?.(message.trace));
@@ -79,10 +87,10 @@ export class TargetRequests {
     return { type: PacketType.ControlRequest, payload: encodeControlRequest(request, granted) };
   }
 
-  #answer(compose: () => Promise<KdPacket>): void {
+  #answer(relayed: Promise<KdPacket | undefined> | undefined, compose: () => Promise<KdPacket>): void {
     const question = ++this.#question;
     const work = async (): Promise<void> => {
-      const packet = await compose();
+      const packet = (await this.#ask(() => relayed, undefined)) ?? (await compose());
       if (question === this.#question) await this.channel()?.send(packet);
     };
     work().catch((thrown: unknown) => this.#report(thrown));

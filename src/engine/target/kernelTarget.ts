@@ -268,6 +268,7 @@ const nowhere: RamLocation = {
 
 function servantOf(observer: TargetServant): TargetServant {
   return {
+    relay: (packet) => observer.relay?.(packet),
     onPrint: (message) => observer.onPrint?.(message),
     onPrompt: (prompt) => observer.onPrompt?.(prompt) ?? Promise.resolve(''),
     ...(observer.onFile && { onFile: (request) => observer.onFile!(request) }),

@@ -125,6 +125,7 @@ export class LiveTarget {
           this.#forgetTarget();
           observer.onRestart?.();
         },
+        relay: (packet) => observer.relay?.(packet),
         onPrint: (message) => observer.onPrint?.(message),
         onPrompt: (prompt) => observer.onPrompt?.(prompt) ?? Promise.resolve(''),
         ...(observer.onFile && { onFile: (request) => observer.onFile!(request) }),

@@ -76,3 +76,8 @@ export const switchPartition = defineApi({
   answer: 'stateChange',
   repeatable: false,
 });
+
+/** Numbers of the requests after which the target is not in this stop any more. */
+export const letsGo: ReadonlySet<number> = new Set(
+  [continueApi, continue2X64, reboot, causeBugCheck].map(({ number }) => number),
+);
