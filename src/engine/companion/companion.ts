@@ -16,12 +16,7 @@ import { VmkdError, asVmkdError } from '../core/errors';
 import type { KdClient } from '../kd/client';
 import type { ClientState, StoppedState } from '../kd/clientState';
 import { PacketType } from '../kd/framing';
-import {
-  getContext,
-  readControlSpace,
-  setContext,
-  writeControlSpace,
-} from '../kd/manipulate/context';
+import { getContext, readControlSpace, setContext, writeControlSpace } from '../kd/manipulate/context';
 import {
   encodeManipulate,
   manipulateData,
@@ -35,7 +30,14 @@ import { decodeStateChange, encodeStateChange, type StateChange } from '../kd/st
 import type { KdcomTiming } from '../link/kdcomChannel';
 import type { ByteLink } from '../link/link';
 import { replyFrom, type MemorySource } from './memorySource';
-import { beginning, turn, type Consequence, type Happening, type Ownership, type ShownStop } from './ownership';
+import {
+  beginning,
+  turn,
+  type Consequence,
+  type Happening,
+  type Ownership,
+  type ShownStop,
+} from './ownership';
 import { PeerBreakpoints } from './peerBreakpoints';
 import { PipeDebugger } from './pipeDebugger';
 import { requestSort, treatmentOf, type Sort } from './treatment';
@@ -149,7 +151,8 @@ export class Companion {
 
   /** The debugger on the pipe drives from now on, and the host looks on. @throws companion-absent */
   give(): void {
-    if (!this.hasPeer) throw new VmkdError('companion-absent', 'No debugger is attached to the companion pipe');
+    if (!this.hasPeer)
+      throw new VmkdError('companion-absent', 'No debugger is attached to the companion pipe');
     this.#happen({ kind: 'host-gives' });
     this.#catchUp();
   }

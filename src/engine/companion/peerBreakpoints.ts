@@ -131,8 +131,7 @@ export class PeerBreakpoints {
   }
 
   #freeHandle(): number | undefined {
-    for (let handle = 1; handle <= breakpointSlots; handle++)
-      if (!this.#entries.has(handle)) return handle;
+    for (let handle = 1; handle <= breakpointSlots; handle++) if (!this.#entries.has(handle)) return handle;
     return undefined;
   }
 }
