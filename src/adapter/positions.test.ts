@@ -20,5 +20,7 @@ void it(
     assert.equal(uris.pathToClient('/a b/c.c'), 'file:///a%20b/c.c');
     assert.equal(uris.pathFromClient('file:///a%20b/c.c'), '/a b/c.c');
     assert.equal(new Positions().pathFromClient('/a b/c.c'), '/a b/c.c');
+    for (const foreign of ['file://elsewhere/c.c', 'file:///a%2fb', 'http://x/c.c'])
+      assert.throws(() => uris.pathFromClient(foreign), { code: 'request-bad', message: /no file of this/ });
   },
 );

@@ -5,6 +5,7 @@
 
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { VmkdError } from '../engine/core/errors';
 
 export class Positions {
   readonly #firstLine: number;
@@ -26,8 +27,16 @@ export class Positions {
     return this.#uris ? pathToFileURL(path).href : path;
   }
 
-  /** @throws TypeError for a URI that is no file's */
+  /** @throws request-bad for a URI that is no file's of this machine */
   pathFromClient(path: string): string {
-    return this.#uris || path.startsWith('file://') ? fileURLToPath(path) : path;
+    if (!this.#uris && !path.startsWith('file://')) return path;
+    try {
+      return fileURLToPath(path);
+    } catch (cause) {
+      throw new VmkdError('request-bad', `${path} is no file of this machine`, {
+        nextStep: 'Open the file by its path on this machine.',
+        cause,
+      });
+    }
   }
 }

@@ -252,7 +252,9 @@ void describe('instruction breakpoints', () => {
       P.Breakpoint,
     ];
     assert.deepEqual([inData.verified, inData.reason], [false, 'failed'], inData.message);
-    assert.ok(breakpoints.every(({ message }) => message !== undefined && message !== ''));
+    assert.match(breakpoints[0]!.message!, /No memory is at 00000000`00000010\. Give an address/);
+    const [empty] = (await functions({ name: ' ' })).breakpoints as [P.Breakpoint];
+    assert.match(empty.message!, /has no name\. Write/);
   });
 });
 

@@ -224,7 +224,7 @@ void describe('exceptions', () => {
   void it('have no information where there was none', async () => {
     assert.match(
       (await client.refusal('exceptionInfo', { threadId: 1 })).message,
-      /did not stop for an exception/,
+      /did not stop for an exception\. Ask/,
     );
   });
 

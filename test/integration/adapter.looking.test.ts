@@ -472,7 +472,7 @@ void describe('memory', () => {
   void it('that is absent or is no address is refused with a reason', async () => {
     const data = Buffer.from([1]).toString('base64');
     const absent = await client.refusal('writeMemory', { memoryReference: '0x10', data });
-    assert.match(absent.message, /refused to write at 00000000`00000010/);
+    assert.match(absent.message, /refused to write at 00000000`00000010.*Read it first/);
     assert.equal(absent.error.showUser, true);
     assert.match(
       (await client.refusal('readMemory', { memoryReference: 'rsp', count: 1 })).message,

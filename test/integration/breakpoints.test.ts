@@ -266,6 +266,7 @@ void describe('places', () => {
     await target.breakpoints.remove(all);
     const data = await target.breakpoints.add(onFunction('vmkdemo!VmkDemoCounter'));
     assert.equal(data.status.kind, 'failed');
+    assert.match(data.status.message, /is no function\. To stop when a variable is written/);
     const none = await target.breakpoints.add(onFunction('nt!NoSuchThing'));
     assert.equal(none.status.kind, 'pending');
   });
@@ -279,14 +280,17 @@ void describe('places', () => {
     assert.equal(inside.status.kind, 'failed');
     assert.match(
       inside.status.message,
-      /lies inside an instruction, which begins at .* \(vmkdemo!VmkDemoWork\)/,
+      /lies inside an instruction, which begins at .* \(vmkdemo!VmkDemoWork\)\. Set it there\./,
     );
     const data = await at(session.addressOf('vmkdemo!VmkDemoCounter'));
     assert.equal(data.status.kind, 'failed');
-    assert.match(data.status.message, /is data, in section/);
+    assert.match(
+      data.status.message,
+      /is data, in section .*\. To stop when it is written, set a data breakpoint\./,
+    );
     const nowhere = await at(0xfffff700_00000000n as VirtualAddress);
     assert.equal(nowhere.status.kind, 'failed');
-    assert.match(nowhere.status.message, /no memory is there/);
+    assert.match(nowhere.status.message, /No memory is at fffff700`00000000\. Give an address/);
     assert.equal((await at(work)).status.kind, 'bound');
   });
 
@@ -385,7 +389,10 @@ void describe('mechanisms', () => {
     for (const one of [data, wide, code]) assert.match(one.status.message, /hardware slot/);
     const more = await target.breakpoints.add({ ...onFunction('vmkdemo!VmkDemoWork'), mode: 'hardware' });
     assert.equal(more.status.kind, 'failed');
-    assert.match(more.status.message, /All four debug registers/);
+    assert.match(
+      more.status.message,
+      /All four debug registers.*\. Remove a data or hardware breakpoint first\./,
+    );
     const tooWide = await target.breakpoints.add({
       place: { kind: 'data', address: plus(watched, 1), size: 64, access: 'write' },
     });

@@ -2,8 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
-import type { VmkdError } from '../../engine/core/errors';
-import { asVmkdError } from '../../engine/core/errors';
+import { asVmkdError, VmkdError } from '../../engine/core/errors';
 import type { BreakpointPlace } from '../../engine/target/target';
 import { breakpointModes, type BreakpointBook, type Wanted } from '../breakpointBook';
 import { dataPlaceOf, describeData } from '../dataPlaces';
@@ -50,7 +49,7 @@ export const breakpoints: Family = {
       replace(
         session,
         'function',
-        wanted.map((one) => ({ place: { kind: 'function', name: one.name.trim() }, rule: one })),
+        wanted.map((one) => wantedAt(() => ({ kind: 'function', name: functionName(one.name) }), one)),
       ),
 
     setInstructionBreakpoints: (session, { breakpoints: wanted }) =>
@@ -110,6 +109,15 @@ function wantedAt(
   } catch (thrown) {
     return asVmkdError(thrown);
   }
+}
+
+/** @throws request-bad */
+function functionName(text: string): string {
+  const name = text.trim();
+  if (name !== '') return name;
+  throw new VmkdError('request-bad', 'This breakpoint has no name', {
+    nextStep: 'Write a function, as nt!KeSetEvent or mydriver!*Dispatch*.',
+  });
 }
 
 /** To tell whether the file here is the one that was compiled; an unreadable one cannot be told. */

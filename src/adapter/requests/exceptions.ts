@@ -109,7 +109,9 @@ export const exceptions: Family = {
           details: { typeName: name, message: description },
         };
       }
-      throw new VmkdError('request-stale', 'The kernel did not stop for an exception');
+      throw new VmkdError('request-stale', 'The kernel did not stop for an exception', {
+        nextStep: 'Ask when it has stopped for one, or for a bugcheck.',
+      });
     },
   },
 };

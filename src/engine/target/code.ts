@@ -231,4 +231,4 @@ const isUnknown = (thrown: unknown): boolean =>
 
 /** What a person reads when an address is no instruction's. */
 export const insideInstruction = (address: VirtualAddress, start: VirtualAddress, name: string): string =>
-  `${formatAddress(address)} lies inside an instruction, which begins at ${formatAddress(start)} (${name})`;
+  `${formatAddress(address)} lies inside an instruction, which begins at ${formatAddress(start)} (${name}). Set it there.`;

@@ -100,7 +100,9 @@ async function writeInPieces<A extends VirtualAddress | PhysicalAddress>(
     done += Math.min(fields.actual, part.length);
     if (isError(status) || fields.actual === 0) {
       const message = `The target refused to write at ${formatAddress(plus(address, done))}: ${formatStatus(status)}`;
-      throw new VmkdError('target-refused', message);
+      throw new VmkdError('target-refused', message, {
+        nextStep: 'Its page may be absent, or not to be written. Read it first: that shows which.',
+      });
     }
   }
 }

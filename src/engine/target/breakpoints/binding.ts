@@ -139,14 +139,18 @@ export class Binder {
       const source = this.symbols.framesAt(address).at(-1)?.source;
       code.push({ address, source: source && { path: source.path, line: source.line } });
       if (code.length > mostFunctions) {
-        return { kind: 'failed', message: `${name} matches more than ${mostFunctions} functions` };
+        const message = `${name} matches more than ${mostFunctions} functions. Write more of the name.`;
+        return { kind: 'failed', message };
       }
     }
     if (code.length > 0) {
       const bound = distinct(code);
       return { kind: 'bound', code: bound, notes: bound.length > 1 ? [`${bound.length} functions`] : [] };
     }
-    if (found.length > 0) return { kind: 'failed', message: `${name} is no function` };
+    if (found.length > 0) {
+      const message = `${name} is no function. To stop when a variable is written, set a data breakpoint.`;
+      return { kind: 'failed', message };
+    }
     const bang = name.indexOf('!');
     const module = name.slice(0, Math.max(0, bang));
     if (bang > 0 && !/[*?]/.test(module) && this.symbols.moduleNamed(module) === undefined)
@@ -193,17 +197,18 @@ export class Binder {
         throw thrown;
       section = undefined;
     }
-    if (section !== undefined && !section.isCode) return `${name} is data, in section ${section.name}`;
+    if (section !== undefined && !section.isCode)
+      return `${name} is data, in section ${section.name}. To stop when it is written, set a data breakpoint.`;
     const present = (await this.code.memory.readPartial(address, 1)).length === 1;
     if (!present) {
-      const page = 'no memory is there';
-      return this.symbols.moduleAt(address) === undefined ? `${formatAddress(address)}: ${page}` : undefined;
+      if (this.symbols.moduleAt(address) !== undefined) return undefined;
+      return `No memory is at ${formatAddress(address)}. Give an address of code, or set it by function or line: then it waits.`;
     }
     const start = await this.code.instructionAt(address);
     if (start !== undefined && start !== address)
       return insideInstruction(address, start, this.symbols.nameOf(start) ?? formatAddress(start));
     if (start === undefined && (await this.code.inspect(address)) === undefined)
-      return `${name} is no instruction`;
+      return `${name} is no instruction. The disassembly shows where instructions begin.`;
     return undefined;
   }
 

@@ -243,7 +243,7 @@ export class UserBreakpoints implements Breakpoints {
     const pieces = watchPieces(at, place.size);
     if (pieces === undefined || pieces.length > this.parts.slots.free) {
       const registers = `${pieces?.length ?? `more than ${slotCount}`} debug registers`;
-      const message = `${place.size} bytes there take ${registers}; ${this.parts.slots.free} of ${slotCount} are free`;
+      const message = `${place.size} bytes there take ${registers}; ${this.parts.slots.free} of ${slotCount} are free. Watch less, or remove another.`;
       breakpoint.binding = { kind: 'failed', message };
       return;
     }
@@ -262,7 +262,7 @@ export class UserBreakpoints implements Breakpoints {
       return true;
     } catch (thrown) {
       if (!(thrown instanceof VmkdError)) throw thrown;
-      location.breakpoint.binding = { kind: 'failed', message: thrown.message };
+      location.breakpoint.binding = { kind: 'failed', message: `${thrown.message}. ${thrown.nextStep}` };
       for (const other of location.breakpoint.locations) this.#give(other);
       location.breakpoint.locations = [];
       return false;
@@ -297,7 +297,7 @@ export class UserBreakpoints implements Breakpoints {
     if (owed.length === locations.length)
       return { kind: 'pending', message: 'Its page is not in memory; KD sets it when the page comes in' };
     const problem = locations.flatMap(({ address }) => this.parts.sites.at(address)?.problem ?? [])[0];
-    if (problem !== undefined) return { kind: 'failed', message: problem.message };
+    if (problem !== undefined) return { kind: 'failed', message: `${problem.message}. ${problem.nextStep}` };
     const notes = binding.kind === 'bound' ? binding.notes : [];
     const waiting = owed.length > 0 ? [`${owed.length} of them wait for their pages`] : [];
     const message = [...this.#mechanisms(locations), ...notes, ...waiting].join('; ');
