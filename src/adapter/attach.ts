@@ -105,11 +105,9 @@ const nobody: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** Where the configuration wants stops that no breakpoint makes. Clients that know exception filters may add to them. */
 function obeyStopAt({ configuration, output, ended }: Session, target: KernelTarget): void {
-  const { initialBreakpoint, moduleLoad } = configuration.stopAt;
-  if (moduleLoad !== undefined) {
-    const { breakpoints } = target;
-    breakpoints.exceptionRule = { ...breakpoints.exceptionRule, moduleLoads: moduleLoad };
-  }
+  const { initialBreakpoint, modules } = configuration.stopAt;
+  const { breakpoints } = target;
+  breakpoints.exceptionRule = { ...breakpoints.exceptionRule, moduleLoads: modules };
   if (!initialBreakpoint) return;
   target.onModules.add(({ kind, module }) => {
     // The kernel itself is new after a boot, and the first of all.

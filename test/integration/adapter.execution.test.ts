@@ -238,18 +238,30 @@ void describe('exceptions', () => {
     assert.equal(await broken, 'continued');
   });
 
-  void it('include the load of a driver, before its first instruction', async () => {
-    await filters({ filterId: 'moduleLoad', condition: 'vmkon*' });
-    await client.continueRequest({ threadId: 1 });
-    const from = client.messages.length;
-    const loading = debugging.machine.console.command('load', 60_000);
-    const stop = await client.event<StoppedBody>('stopped', from);
-    assert.match(stop.reason, /module load/);
-    assert.match(stop.description!, /Paused on the load of .*vmkondem\.sys/);
-    await filters();
-    await client.continueRequest({ threadId: 1 });
-    await loading;
-    await debugging.machine.console.command('unload', 20_000);
+  void it('include the load of a driver, before its first instruction, and its unload', async () => {
+    const { machine } = debugging;
+    const next = async (command: string, ...wanted: P.ExceptionFilterOptions[]): Promise<string> => {
+      await filters(...wanted);
+      const from = client.messages.length;
+      await client.continueRequest({ threadId: 1 });
+      const answer = machine.console.command(command, 60_000);
+      const stop = await Promise.race([client.event<StoppedBody>('stopped', from), answer]);
+      if (typeof stop === 'string') {
+        await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+        return 'no stop';
+      }
+      await filters();
+      await client.continueRequest({ threadId: 1 });
+      await answer;
+      await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+      return `${stop.reason}: ${stop.description}`;
+    };
+    const load = { filterId: 'moduleLoad', condition: 'other*, vmkon*' };
+    const unload = { filterId: 'moduleUnload' };
+    assert.equal(await next('load', load), 'module load: Paused on the load of vmkondem.sys');
+    assert.equal(await next('unload', load), 'no stop');
+    assert.equal(await next('load', unload), 'no stop');
+    assert.equal(await next('unload', unload), 'module unload: Paused on the unload of vmkondem.sys');
   });
 
   void it('that are the end say which bugcheck it is, and a restart begins anew', async () => {

@@ -333,6 +333,22 @@ void describe('a session goes on', () => {
     await isRunning();
   });
 
+  void it('until a module is loaded that it shall stop at, whatever filters the client has', async (t) => {
+    const client = newClient(t);
+    await client.attachTo(machine, { breakOnAttach: false, stopAt: ['module:other', 'module:vmkon*'] });
+    await client.ask('setExceptionBreakpoints', { filters: ['bugcheck'] });
+    await client.configurationDoneRequest();
+    const from = client.messages.length;
+    const loading = machine.console.command('load', 60_000);
+    const stop = await client.event<P.StoppedEvent['body']>('stopped', from);
+    assert.equal(stop.description, 'Paused on the load of vmkondem.sys');
+    await client.continueRequest({ threadId: 1 });
+    await loading;
+    await machine.console.command('unload', 60_000);
+    await client.disconnectRequest();
+    await isRunning();
+  });
+
   void it('whatever a defective client sends', async (t) => {
     const client = newClient(t);
     await client.attachAndStop(machine);

@@ -532,7 +532,11 @@ void describe('modules', () => {
 
   void it('stop the target when they load, if that is wanted', async () => {
     const { target, machine } = session;
-    target.breakpoints.exceptionRule = { ...target.breakpoints.exceptionRule, moduleLoads: 'vmkon*' };
+    target.breakpoints.exceptionRule = {
+      ...target.breakpoints.exceptionRule,
+      moduleLoads: ['nobody', 'vmkon*'],
+      moduleUnloads: ['*'],
+    };
     const modules: string[] = [];
     const remove = target.onModules.add(({ kind, module }) => modules.push(`${kind} ${module.alias}`));
     await target.execution.resume();
@@ -548,7 +552,11 @@ void describe('modules', () => {
       name: 'vmkondem.sys',
       unloaded: true,
     });
-    target.breakpoints.exceptionRule = { ...target.breakpoints.exceptionRule, moduleLoads: undefined };
+    target.breakpoints.exceptionRule = {
+      ...target.breakpoints.exceptionRule,
+      moduleLoads: [],
+      moduleUnloads: [],
+    };
     await target.execution.resume();
     await unloaded;
     remove();

@@ -33,11 +33,11 @@ void describe('the launch configuration', () => {
     const { configuration } = read({
       link: 'tcp:127.0.0.1:5000',
       sourceMap: { 'd:\\b': '/src' },
-      stopAt: ['initialBreakpoint', 'module:my*'],
+      stopAt: ['initialBreakpoint', 'module:my*', 'module:other'],
       timeouts: { link: 1 },
     });
     assert.deepEqual(configuration.sourceMap, [{ pdb: 'd:\\b', local: '/src' }]);
-    assert.deepEqual(configuration.stopAt, { initialBreakpoint: true, moduleLoad: 'my*' });
+    assert.deepEqual(configuration.stopAt, { initialBreakpoint: true, modules: ['my*', 'other'] });
     assert.deepEqual(configuration.timeouts, { link: 1, attach: 20, breakIn: 10 });
   });
 

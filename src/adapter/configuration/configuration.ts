@@ -79,8 +79,8 @@ export interface Configuration extends Omit<Fields, 'link' | 'vm' | 'sourceMap' 
 
 export interface StopAt {
   readonly initialBreakpoint: boolean;
-  /** A wildcard for module names; undefined: none. */
-  readonly moduleLoad: string | undefined;
+  /** Wildcards for the names of modules at whose load it stops. */
+  readonly modules: readonly string[];
 }
 
 /** What VS Code itself understands in any launch configuration; not ours to mention. */
@@ -145,13 +145,13 @@ function interpret(given: unknown, onIgnored: (sentence: string) => void): Confi
 
 function interpretStops(stops: readonly string[]): StopAt {
   let initialBreakpoint = false;
-  let moduleLoad: string | undefined;
+  const modules: string[] = [];
   for (const stop of stops) {
     if (stop === 'initialBreakpoint') initialBreakpoint = true;
-    else if (/^module:./.test(stop) && moduleLoad === undefined) moduleLoad = stop.slice('module:'.length);
+    else if (/^module:./.test(stop)) modules.push(stop.slice('module:'.length));
     else {
-      throw new FieldProblem(`“stopAt” wants “initialBreakpoint” or one “module:PATTERN”, not “${stop}”`);
+      throw new FieldProblem(`“stopAt” wants “initialBreakpoint” or “module:PATTERN”, not “${stop}”`);
     }
   }
-  return { initialBreakpoint, moduleLoad };
+  return { initialBreakpoint, modules };
 }

@@ -44,8 +44,16 @@ const filters: readonly Filter[] = [
     label: 'Module loads',
     description: 'Stops when a driver is loaded, before its first instruction.',
     supportsCondition: true,
-    conditionDescription: 'Names of modules with wildcards, e.g. mydriver*. Empty: all.',
-    apply: (rule, condition = '') => ({ ...rule, moduleLoads: condition.trim() || '*' }),
+    conditionDescription: 'Names of modules with wildcards, e.g. mydriver*, other. Empty: all.',
+    apply: (rule, condition) => ({ ...rule, moduleLoads: [...rule.moduleLoads, ...names(condition)] }),
+  },
+  {
+    filter: 'moduleUnload',
+    label: 'Module unloads',
+    description: 'Stops when a driver is about to go.',
+    supportsCondition: true,
+    conditionDescription: 'Names of modules with wildcards, e.g. mydriver*, other. Empty: all.',
+    apply: (rule, condition) => ({ ...rule, moduleUnloads: names(condition) }),
   },
 ];
 
@@ -53,7 +61,8 @@ const nothing: ExceptionRule = {
   bugchecks: false,
   firstChance: 'none',
   codeBreakpoints: false,
-  moduleLoads: undefined,
+  moduleLoads: [],
+  moduleUnloads: [],
 };
 
 export const exceptions: Family = {
@@ -69,7 +78,7 @@ export const exceptions: Family = {
       const { breakpoints } = session.target;
       if (breakpoints === undefined)
         throw new VmkdError('target-unsupported', 'This target cannot run, so that nothing can stop it');
-      let rule: ExceptionRule = { ...nothing, moduleLoads: session.configuration.stopAt.moduleLoad };
+      let rule: ExceptionRule = { ...nothing, moduleLoads: session.configuration.stopAt.modules };
       const wanted: P.ExceptionFilterOptions[] = [
         ...plain.map((filterId) => ({ filterId })),
         ...filterOptions,
@@ -122,9 +131,16 @@ function filterNamed(id: string): Filter {
   throw new VmkdError('request-bad', `There is no exception filter “${id}”`);
 }
 
+const wordsOf = (condition: string): string[] => condition.split(/[\s,;]+/).filter((word) => word !== '');
+
+function names(condition = ''): string[] {
+  const words = wordsOf(condition);
+  return words.length === 0 ? ['*'] : words;
+}
+
 /** @throws value-out-of-range */
 function statusList(condition = ''): ExceptionRule['firstChance'] {
-  const words = condition.split(/[\s,;]+/).filter((word) => word !== '');
+  const words = wordsOf(condition);
   if (words.length === 0) return 'all';
   return new Set(
     words.map((word) => {

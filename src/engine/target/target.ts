@@ -232,6 +232,7 @@ export interface ExceptionRule {
   /** First-chance exceptions: none, all, or those whose NTSTATUS is listed. Second-chance ones always stop. */
   readonly firstChance: 'none' | 'all' | ReadonlySet<number>;
   readonly codeBreakpoints: boolean;
-  /** Module loads to stop at, by wildcard; undefined: none. */
-  readonly moduleLoads: string | undefined;
+  /** Modules at whose load the target stops, by wildcards for their names. */
+  readonly moduleLoads: readonly string[];
+  readonly moduleUnloads: readonly string[];
 }

@@ -86,7 +86,8 @@ export class UserBreakpoints implements Breakpoints {
     bugchecks: true,
     firstChance: 'none',
     codeBreakpoints: true,
-    moduleLoads: undefined,
+    moduleLoads: [],
+    moduleUnloads: [],
   };
   readonly #all = new Map<number, Managed>();
   #nextId = 1;

@@ -154,9 +154,10 @@ export class KernelPolicy implements RunPolicy {
       // Whoever wants its symbols later need not stop the target for it.
       else await module?.identity().catch(ignoreDamage);
     }
-    const { moduleLoads } = breakpoints.exceptionRule;
+    const { moduleLoads, moduleUnloads } = breakpoints.exceptionRule;
     const name = change.path.replace(/^.*[\\/]/, '');
-    if (moduleLoads === undefined || !isNamed(moduleLoads, name)) return goOn;
+    const wanted = change.unload ? moduleUnloads : moduleLoads;
+    if (!wanted.some((pattern) => isNamed(pattern, name))) return goOn;
     return { kind: 'announce', reason: { kind: 'module', name, unloaded: change.unload } };
   }
 
