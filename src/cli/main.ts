@@ -6,6 +6,7 @@
 import { asVmkdError, VmkdError } from '../engine/core/errors';
 import { printable, Terminal } from './terminal';
 import type { Command } from './command';
+import { doctor } from './doctor';
 import { machines } from './machines';
 import { probe } from './probe';
 import { symbols } from './symbols';
@@ -25,7 +26,7 @@ const help: Command = {
   },
 };
 
-const commands: readonly Command[] = [machines, probe, trace, symbols, unasm, version, help];
+const commands: readonly Command[] = [machines, doctor, probe, trace, symbols, unasm, version, help];
 
 const describeCommand = ({ usage, summary, details = '' }: Command): string =>
   `vmkd ${usage}\n\n${summary}\n${details === '' ? '' : `\n${details}`}`;
@@ -46,7 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (!command) throw new VmkdError('usage', `There is no command “${name}”`);
     if (rest.includes('--help') || rest.includes('-h')) await help.run([command.name], terminal);
     else await command.run(rest, terminal);
-    return 0;
+    return terminal.exitCode;
   } catch (thrown) {
     const error = asVmkdError(thrown);
     if (rest.includes('--json')) terminal.out(`${JSON.stringify({ error })}\n`);

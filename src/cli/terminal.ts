@@ -3,6 +3,9 @@
  * before a person's terminal sees it.
  */
 export class Terminal {
+  /** Of a command that throws nothing. */
+  exitCode: 0 | 1 = 0;
+
   constructor() {
     // Who pipes us into `head` has seen enough.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
