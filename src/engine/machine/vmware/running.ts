@@ -41,12 +41,28 @@ export async function runningMachines(host: Host, known: readonly string[]): Pro
     }
     case 'darwin':
       return machinesOfPs(await listing('/bin/ps', ['-axww', '-o', 'pid=,command=']), isFile);
-    case 'win32': {
-      const alive = vmxProcesses(
-        await listing('tasklist.exe', ['/FO', 'CSV', '/NH', '/FI', 'IMAGENAME eq vmware-vmx*']),
-      );
-      return alive.size === 0 ? [] : machinesByLocks(known, alive);
-    }
+    case 'win32':
+      return machinesByLocks(known, await livingProcesses());
+  }
+}
+
+/** Whether a process lives, and is a machine's as far as the system tells. */
+type IsAlive = (pid: number) => boolean;
+
+async function livingProcesses(): Promise<IsAlive> {
+  const list = await listing('tasklist.exe', ['/FO', 'CSV', '/NH', '/FI', 'IMAGENAME eq vmware-vmx*']);
+  // Even if there is none it says so. Where it is forbidden, that some process has the number must do.
+  if (list.trim() === '') return exists;
+  const pids = vmxProcesses(list);
+  return (pid) => pids.has(pid);
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -98,23 +114,17 @@ export function lockHolder(text: string): number | undefined {
 const largestLock = 4096;
 const mostLocks = 64;
 
-async function machinesByLocks(
-  known: readonly string[],
-  alive: ReadonlySet<number>,
-): Promise<RunningMachine[]> {
+async function machinesByLocks(known: readonly string[], isAlive: IsAlive): Promise<RunningMachine[]> {
   const found: RunningMachine[] = [];
   for (const vmxPath of known) {
-    const pid = await processByLocks(path.dirname(vmxPath), alive);
+    const pid = await processByLocks(path.dirname(vmxPath), isAlive);
     if (pid !== undefined) found.push({ vmxPath, pid });
   }
   return found;
 }
 
 /** The living process that holds a lock in a machine's folder. */
-export async function processByLocks(
-  folder: string,
-  alive: ReadonlySet<number>,
-): Promise<number | undefined> {
+export async function processByLocks(folder: string, isAlive: IsAlive): Promise<number | undefined> {
   const entries = await readdir(folder).catch(() => []);
   const locks = entries.filter((name) => name.endsWith('.lck')).slice(0, mostLocks);
   for (const lock of locks) {
@@ -122,7 +132,7 @@ export async function processByLocks(
     for (const member of members.filter((name) => /^M\d+\.lck$/.test(name)).slice(0, mostLocks)) {
       const bytes = await readSmallFile(path.join(folder, lock, member), largestLock).catch(() => undefined);
       const pid = bytes && lockHolder(Buffer.from(bytes).toString('latin1'));
-      if (pid !== undefined && alive.has(pid)) return pid;
+      if (pid !== undefined && isAlive(pid)) return pid;
     }
   }
   return undefined;
