@@ -10,13 +10,12 @@
 #include "crc.h"
 #include "hook.h"
 #include "monitor.h"
-#include "takeover.h"
 
 #define MODULE_BUILD 1u
 #define POOL_TAG 0x646B6D76u /* 'vmkd' */
 #define MS (-10000)          /* of KeDelayExecutionThread */
 
-#define FIRST_CALL_MS 2000u /* the kernel polls at each clock tick */
+#define FIRST_CALL_MS 1000u /* the kernel polls at each clock tick */
 #define CALIBRATION_MS 40u
 #define ASSUMED_TICKS_PER_MS 4000000u /* if the clock says nonsense: a fast processor's, so that waits come out too long */
 #define LEAVE_MS 10000u
@@ -134,22 +133,18 @@ static NTSTATUS Fail(ULONG Monitor, NTSTATUS Status, PCSTR Why)
 /* Waits for the kernel's first poll, and finds out on the way how fast the time-stamp counter runs. */
 static BOOLEAN KernelCallsUs(VOID)
 {
-  ULONG64 Time = ReadTime(&SharedData->InterruptTime), Ticks = LinkTicks(), Hundreds = 0;
+  ULONG64 Time = ReadTime(&SharedData->InterruptTime), Ticks = LinkTicks();
   ULONG Milliseconds = 0;
 
-  while (Hundreds < CALIBRATION_MS * 10000u || (HookLink.Polls == 0 && Milliseconds < FIRST_CALL_MS)) {
+  for (ULONG Turns = 0; Turns < FIRST_CALL_MS; Turns++) { /* bounded, should the clock stand still */
+    if (Milliseconds >= FIRST_CALL_MS || (HookLink.Polls && Milliseconds >= CALIBRATION_MS)) break;
     Sleep(5);
-    Milliseconds += 5;
-    Hundreds = ReadTime(&SharedData->InterruptTime) - Time;
-    if (Milliseconds > 2 * FIRST_CALL_MS) break; /* the clock stands still */
+    /* In 32 bits: no compiler of x86 then calls for help. */
+    Milliseconds = (ULONG)(ReadTime(&SharedData->InterruptTime) - Time) / 10000u;
   }
   Ticks = LinkTicks() - Ticks;
-  if (Hundreds >= CALIBRATION_MS * 10000u && Hundreds < 0x80000000u) {
-    /* In 32 bits: no compiler of x86 then calls for help. */
-    ULONG PerMillisecond = (ULONG)(Ticks >> 10) / ((ULONG)Hundreds / 10000u);
-
-    if (PerMillisecond) HookLink.TicksPerMillisecond = (ULONG64)PerMillisecond << 10;
-  }
+  if (Milliseconds >= CALIBRATION_MS && (ULONG)(Ticks >> 10) / Milliseconds)
+    HookLink.TicksPerMillisecond = (ULONG64)((ULONG)(Ticks >> 10) / Milliseconds) << 10;
   return HookLink.Polls != 0;
 }
 
@@ -191,24 +186,50 @@ static VOID NTAPI Unload(PDRIVER_OBJECT DriverObject)
   CloseMailbox();
 }
 
+/* With memory integrity on, the hypervisor lets nobody write to the kernel's images, by whatever mapping. */
+static BOOLEAN ImagesAreSealed(VOID)
+{
+  SYSTEM_CODE_INTEGRITY Integrity = {sizeof(Integrity), 0};
+
+  return NT_SUCCESS(ZwQuerySystemInformation(SYSTEM_CODE_INTEGRITY_INFORMATION, &Integrity, sizeof(Integrity), 0)) &&
+         (Integrity.Options & CODE_INTEGRITY_HVCI);
+}
+
+/* The gentle way first; but only whether the kernel then calls us shows that it was one. */
+static NTSTATUS TakeOver(const TRANSPORT *Transport)
+{
+  CALLS Hooks = {HookSendPacket, HookReceivePacket}, Originals = {Transport->SendPacket, Transport->ReceivePacket};
+  BOOLEAN Changed = FALSE;
+
+  HookInitialize(&Originals);
+  if (TakeoverImports(Transport, &Hooks)) {
+    Mailbox->Guest.Takeover = MAILBOX_TAKEOVER_IMPORTS;
+    if (KernelCallsUs()) return STATUS_SUCCESS;
+    Changed = TRUE;
+    while (!TakeoverUndo()) Sleep(100);
+  }
+  if (TakeoverEntries(Transport, &Hooks, HookInitialize)) {
+    Mailbox->Guest.Takeover = MAILBOX_TAKEOVER_ENTRIES;
+    if (KernelCallsUs()) return STATUS_SUCCESS;
+    Changed = TRUE;
+    while (!TakeoverUndo()) Sleep(100);
+  }
+  return Changed ? STATUS_NOT_FOUND : STATUS_ACCESS_DENIED;
+}
+
 static NTSTATUS Start(ULONG Monitor)
 {
-  HOOKS Hooks = {HookSendPacket, HookReceivePacket};
   TRANSPORT Transport;
   NTSTATUS Status = ModulesFindTransport(&Transport);
 
   if (Status == STATUS_DLL_NOT_FOUND) return Fail(Monitor, Status, "no module is kdcom, the kernel's debugger transport");
   if (Status == STATUS_ENTRYPOINT_NOT_FOUND) return Fail(Monitor, Status, "kdcom lacks KdSendPacket or KdReceivePacket");
   if (!NT_SUCCESS(Status)) return Fail(Monitor, Status, "no memory for the list of modules");
-  HookInitialize(Transport.SendPacket, Transport.ReceivePacket);
+  if (ImagesAreSealed()) return Fail(Monitor, STATUS_ACCESS_DENIED, "memory integrity (HVCI) is on");
   LinkInitialize(&HookLink, Mailbox, ASSUMED_TICKS_PER_MS);
-  if (!TakeoverImports(&Transport, &Hooks))
-    return Fail(Monitor, STATUS_ACCESS_DENIED, "the kernel's calls of kdcom cannot be changed");
-  Mailbox->Guest.Takeover = MAILBOX_TAKEOVER_IMPORTS;
-  if (!KernelCallsUs()) {
-    while (!TakeoverUndo()) Sleep(100);
-    return Fail(Monitor, STATUS_NOT_FOUND, "the kernel does not call what was put in kdcom's place");
-  }
+  Status = TakeOver(&Transport);
+  if (Status == STATUS_ACCESS_DENIED) return Fail(Monitor, Status, "the kernel's way to kdcom cannot be changed");
+  if (Status == STATUS_NOT_FOUND) return Fail(Monitor, Status, "the kernel does not call what was put in kdcom's place");
   return STATUS_SUCCESS;
 }
 

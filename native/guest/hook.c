@@ -12,14 +12,12 @@
 
 LINK HookLink;
 
-static KD_SEND_PACKET *OriginalSend;
-static KD_RECEIVE_PACKET *OriginalReceive;
+static CALLS Original;
 static BOOLEAN Busy;
 
-VOID HookInitialize(KD_SEND_PACKET *SendPacket, KD_RECEIVE_PACKET *ReceivePacket)
+VOID HookInitialize(const CALLS *Originals)
 {
-  OriginalSend = SendPacket;
-  OriginalReceive = ReceivePacket;
+  Original = *Originals;
 }
 
 ULONG64 LinkTicks(VOID)
@@ -63,7 +61,7 @@ VOID NTAPI HookSendPacket(ULONG PacketType, PSTRING MessageHeader, PSTRING Messa
       return;
     }
   }
-  OriginalSend(PacketType, MessageHeader, MessageData, KdContext);
+  Original.SendPacket(PacketType, MessageHeader, MessageData, KdContext);
 }
 
 KDSTATUS NTAPI HookReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRING MessageData, PULONG DataLength,
@@ -94,5 +92,5 @@ KDSTATUS NTAPI HookReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRIN
   case LinkLeft:
     break;
   }
-  return OriginalReceive(PacketType, MessageHeader, MessageData, DataLength, KdContext);
+  return Original.ReceivePacket(PacketType, MessageHeader, MessageData, DataLength, KdContext);
 }

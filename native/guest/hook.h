@@ -5,12 +5,12 @@
 #define VMKD_HOOK_H
 
 #include "link.h"
-#include "nt.h"
+#include "takeover.h"
 
 extern LINK HookLink;
 
 /* What to call when there is no host. Before the takeover. */
-VOID HookInitialize(KD_SEND_PACKET *SendPacket, KD_RECEIVE_PACKET *ReceivePacket);
+VOID HookInitialize(const CALLS *Originals);
 
 KD_SEND_PACKET HookSendPacket;
 KD_RECEIVE_PACKET HookReceivePacket;

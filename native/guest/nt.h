@@ -59,6 +59,13 @@ typedef struct _DRIVER_OBJECT {
 C_ASSERT(offsetof(DRIVER_OBJECT, DriverUnload) == (sizeof(PVOID) == 8 ? 0x68 : 0x34));
 
 #define SYSTEM_MODULE_INFORMATION 11u
+#define SYSTEM_CODE_INTEGRITY_INFORMATION 103u
+
+typedef struct _SYSTEM_CODE_INTEGRITY {
+  ULONG Length;
+  ULONG Options;
+} SYSTEM_CODE_INTEGRITY;
+#define CODE_INTEGRITY_HVCI 0x400u
 
 typedef struct _SYSTEM_MODULE {
   PVOID Section, MappedBase, ImageBase;

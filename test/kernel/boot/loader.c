@@ -3,7 +3,7 @@
  * the boot drivers at randomised high addresses, link them with each other, build the page tables and the
  * LOADER_PARAMETER_BLOCK, and jump to KiSystemStartup.
  *
- * Command line: kaslr=off, kaslr=SEED (decimal or 0x hex), demand=NAME; the rest is the kernel's (LoadOptions).
+ * Command line: kaslr=off, kaslr=SEED (decimal or 0x hex), demand=NAME, importopt; the rest is the kernel's (LoadOptions).
  * The first module is the kernel, whatever its file name. Modules named vmkondem.sys, NAME, or *.exe after the first
  * stay unloaded: the kernel loads them on demand from the file in memory.
  */
@@ -166,11 +166,56 @@ static VOID PlaceImage(ULONG Index, PULONG64 NextBase)
   if (!PePlaceImage((PUCHAR)Image->FilePhysical, Image->FileSize, &View)) LoaderFail(Image->Name);
 }
 
+static BOOLEAN HasSwitch(PCSTR Switch)
+{
+  for (PCSTR Option = Block->LoadOptions; *Option; Option++) {
+    ULONG I = 0;
+    while (Switch[I] && Option[I] == Switch[I]) I++;
+    if (!Switch[I] && (!Option[I] || Option[I] == ' ') && (Option == Block->LoadOptions || Option[-1] == ' ')) return TRUE;
+  }
+  return FALSE;
+}
+
+/*
+ * As NT from Windows 10 1809 on does with its own images: code that uses an import through its slot gets the address itself.
+ *   call [rip + slot]     FF 15 d32          becomes   call function; nop        E8 d32 90
+ *   mov reg, [rip + slot] 48|4C 8B m d32     becomes   lea reg, [rip + function] 48|4C 8D m d32
+ * NT knows the places from the image's relocations; here they are found by their bytes.
+ */
+static ULONG OptimiseImports(PPE_VIEW View)
+{
+  PIMAGE_NT_HEADERS Nt = PeHeadersOfImage(View->Memory, View->Size);
+  IMAGE_DATA_DIRECTORY Iat = Nt->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IAT];
+  ULONG Changed = 0;
+  for (ULONG Rva = 0; Rva + 7 <= View->Size; Rva++) {
+    PUCHAR Code = View->Memory + Rva;
+    BOOLEAN Call = Code[0] == 0xFF && Code[1] == 0x15;
+    BOOLEAN Load = (Code[0] & 0xFB) == 0x48 && Code[1] == 0x8B && (Code[2] & 0xC7) == 0x05;
+    if (!(Call || Load) || !(PePageCharacteristics(View, Rva) & IMAGE_SCN_MEM_EXECUTE)) continue;
+    PLONG Field = (PLONG)(Code + (Call ? 2 : 3));
+    ULONG64 End = Rva + (Call ? 6 : 7), Slot = End + (ULONG64)(LONG64)*Field;
+    if (Slot < Iat.VirtualAddress || Slot + 8 > Iat.VirtualAddress + Iat.Size || (Slot & 7)) continue;
+    LONG64 Distance = (LONG64)(*(PULONG64)(View->Memory + Slot) - (View->Base + End - (Call ? 1 : 0)));
+    if (Distance != (LONG)Distance) LoaderFail("importopt: an import is too far away");
+    if (Call) {
+      Code[0] = 0xE8;
+      *(PLONG)(Code + 1) = (LONG)Distance;
+      Code[5] = 0x90;
+    } else {
+      Code[1] = 0x8D;
+      *Field = (LONG)Distance;
+    }
+    Changed++;
+  }
+  return Changed;
+}
+
 static VOID LinkImage(ULONG Index)
 {
   PLOADER_IMAGE Image = &Block->Images[Index];
   PE_VIEW View = {(PUCHAR)Image->ImagePhysical, (ULONG)Image->SizeOfImage, Image->ImageBase};
   if (!PeResolveImports(&View, FindLoaded, ReportMissing, Image)) LoaderFail("imports");
+  if (Index == 0 && HasSwitch("importopt") && !OptimiseImports(&View)) LoaderFail("importopt: nothing to do");
   for (ULONG Rva = 0; Rva < View.Size; Rva += PAGE_SIZE) {
     ULONG Traits = PePageCharacteristics(&View, Rva);
     ULONG64 Bits = PTE_PRESENT | PTE_ACCESSED;

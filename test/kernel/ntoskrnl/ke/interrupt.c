@@ -12,7 +12,7 @@ static ULONG UnexpectedInterrupts;
 typedef struct _IPI_CALL {
   KIPI_BROADCAST_WORKER *Worker;
   ULONG_PTR Context;
-  volatile LONG Pending;
+  volatile LONG Arriving, Running; /* processors that have not come yet; that are not done yet */
 } IPI_CALL;
 static IPI_CALL *volatile CurrentCall;
 static KSPIN_LOCK IpiLock;
@@ -75,27 +75,36 @@ VOID KiIpiService(VOID)
 {
   IPI_CALL *Call = CurrentCall;
   if (!Call) return;
+  InterlockedDecrement(&Call->Arriving);
+  while (Call->Arriving > 0) YieldProcessor();
   Call->Worker(Call->Context);
-  InterlockedDecrement(&Call->Pending);
+  InterlockedDecrement(&Call->Running);
 }
 
 /*
- * Runs Worker on every processor at IPI_LEVEL and returns when all have. The caller holds no lock that is taken with
- * interrupts off; a processor that waits here keeps answering others, as its interrupts are on.
+ * Runs Worker on every processor at IPI_LEVEL, on none before all have come, and returns when all have. The caller holds
+ * no lock that is taken with interrupts off; a processor that waits here for its turn keeps answering others, as its
+ * interrupts are on.
  */
 ULONG_PTR KeIpiGenericCall(KIPI_BROADCAST_WORKER *Worker, ULONG_PTR Context)
 {
   KIRQL Irql = KfRaiseIrql(max(KeGetCurrentIrql(), DISPATCH_LEVEL));
   KiAcquireSpinLock(&IpiLock);
   PKPRCB Self = KeGetCurrentPrcb();
-  IPI_CALL Call = {Worker, Context, (LONG)KeNumberProcessors - 1};
+  LONG Count = (LONG)KeNumberProcessors;
+  IPI_CALL Call = {Worker, Context, Count, Count};
   CurrentCall = &Call;
   KeMemoryBarrier();
-  for (ULONG I = 0; I < KeNumberProcessors; I++)
+  for (LONG I = 0; I < Count; I++)
     if (KiProcessorBlock[I] != Self) HalpSendIpi(KiProcessorBlock[I]->InitialApicId, APIC_FIXED | IPI_VECTOR);
-  while (Call.Pending > 0) YieldProcessor();
-  CurrentCall = NULL;
+  while (Call.Arriving > 1) YieldProcessor();
+  KIRQL Before = KfRaiseIrql(IPI_LEVEL);
+  InterlockedDecrement(&Call.Arriving);
   ULONG_PTR Result = Worker(Context);
+  InterlockedDecrement(&Call.Running);
+  while (Call.Running > 0) YieldProcessor();
+  CurrentCall = NULL;
+  KeLowerIrql(Before);
   KiReleaseSpinLock(&IpiLock);
   KeLowerIrql(Irql);
   return Result;
