@@ -29,6 +29,8 @@ export type KdPort =
 export interface DemoKernelOptions {
   /** Guest RAM, at least 32. */
   memoryMiB?: number;
+  /** What holds it: `ramFile`, a file without a name, or nothing but QEMU's own memory. */
+  memory?: 'file' | 'memfd' | 'anonymous';
   /** 1 to 8. */
   cpus?: number;
   /** File name of the kernel: kernels get renamed. Its export directory still says ntoskrnl.exe. */
@@ -67,7 +69,7 @@ export interface DemoMachine {
   readonly pid: number;
   /** Where a debugger attaches: `unix:/path` or `tcp:127.0.0.1:port`. */
   readonly kdLink: string;
-  /** Guest RAM: guest-physical address = file offset up to the hole below 4 GiB. */
+  /** Guest RAM, where a file holds it: guest-physical address = file offset up to the hole below 4 GiB. */
   readonly ramFile: string;
   readonly imagesDir: string;
   readonly console: KernelConsole;
@@ -268,7 +270,7 @@ function qemuArguments(
   const demand = options.guestModule === 'later' ? 'demand=vmkd.sys' : '';
   return [
     ...['-machine', `${options.machine ?? 'pc'},accel=${options.accel ?? 'tcg'},memory-backend=ram`],
-    ...['-object', `memory-backend-file,id=ram,size=${memory},mem-path=${ramFile},share=on`],
+    ...['-object', `${memoryBackend(options.memory ?? 'file', ramFile)},id=ram,size=${memory}`],
     ...['-m', memory, '-smp', String(options.cpus ?? 2), '-cpu', options.accel === 'kvm' ? 'host' : 'max'],
     ...['-nodefaults', '-display', 'none', '-S'],
     ...['-chardev', `${kdChardev(options.kd ?? 'unix', folder)},id=kd`, '-serial', 'chardev:kd'],
@@ -279,6 +281,17 @@ function qemuArguments(
     ...['-append', [kaslr, demand, options.cmdline ?? ''].filter((option) => option !== '').join(' ')],
     ...(options.qemuArgs ?? []),
   ];
+}
+
+function memoryBackend(kind: 'file' | 'memfd' | 'anonymous', ramFile: string): string {
+  switch (kind) {
+    case 'file':
+      return `memory-backend-file,mem-path=${ramFile},share=on`;
+    case 'memfd':
+      return 'memory-backend-memfd';
+    case 'anonymous':
+      return 'memory-backend-ram';
+  }
 }
 
 function kdChardev(kd: KdPort, folder: string): string {

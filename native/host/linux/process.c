@@ -160,8 +160,13 @@ static struct failure load_word(struct window *window, uint32_t offset, uint32_t
   return failure;
 }
 
+/* With its neighbour, which is the host's too (guestRam.ts says so), for the same reason. */
 static struct failure store_word(struct window *window, uint32_t offset, uint32_t value) {
-  return write_window(window, offset, (const uint8_t *)&value, sizeof value);
+  uint32_t pair[2];
+  struct failure failure = read_window(window, offset & ~7u, (uint8_t *)pair, sizeof pair);
+  if (failed(failure)) return failure;
+  pair[offset / 4 % 2] = value;
+  return write_window(window, offset & ~7u, (const uint8_t *)pair, sizeof pair);
 }
 
 static void close_window(struct window *window) {

@@ -80,6 +80,14 @@ const vocabulary = {
     'The file is not that of this machine as it is configured now, or was cut short. Restart the machine, or correct the size.',
   'ram-out-of-range': 'This is a defect in vmkd. Report it.',
   'ram-lost': 'Memory is read over the debug port now. Restart the machine if its memory file was replaced.',
+  'ram-denied':
+    'Run with more rights: on Windows as administrator; on Linux as root, or as the user who runs the virtual machine if the system lets him look into his processes (kernel.yama.ptrace_scope).',
+  'ram-unmapped':
+    'Restart the machine with its memory in a named file: mainMem.useNamedFile = "TRUE" in the .vmx on Windows.',
+  'native-absent':
+    'Files are read without it, more slowly. Install vmkd for this system, or build it (npm run build).',
+  'native-refused':
+    'Files are read without it, more slowly. The system’s own words are in the message; report them.',
   'ram-unsupported': 'This way to the machine’s memory needs vmkd’s native part, which is not there.',
   'ram-layout':
     'Correct the layout: QEMU’s “q35” has 2 GiB below the hole, its “pc” and VMware have 3 GiB, unless the machine says otherwise.',

@@ -8,10 +8,10 @@
  */
 
 import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
-import { formatAddress, type PageFrame } from '../../core/addresses';
+import type { PageFrame } from '../../core/addresses';
 import { VmkdError } from '../../core/errors';
 import type { GuestRam, PhysicalRange, RamWindow } from './guestRam';
-import { fileOffset, pageSize, type PhysicalLayout } from './layout';
+import { pageSize, rangeOffset, type PhysicalLayout } from './layout';
 
 /** More at a time is slower: it leaves the processor's caches. */
 const largestRead = 1 << 20;
@@ -48,7 +48,7 @@ class BackingFile implements GuestRam {
     let length = 0;
     for (const { address, length: wanted } of ranges) {
       if (wanted === 0) continue;
-      const offset = this.#offset(Number(address), wanted);
+      const offset = rangeOffset(this.layout, Number(address), wanted);
       if (offset !== start + length) {
         this.#fill(into, done, length, start);
         done += length;
@@ -61,7 +61,7 @@ class BackingFile implements GuestRam {
   }
 
   window(pages: readonly PageFrame[]): RamWindow {
-    const offsets = pages.map((page) => this.#offset(page * pageSize, pageSize));
+    const offsets = pages.map((page) => rangeOffset(this.layout, page * pageSize, pageSize));
     return new FileWindow(this.path, openFile(this.path, 'r+'), offsets);
   }
 
@@ -72,17 +72,6 @@ class BackingFile implements GuestRam {
   close(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
-  }
-
-  /** Of all of a range. */
-  #offset(address: number, length: number): number {
-    const offset = fileOffset(this.layout, address);
-    const last = fileOffset(this.layout, address + length - 1);
-    if (offset !== undefined && last === offset + length - 1) return offset;
-    throw new VmkdError(
-      'ram-out-of-range',
-      `The ${length} bytes at physical ${formatAddress(BigInt(address))} are no RAM of this machine`,
-    );
   }
 
   #fill(into: Uint8Array, at: number, length: number, offset: number): void {

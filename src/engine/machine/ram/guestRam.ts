@@ -7,6 +7,7 @@
  */
 
 import type { PageFrame, PhysicalAddress } from '../../core/addresses';
+import type { VmkdError } from '../../core/errors';
 import type { PhysicalLayout } from './layout';
 
 export interface PhysicalRange {
@@ -40,6 +41,45 @@ export interface RamWindow {
   write(offset: number, bytes: Uint8Array): void;
   /** Aligned to 4 bytes, and not torn. */
   readU32(offset: number): number;
+  /**
+   * The same. In another process Linux writes no fewer than the eight aligned bytes around it in one piece, so the word beside
+   * it must be one that only the host writes.
+   */
   writeU32(offset: number, value: number): void;
+  /** Where native code can wait for the guest. */
+  readonly waiting?: WindowWaiting;
   close(): void;
+}
+
+/** Waiting for words of a window to change. */
+export interface WindowWaiting {
+  /**
+   * Stands still, and all of JavaScript with it, until the word is no longer `old`, for up to so many microseconds, and never
+   * longer than 10 ms. @returns the word
+   */
+  awaitU32(offset: number, old: number, microseconds: number): number;
+  /**
+   * Watches up to 8 words on a thread of its own. `changed` is called soon after any of them has changed, once for changes
+   * that come close together, and with the reason if the window is lost, after which nothing more is watched. It does not keep
+   * Node from ending.
+   */
+  watch(offsets: readonly number[], changed: (lost?: VmkdError) => void, plan?: WatchPlan): WindowWatch;
+}
+
+export interface WindowWatch {
+  /** A change is awaited: look all the time for a moment. */
+  hurry(): void;
+  /** At once; `changed` is not called any more. A second stop does nothing. */
+  stop(): void;
+}
+
+/** How a watch waits, from the last change or `hurry` on. Microseconds. */
+export interface WatchPlan {
+  /** For so long it looks all the time … */
+  readonly spin: number;
+  /** … and for so long lets others have the processor between two looks. Then it sleeps, longer and longer. */
+  readonly yielding: number;
+  readonly shortestSleep: number;
+  /** How late at worst a change is seen. */
+  readonly longestSleep: number;
 }

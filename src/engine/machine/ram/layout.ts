@@ -9,7 +9,8 @@
  * was verified against the running kernel.
  */
 
-import type { PageFrame } from '../../core/addresses';
+import { formatAddress, type PageFrame } from '../../core/addresses';
+import { VmkdError } from '../../core/errors';
 
 /** Guest-physical memory as RAM file offsets: [0, lowBytes) is at 0; the rest starts at 4 GiB and is at lowBytes. */
 export interface PhysicalLayout {
@@ -30,6 +31,17 @@ export function fileOffset({ lowBytes, totalBytes }: PhysicalLayout, address: nu
   if (address < lowBytes) return address;
   const offset = address - holeEnd + lowBytes;
   return address >= holeEnd && offset < totalBytes ? offset : undefined;
+}
+
+/** Where a range, of 1 byte at least, lies as a whole. @throws ram-out-of-range */
+export function rangeOffset(layout: PhysicalLayout, address: number, length: number): number {
+  const offset = fileOffset(layout, address);
+  const last = fileOffset(layout, address + length - 1);
+  if (offset !== undefined && last === offset + length - 1) return offset;
+  throw new VmkdError(
+    'ram-out-of-range',
+    `The ${length} bytes at physical ${formatAddress(BigInt(address))} are no RAM of this machine`,
+  );
 }
 
 /** The physical address of what lies at an offset of the file: `fileOffset` the other way round. */
