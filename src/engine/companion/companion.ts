@@ -173,14 +173,12 @@ export class Companion {
   /** For the client's servant: see TargetServant. */
   relay(packet: KdPacket): Promise<KdPacket | undefined> | undefined {
     const peer = this.#peer;
-    const { owner, peer: view } = this.#now;
     if (!peer || !this.hasPeer) return undefined;
-    const listens = view.kind === 'waiting' && view.answers;
     if (!isQuestion(packet)) {
-      peer.print(packet, listens);
+      peer.print(packet, listens(this.#now));
       return undefined;
     }
-    if (owner.kind !== 'peer' || !listens) return undefined;
+    if (this.#now.owner.kind !== 'peer' || !listens(this.#now)) return undefined;
     return peer.ask(packet).then((payload) => payload && { type: packet.type, payload });
   }
 
@@ -260,7 +258,7 @@ export class Companion {
         kernel.kind === 'stopped' && (peer.kind === 'mute' || peer.kind === 'waiting');
     }
     for (const consequence of consequences) this.#act(consequence);
-    if (peer.kind === 'waiting' && before.peer.kind !== 'waiting') this.#peer?.resume();
+    if (listens(now) && !listens(before)) this.#peer?.resume();
     if (now !== before) this.#observer.onChange?.(now, before);
   }
 
@@ -396,6 +394,8 @@ function registersAgain(request: Uint8Array): Uint8Array {
   const range = writeControlSpace.request.read(request);
   return encodeManipulate(readControlSpace.request, { ...head, apiNumber: readControlSpace.number }, range);
 }
+
+const listens = ({ peer }: Ownership): boolean => peer.kind === 'waiting' && peer.answers;
 
 const refused = (request: Uint8Array): Uint8Array => withStatus(request, NtStatus.Unsuccessful);
 

@@ -64,6 +64,8 @@ function readReply(api: ReadApi, request: Uint8Array, length: number, found: Fou
 const pageSize = 4096n;
 /** What a search reads at a time: the debugger's break-in must be heard in between. */
 const searchStep = 1 << 20;
+/** Milliseconds. */
+const longestTurn = 5;
 /** The most that one request has searched here. */
 const longestSearch = 1n << 32n;
 
@@ -75,6 +77,7 @@ async function search(source: MemorySource, request: Uint8Array): Promise<Uint8A
     return undefined;
   if (length > longestSearch || start + length - 1n > 0xffff_ffff_ffff_ffffn) return undefined;
   const end = start + length;
+  let turnBegan = performance.now();
   for (let at: bigint = start; end - at >= BigInt(patternLength);) {
     const wanted = Number(end - at < BigInt(searchStep) ? end - at : BigInt(searchStep));
     const bytes = await source.readVirtual?.(plus(start, at - start), wanted);
@@ -89,7 +92,10 @@ async function search(source: MemorySource, request: Uint8Array): Promise<Uint8A
       bytes.length === wanted
         ? at + BigInt(Math.max(1, wanted - patternLength + 1))
         : ((at + BigInt(bytes.length)) / pageSize + 1n) * pageSize;
-    await new Promise(setImmediate);
+    if (performance.now() - turnBegan > longestTurn) {
+      await new Promise(setImmediate);
+      turnBegan = performance.now();
+    }
   }
   return laidOver(searchMemory, request, NtStatus.NoMoreEntries, {});
 }

@@ -151,12 +151,15 @@ function apply(now: Ownership, happening: Happening): Turn {
     case 'kernel-came':
       return turned({ ...now, kernel: { kind: 'running' }, peer: leftBehind(peer) });
     case 'host-gives':
-      return turned({ ...now, owner: { kind: 'peer', hostLooksOn: true } });
+      return turned({ ...lookingAnew(now), owner: { kind: 'peer', hostLooksOn: true } });
     case 'host-takes':
       return turned({ ...now, owner: { kind: 'host' } });
     case 'host-left': {
       const hasPeer = peer.kind !== 'absent' && peer.kind !== 'mute';
-      return turned({ ...now, owner: hasPeer ? { kind: 'peer', hostLooksOn: false } : { kind: 'nobody' } });
+      return turned({
+        ...lookingAnew(now),
+        owner: hasPeer ? { kind: 'peer', hostLooksOn: false } : { kind: 'nobody' },
+      });
     }
   }
 }
@@ -171,11 +174,17 @@ function spoken(now: Ownership): Ownership {
   return peer.kind === 'waiting' && !peer.answers ? { ...now, peer: { ...peer, answers: true } } : now;
 }
 
+/** Who waits is told of the stop that there is, also if it went on from it as a looker-on. */
+function lookingAnew(now: Ownership): Ownership {
+  const { kernel, peer } = now;
+  if (peer.kind !== 'waiting' || kernel.kind !== 'stopped') return now;
+  return { ...now, peer: { ...peer, left: undefined } };
+}
+
 /** It wants to know anew how things stand. A kernel that runs does not answer. */
 function reset(now: Ownership): Turn {
   const { kernel, peer } = now;
-  if (peer.kind === 'waiting' && kernel.kind === 'stopped') return turned({ ...now, peer: freshlyWaiting });
-  if (peer.kind !== 'behind') return turned(now);
+  if (peer.kind !== 'behind') return turned(lookingAnew(now));
   const left = kernel.kind === 'stopped' || peer.missedEnd ? undefined : peer.stop;
   return turned({ ...now, peer: { kind: 'waiting', left, answers: true } }, { kind: 'silence' });
 }
@@ -195,10 +204,13 @@ function brokenIn(now: Ownership): Turn {
 }
 
 function wentOn(now: Ownership): Turn {
-  const { peer } = now;
+  const { owner, peer } = now;
   switch (peer.kind) {
-    case 'stopped':
-      return turned({ ...now, peer: { kind: 'waiting', left: peer.stop, answers: true } });
+    case 'stopped': {
+      // A driver's order that was obeyed would have left the stop behind: this one was given as a looker-on's.
+      const left = owner.kind === 'peer' ? undefined : peer.stop;
+      return turned({ ...now, peer: { kind: 'waiting', left, answers: true } });
+    }
     case 'behind':
       if (peer.missedEnd) return turned({ ...now, peer: { kind: 'parting' } }, tellEnd(peer.stop));
       return turned({ ...now, peer: { kind: 'waiting', left: peer.stop, answers: true } });

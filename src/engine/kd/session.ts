@@ -58,6 +58,7 @@ export class Session {
   #echoesPadding = false;
   /** A request of somebody else's was given up: its reply may come yet, and has no number of ours. */
   #mayAnswerLate = false;
+  #relaying = false;
   /** The last packet that made no sense, and how often it came in a row. */
   #refused: KdPacket | undefined;
   #refusals = 0;
@@ -132,10 +133,14 @@ export class Session {
       await this.exchange(getVersion, {}, { patience });
       this.#mayAnswerLate = false;
     }
-    this.#mayAnswerLate = true;
-    const result = await this.#perform(api, payload, patience);
-    this.#mayAnswerLate = false;
-    return result;
+    this.#mayAnswerLate = this.#relaying = true;
+    try {
+      const result = await this.#perform(api, payload, patience);
+      this.#mayAnswerLate = false;
+      return result;
+    } finally {
+      this.#relaying = false;
+    }
   }
 
   async #perform(
@@ -203,8 +208,10 @@ export class Session {
     const age = (this.#sequence - padding) >>> 0;
     // A number that we used lately shows as well as the right one that the target hands padding back.
     if (age < recentSequences) this.#echoesPadding = true;
-    const isAwaited = padding === readManipulateHead(setting.payload).padding;
-    return isAwaited || !this.#echoesPadding ? 'accept' : 'stale';
+    if (padding === readManipulateHead(setting.payload).padding) return 'accept';
+    // What answers another debugger's request may hold anything there, but for a number of ours.
+    const mayBeAwaited = this.#relaying ? age >= recentSequences : !this.#echoesPadding;
+    return mayBeAwaited ? 'accept' : 'stale';
   }
 
   #onPacket(packet: KdPacket): void {

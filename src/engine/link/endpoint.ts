@@ -10,9 +10,14 @@ import { formatLinkSpec, parseLinkSpec, type LinkSpec } from './spec';
 /**
  * An endpoint for `spec`. Nothing is opened yet.
  * @param spec What the user wrote, or the parsed form of it.
+ * @param refusal What a second client of a listening end is sent before it is closed.
  * @throws VmkdError `link-bad-spec`, also for a kind of link that this system does not have.
  */
-export function createEndpoint(spec: string | LinkSpec, clock: Clock = systemClock): LinkEndpoint {
+export function createEndpoint(
+  spec: string | LinkSpec,
+  clock: Clock = systemClock,
+  refusal?: Uint8Array,
+): LinkEndpoint {
   const target = typeof spec === 'string' ? parseLinkSpec(spec) : spec;
   const name = typeof spec === 'string' ? spec : formatLinkSpec(spec);
   switch (target.kind) {
@@ -25,7 +30,7 @@ export function createEndpoint(spec: string | LinkSpec, clock: Clock = systemClo
     case 'tcp-listen':
     case 'pipe-listen':
       checkPlatform(name, target.kind);
-      return new ListeningEndpoint(name, target, clock);
+      return new ListeningEndpoint(name, target, clock, refusal);
   }
 }
 

@@ -2,7 +2,7 @@
  * The end that listens: for a virtual serial port that is the “client”, or for WinDbg on the companion pipe.
  *
  * Invariants: it listens from the first `open` until `dispose`; one client at a time, a second one is closed at once
- * while the first lives; a client that comes when nobody has called `open` is kept, unread, for the next call. A
+ * while the first lives, after a word of refusal if there is one; a client that comes when nobody has called `open` is kept, unread, for the next call. A
  * socket file belongs to its user alone (0600), is put in place of a file that is a socket nobody listens on, of
  * nothing else, and goes at `dispose`.
  */
@@ -34,6 +34,8 @@ interface Waiter {
 
 /** Time for a client that is there already to be seen, when the wait is 0. */
 const oneLook = 20;
+/** For a client that is refused to take the reason. */
+const refusalMilliseconds = 500;
 
 export class ListeningEndpoint implements LinkEndpoint {
   readonly spec: string;
@@ -44,7 +46,13 @@ export class ListeningEndpoint implements LinkEndpoint {
   /** The one client: taken by a link, or kept for the next `open`. */
   #client: { readonly socket: Socket; taken: boolean } | undefined;
 
-  constructor(spec: string, target: ListenSpec, clock: Clock = systemClock) {
+  /** @param refusal What a client is sent that comes while another is there. */
+  constructor(
+    spec: string,
+    target: ListenSpec,
+    clock: Clock = systemClock,
+    private readonly refusal?: Uint8Array,
+  ) {
     this.spec = spec;
     this.#target = target;
     this.#clock = clock;
@@ -182,10 +190,21 @@ export class ListeningEndpoint implements LinkEndpoint {
     else {
       // The first client may have gone just before this one came; its end is seen later in this very turn.
       setImmediate(() => {
-        if (this.#occupied() || this.#phase.kind === 'disposed') socket.destroy();
+        if (this.#phase.kind === 'disposed') socket.destroy();
+        else if (this.#occupied()) this.#refuse(socket);
         else this.#admit(socket);
       });
     }
+  }
+
+  #refuse(socket: Socket): void {
+    if (this.refusal === undefined) {
+      socket.destroy();
+      return;
+    }
+    const timer = this.#clock.after(refusalMilliseconds, () => socket.destroy());
+    socket.once('close', () => timer.cancel());
+    socket.end(this.refusal, () => socket.destroy());
   }
 
   #occupied(): boolean {

@@ -78,8 +78,9 @@ const unwritable = (path: string, cause: unknown): VmkdError =>
     cause,
   });
 
-/** The same link, with every byte recorded on its way. */
-export function traced(link: ByteLink, writer: TraceWriter): ByteLink {
+/** The same link, with every byte recorded on its way. @param peer What is at its other end. */
+export function traced(link: ByteLink, writer: TraceWriter, peer: Sender = 'target'): ByteLink {
+  const [from, to] = peer === 'target' ? (['<', '>'] as const) : (['>', '<'] as const);
   return {
     name: link.name,
     get queuedBytes() {
@@ -88,13 +89,13 @@ export function traced(link: ByteLink, writer: TraceWriter): ByteLink {
     attach: (handlers) =>
       link.attach({
         onBytes(chunk) {
-          writer.record('<', chunk);
+          writer.record(from, chunk);
           handlers.onBytes(chunk);
         },
         onClosed: (error) => handlers.onClosed(error),
       }),
     write(bytes) {
-      writer.record('>', bytes);
+      writer.record(to, bytes);
       link.write(bytes);
     },
     close: () => link.close(),
