@@ -6,19 +6,10 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { temporaryFolder } from '../fixtures/tempFolder';
 import { Wine } from '../fixtures/wine';
+import type { Found } from './machinesInWindows';
 
 const wine = await Wine.start();
 const skip = typeof wine === 'string' ? wine : false;
-
-interface Found {
-  readonly vmx: string;
-  readonly pid: number;
-  readonly shown: readonly { name: string; where: string; state: string; pid?: number; links: unknown }[];
-  readonly ram: unknown;
-  readonly problems: readonly { code: string; nextStep: string }[];
-  readonly byPath: string;
-  readonly after: string;
-}
 
 describe('in Windows', { skip }, () => {
   const { folder, remove } = temporaryFolder();

@@ -14,6 +14,23 @@ import path from 'node:path';
 import { findMachine, findMachines } from '../../src/engine/machine/find';
 import { thisHost, type Host } from '../../src/engine/machine/host';
 
+/** What found.json holds. */
+export interface Found {
+  readonly vmx: string;
+  readonly pid: number | undefined;
+  readonly shown: readonly {
+    readonly name: string;
+    readonly where: string;
+    readonly state: string;
+    readonly pid?: number | undefined;
+    readonly links: readonly unknown[];
+  }[];
+  readonly ram: unknown;
+  readonly problems: readonly { readonly code: string; readonly nextStep: string }[];
+  readonly byPath: string | undefined;
+  readonly after: string;
+}
+
 async function main(): Promise<void> {
   const folder = process.cwd();
   const vms = path.join(folder, 'Virtual Machines');
@@ -49,25 +66,17 @@ async function main(): Promise<void> {
 
   const host: Host = { ...thisHost, environment: { ...process.env, APPDATA: roaming } };
   const { machines, problems } = await findMachines(host);
-  const off = await findMachine(vmx.toUpperCase(), host).catch(() => undefined);
+  const byPath = await findMachine(vmx.toUpperCase(), host).catch(() => undefined);
   machine.kill();
   await once(machine, 'exit');
   const after = await findMachine(vmx, host);
   const shown = machines.map(({ name, where, state, pid, links }) => ({ name, where, state, pid, links }));
   const ram = machines[0]?.ramLocation();
-  writeFileSync(
-    'found.json',
-    JSON.stringify({
-      vmx,
-      pid: machine.pid,
-      shown,
-      ram,
-      problems,
-      byPath: off?.state,
-      after: after.state,
-      isWindows: thisHost.platform,
-    }),
-  );
+  const found: Found = {
+    ...{ vmx, pid: machine.pid, shown, ram, problems },
+    ...{ byPath: byPath?.state, after: after.state },
+  };
+  writeFileSync('found.json', JSON.stringify(found));
 }
 
 void main();

@@ -180,6 +180,19 @@ test('what somebody else has paused is waited for, and never resumed by us', asy
   assert.deepEqual(machine.orders, []);
 });
 
+test('a machine that was paused before is somebody else’s', async () => {
+  const clock = new VirtualClock();
+  const machine = new StandIn(clock);
+  machine.paused = true;
+  const parking = new Parking({ control: machine, clock, delay: 1000, wakeLimit: 2000 });
+  await assert.rejects(clock.run(parking.use(nothing)), failsWith('machine-paused'));
+  const waiting = parking.use(nothing);
+  await clock.advance(100);
+  machine.becomes(false);
+  await clock.run(waiting);
+  assert.deepEqual(machine.orders, []);
+});
+
 test('what somebody else resumes stays so until the guest is needed again', async () => {
   const { clock, machine, parking, states } = setUp();
   parking.stands = true;

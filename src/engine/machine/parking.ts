@@ -49,9 +49,11 @@ export class Parking {
   readonly #wakeLimit: number;
   /** One order to the machine at a time. */
   readonly #turn = new Mutex();
-  /** Those who wait for a machine that somebody else has paused. */
+  /** For those who wait for a machine that somebody else has paused: also a session that was killed. */
   readonly #resumed: Waiters<undefined>;
   readonly #unwatch: () => void;
+  /** It is known whether the machine was paused before. */
+  readonly #begun: Promise<void>;
   #state: ParkingState = { kind: 'awake' };
   /** The machine is paused by us, or being so. */
   #isParked = false;
@@ -68,6 +70,7 @@ export class Parking {
     this.#wakeLimit = wakeLimit;
     this.#resumed = new Waiters(clock);
     this.#unwatch = control.watch((event) => this.#onEvent(event));
+    this.#begun = this.#begin();
   }
 
   get state(): ParkingState {
@@ -88,6 +91,7 @@ export class Parking {
     this.#users++;
     this.#timer?.cancel();
     try {
+      await this.#begun;
       if (this.#isParked) await this.#wake();
       if (this.#isPausedByOthers) await this.#waitForOthers();
       return await action();
@@ -118,6 +122,16 @@ export class Parking {
       this.#unwatch();
       this.#resumed.fail(new VmkdError('cancelled', 'Parking has ended'));
     }
+  }
+
+  /** Never rejects: a machine that cannot be asked is taken as running. */
+  async #begin(): Promise<void> {
+    const news: MachineEvent[] = [];
+    const stop = this.#control.watch((event) => news.push(event));
+    const state = await this.#control.power().catch(() => 'unknown' as const);
+    stop();
+    // What happened meanwhile is newer.
+    if (state === 'paused' && news.length === 0 && !this.#isParked) this.#isPausedByOthers = true;
   }
 
   /** The time of rest begins anew, if there is any. */

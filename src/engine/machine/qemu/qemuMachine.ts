@@ -115,12 +115,12 @@ async function askMonitor(commandLine: QemuCommandLine): Promise<Told> {
   try {
     qmp = await connectQmp(address, { milliseconds: lookLimit });
     const state = await new QmpControl(qmp).power();
-    return {
-      state,
-      serials: await boundPorts(qmp, serials),
-      layout: await layoutOf(qmp, commandLine),
-      problems: [],
-    };
+    const bound = await boundPorts(qmp, serials);
+    // What is not in one file nobody maps: that the rule may be wrong does not matter then.
+    if (commandLine.memory.kind === 'private') return { ...byRule, state, serials: bound, problems: [] };
+    const told = await layoutOf(qmp, commandLine.memory.id, commandLine.memoryBytes).catch(asVmkdError);
+    const isTold = !(told instanceof VmkdError);
+    return { state, serials: bound, layout: isTold ? told : undefined, problems: isTold ? [] : [told] };
   } catch (thrown) {
     return { ...byRule, state: 'running', problems: [asVmkdError(thrown)] };
   } finally {
@@ -143,10 +143,8 @@ async function boundPorts(qmp: Qmp, serials: readonly QemuSerial[]): Promise<rea
   });
 }
 
-async function layoutOf(qmp: Qmp, { memory, memoryBytes }: QemuCommandLine): Promise<PhysicalLayout> {
-  const region = memory.kind === 'file' ? memory.id : 'pc.ram';
-  return layoutFromMemoryTree(await qmp.human('info mtree -f'), region, memoryBytes);
-}
+const layoutOf = async (qmp: Qmp, region: string, bytes: number): Promise<PhysicalLayout> =>
+  layoutFromMemoryTree(await qmp.human('info mtree -f'), region, bytes);
 
 // --- memory
 
@@ -165,7 +163,7 @@ async function ramOf({ memory }: QemuCommandLine, layout: PhysicalLayout | undef
       'Start QEMU with -object memory-backend-file,id=ram,size=SIZE,mem-path=/dev/shm/NAME,share=on -machine …,memory-backend=ram.',
     );
   }
-  if (layout === undefined) return none('how it lies in its file is known for the machines pc and q35 only');
+  if (layout === undefined) return none('how it lies in its file is not known');
   const file = await stat(memory.path).catch(() => undefined);
   if (file?.isFile() !== true) return none(`there is no file ${memory.path}`);
   if (file.size < layout.totalBytes) return none(`${memory.path} is smaller than the machine’s memory`);
