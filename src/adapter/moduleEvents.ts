@@ -4,6 +4,7 @@ import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { hex } from '../engine/core/hex';
 import type { ModuleChange, Target } from '../engine/target/target';
 import { describeSymbolState, type ModuleSymbols } from '../engine/windows/moduleSymbols';
+import { LoadedSources } from './loadedSources';
 import type { Session } from './session';
 
 /** The base address: the kernel never has two modules at one place. */
@@ -27,7 +28,12 @@ const settleTime = 200;
 
 /** From now on the client hears of modules. */
 export function followModules(session: Session, target: Target): void {
-  target.onModules.add((change) => onModule(session, change));
+  const sources = new LoadedSources(session);
+  sources.changed();
+  target.onModules.add((change) => {
+    onModule(session, change);
+    sources.changed();
+  });
 }
 
 function onModule(session: Session, { kind, module }: ModuleChange): void {

@@ -10,6 +10,9 @@ import { localPath } from '../engine/symbols/services/sourcePaths';
 import { Handles } from './handles';
 import type { Session } from './session';
 
+/** No view shows more; each is looked for on the disk. */
+const mostSources = 10_000;
+
 export class Sources {
   /** Files of PDBs that are not here, by number; those last as long as the session. */
   readonly absent: Handles<string>;
@@ -30,13 +33,28 @@ export class Sources {
 
   /** The file of that name, there or here, that some symbols name: others are none of a debugger's business. */
   known(path: string): string | undefined {
-    for (const { pdb } of this.session.target.symbols.modules) {
-      for (const source of pdb?.sourcePaths ?? []) {
-        const here = this.here(source.path);
-        if (here !== undefined && (here === path || source.path === path)) return here;
-      }
+    for (const named of this.#named()) {
+      const here = this.here(named);
+      if (here !== undefined && (here === path || named === path)) return here;
     }
     return undefined;
+  }
+
+  /** What the loaded symbols name, by their paths as clients have them. @throws target-not-attached */
+  all(): Map<string, P.Source> {
+    const found = new Map<string, P.Source>();
+    for (const named of this.#named()) {
+      const source = this.describe(named);
+      found.set(source.path ?? named, source);
+      if (found.size === mostSources) break;
+    }
+    return found;
+  }
+
+  /** Of a PDB that is damaged there, none. */
+  *#named(): Generator<string> {
+    for (const module of this.session.target.symbols.modules)
+      for (const { path } of module.ask(() => module.pdb?.sourcePaths ?? [], [])) yield path;
   }
 
   describe(pdbPath: string): P.Source {

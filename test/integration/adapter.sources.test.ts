@@ -43,3 +43,39 @@ void describe('a source file that sourceMap finds', () => {
     await setBreakpoints();
   });
 });
+
+void describe('loaded sources', () => {
+  type Body = P.LoadedSourceEvent['body'];
+  const named = (name: string, reason: Body['reason']) => (body: Body) =>
+    body.reason === reason && body.source.name === name;
+
+  void it('are told as symbols are loaded, and when their last module has gone', async () => {
+    const work = await client.event<Body>('loadedSource', 0, named('work.c', 'new'));
+    assert.equal(work.source.path, file);
+    const { machine } = debugging;
+    const from = client.messages.length;
+    await client.continueRequest({ threadId: 1 });
+    await machine.console.command('load', 60_000);
+    // Nothing waits for its symbols: they come when the kernel stands.
+    await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    const loaded = await client.event<Body>(
+      'loadedSource',
+      from,
+      ({ source, reason }) => reason === 'new' && /vmkondem.driver\.c$/.test(source.path ?? ''),
+    );
+    await client.continueRequest({ threadId: 1 });
+    await machine.console.command('unload', 60_000);
+    const removed = await client.event<Body>('loadedSource', from, ({ reason }) => reason === 'removed');
+    assert.equal(removed.source.path, loaded.source.path);
+    await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');
+    const told = new Set<string | undefined>();
+    for (const { event, body } of client.events) {
+      if (event !== 'loadedSource') continue;
+      const { reason, source } = body as Body;
+      if (reason === 'new') told.add(source.path);
+      else told.delete(source.path);
+    }
+    assert.deepEqual([...told].sort(), sources.map((source) => source.path).sort());
+  });
+});

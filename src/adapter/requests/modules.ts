@@ -1,6 +1,5 @@
 /** Loaded modules with the state of their symbols, and the source files that those name. */
 
-import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { describeModule } from '../moduleEvents';
 import type { Family } from '../protocol';
 
@@ -13,15 +12,6 @@ export const modules: Family = {
       return { modules: shown.map(describeModule), totalModules: all.length };
     },
 
-    loadedSources(session) {
-      const found = new Map<string, P.Source>();
-      for (const { pdb } of session.target.symbols.modules) {
-        for (const { path } of pdb?.sourcePaths ?? []) {
-          const source = session.sources.describe(path);
-          found.set(source.path ?? path, source);
-        }
-      }
-      return { sources: [...found.values()] };
-    },
+    loadedSources: (session) => ({ sources: [...session.sources.all().values()] }),
   },
 };
