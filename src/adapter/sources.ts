@@ -3,7 +3,7 @@
  * for which `source` gives a text.
  */
 
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { VmkdError } from '../engine/core/errors';
 import { localPath } from '../engine/symbols/services/sourcePaths';
@@ -26,7 +26,8 @@ export class Sources {
   here(pdbPath: string): string | undefined {
     if (this.#here.has(pdbPath)) return this.#here.get(pdbPath);
     const mapped = localPath(pdbPath, this.session.configuration.sourceMap);
-    const found = [mapped, pdbPath].find((path) => path !== undefined && existsSync(path));
+    const own = isOfNetwork(pdbPath) ? undefined : pdbPath;
+    const found = [mapped, own].find((path) => path !== undefined && isFile(path));
     this.#here.set(pdbPath, found);
     return found;
   }
@@ -68,6 +69,18 @@ export class Sources {
       presentationHint: 'deemphasize',
       origin: 'not on this machine',
     };
+  }
+}
+
+/** `\\server\share`: a PDB must not send us there, for Windows tells every server who we are. */
+const isOfNetwork = (path: string): boolean => /^[\\/]{2}/.test(path);
+
+/** A pipe or a device would be read for ever. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
 }
 

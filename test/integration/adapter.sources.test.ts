@@ -2,6 +2,7 @@
 /** Source files that are elsewhere than the PDB says, or have been edited since the driver was built. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,6 +18,9 @@ let debugging: AdapterOnKernel;
 let client: AdapterClient;
 before(async () => {
   cpSync(path.join(drivers, 'vmkdemo'), path.join(folder, 'vmkdemo'), { recursive: true });
+  // Whoever reads it waits for ever.
+  rmSync(path.join(folder, 'vmkdemo/floating.c'));
+  execFileSync('mkfifo', [path.join(folder, 'vmkdemo/floating.c')]);
   debugging = await debugDemoKernel({ sourceMap: { [drivers]: folder } });
   ({ client } = debugging);
 });
@@ -41,6 +45,14 @@ void describe('a source file that sourceMap finds', () => {
     const stop = await client.stopAfter(() => client.continueRequest({ threadId: 1 }));
     assert.deepEqual(stop.hitBreakpointIds, [edited.id]);
     await setBreakpoints();
+  });
+});
+
+void describe('what is no file', () => {
+  void it('is not taken for a source, whoever names it', async () => {
+    const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');
+    const floating = sources.find(({ name }) => name === 'floating.c')!;
+    assert.equal(floating.path, path.join(drivers, 'vmkdemo/floating.c'));
   });
 });
 

@@ -26,7 +26,7 @@ export const breakpoints: Family = {
   requests: {
     setBreakpoints(session, { source, breakpoints: wanted = [] }) {
       const path = pathOf(session, source);
-      const content = contentOf(path);
+      const content = contentOf(source, path);
       const { sourceMap } = session.configuration;
       return replace(
         session,
@@ -120,8 +120,9 @@ function functionName(text: string): string {
   });
 }
 
-/** To tell whether the file here is the one that was compiled; an unreadable one cannot be told. */
-function contentOf(path: string): Uint8Array | undefined {
+/** To tell whether the file here is the one that was compiled; an unreadable one, or one that is not here, cannot be told. */
+function contentOf({ sourceReference = 0 }: P.Source, path: string): Uint8Array | undefined {
+  if (sourceReference > 0) return undefined;
   try {
     return readFileSync(path);
   } catch {
