@@ -16,16 +16,19 @@ import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { errorText } from './errors';
 import { Guardian } from './guardian';
 import { letGo } from './letGo';
+import { wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import type { Call } from './protocol';
 import type { Session } from './session';
 import { followTarget } from './stopEvents';
 import { SymbolLoading } from './symbolLoading';
+import { followTransport } from './transportEvents';
 
 /** @throws link-*, target-*, symbol-path-bad, file-unwritable, cancelled */
 export async function attach(session: Session, call: Call): Promise<void> {
-  const { link, timeouts, symbolPath, trace } = session.configuration;
+  const { timeouts, symbolPath, trace, transport } = session.configuration;
+  const { link, guestRam } = await wayTo(session.configuration);
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
   const endpoint = createEndpoint(link);
   session.atEnd.push(() => endpoint.dispose());
@@ -44,6 +47,8 @@ export async function attach(session: Session, call: Call): Promise<void> {
       breakIn: true,
       signal: report.signal,
       stateFolder,
+      guestRam,
+      transport: transport === 'auto' ? 'mailbox' : transport,
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
         onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
@@ -61,6 +66,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
     report.update('Loading symbols');
     await loading.first(report.signal);
     followTarget(session, target);
+    followTransport(session, target.transport);
     followModules(session, target);
     obeyStopAt(session, target);
     loading.inBackground();

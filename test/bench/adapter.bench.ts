@@ -188,7 +188,10 @@ async function measureTheRest(): Promise<Figure[]> {
   try {
     const counter = new RequestCounter(relay);
     counter.begin();
-    const { threadId } = await client.attachAndStop(machine, { link: `unix:${relayPath}` });
+    const { threadId } = await client.attachAndStop(machine, {
+      link: `unix:${relayPath}`,
+      transport: 'serial',
+    });
     const { stackFrames } = (await client.stackTraceRequest({ threadId: threadId!, levels: 20 })).body;
     const { scopes } = (await client.scopesRequest({ frameId: stackFrames[0]!.id })).body;
     for (const { variablesReference, expensive } of scopes)

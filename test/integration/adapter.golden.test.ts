@@ -18,6 +18,7 @@ after(() => machine.stop());
 
 const masks = (): [string, string][] => [
   [machine.kdLink, '<link>'],
+  [machine.ramFile, '<ram>'],
   [kernelImages, '<images>'],
   [path.resolve('.'), '<repository>'],
 ];
@@ -72,7 +73,7 @@ void describe('golden transcripts', () => {
     t.after(() => client.end());
     await client.initializeRequest({ adapterID: 'vmkd', pathFormat: 'path' });
     await client.refusal('attach', { link: machine.kdLink, symbolpath: kernelImages });
-    await client.refusal('attach', { vm: 'C:\\vms\\w11.vmx' });
+    await client.refusal('attach', { vm: 'C:\\vms\\w11.vmx', link: machine.kdLink });
     await client.refusal('threadsOfYesterday');
     await client.attachRequest({ link: machine.kdLink, symbolPath: kernelImages } as never);
     await client.event('initialized');

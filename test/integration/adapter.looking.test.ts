@@ -459,16 +459,6 @@ void describe('memory', () => {
     await client.ask('writeMemory', { memoryReference, data: before });
   });
 
-  void it('is not read on when nobody waits for it', async () => {
-    const from = client.messages.length;
-    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
-    const reading = client.refusal('readMemory', { memoryReference: modules[0]!.id, count: 1 << 20 });
-    const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
-    await client.ask('cancel', { requestId: seq });
-    const { message, error } = await reading;
-    assert.deepEqual([message, error.showUser], ['cancelled', false]);
-  });
-
   void it('that is absent or is no address is refused with a reason', async () => {
     const data = Buffer.from([1]).toString('base64');
     const absent = await client.refusal('writeMemory', { memoryReference: '0x10', data });

@@ -112,7 +112,7 @@ void describe('a session begins', () => {
 void describe('a session that cannot begin says why, and what to do', () => {
   const attempts: readonly [what: string, given: Record<string, unknown>, message: RegExp][] = [
     ['a mistyped field', { link: 'unix:/x', symbolpath: '' }, /did you mean “symbolPath”\?.*launch\.json/],
-    ['a virtual machine by its file', { vm: '/vms/w11.vmx' }, /w11\.vmx.*Set “link”/],
+    ['a virtual machine that is not there', { vm: '/vms/w11.vmx' }, /w11\.vmx.*“vmkd machines”/],
     ['no link at all', {}, /“link” is missing/],
     ['a link that is none', { link: 'serial0' }, /Write the link as/],
     ['a pipe that is not there', { link: 'unix:/nowhere/kd', timeouts: { link: 0 } }, /powered on/],

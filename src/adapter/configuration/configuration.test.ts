@@ -22,7 +22,9 @@ const refused = (given: unknown, message: RegExp, code = 'configuration-bad'): v
 void describe('the launch configuration', () => {
   void it('needs a link; all else has defaults', () => {
     const { configuration } = read({ link: 'unix:/tmp/kd' });
-    assert.equal(configuration.link, 'unix:/tmp/kd');
+    assert.deepEqual(configuration.machine, { kind: 'link', link: 'unix:/tmp/kd' });
+    assert.equal(configuration.transport, 'auto');
+    assert.equal(configuration.guestRam, undefined);
     assert.equal(configuration.breakOnAttach, true);
     assert.equal(configuration.timeouts.attach, 20);
     assert.deepEqual(configuration.sourceMap, []);
@@ -62,8 +64,24 @@ void describe('the launch configuration', () => {
     refused('nonsense', /no object/);
   });
 
-  void it('does not find virtual machines yet, and says what to do instead', () => {
-    refused({ vm: '/vms/w11.vmx' }, /cannot find the debug port of \/vms\/w11\.vmx/, 'target-unsupported');
+  void it('takes a machine in the stead of a link', () => {
+    const { configuration } = read({ vm: '/vms/w11.vmx' });
+    assert.deepEqual(configuration.machine, { kind: 'vm', vm: '/vms/w11.vmx' });
     refused({ vm: '/vms/w11.vmx', link: 'x' }, /keep one of them/);
+  });
+
+  void it('says where the machine has its memory, and how it shall be used', () => {
+    const { configuration } = read({ link: 'x', transport: 'hybrid', guestRam: { file: '/dev/shm/ram' } });
+    assert.equal(configuration.transport, 'hybrid');
+    assert.deepEqual(configuration.guestRam, { file: '/dev/shm/ram', machine: 'pc', lowMiB: undefined });
+    const other = read({ link: 'x', guestRam: { file: 'f', machine: 'q35', lowMiB: 1024 } });
+    assert.deepEqual(other.configuration.guestRam, { file: 'f', machine: 'q35', lowMiB: 1024 });
+    refused(
+      { link: 'x', transport: 'fast' },
+      /“transport” wants one of “auto”, “mailbox”, “hybrid”, “serial”/,
+    );
+    refused({ link: 'x', guestRam: {} }, /“guestRam.file” is missing/);
+    refused({ link: 'x', guestRam: { file: 'f', lowMiB: 0.5 } }, /“guestRam.lowMiB” wants mebibytes/);
+    refused({ link: 'x', guestRam: { file: 'f', layout: 'pc' } }, /There is no field “guestRam.layout”/);
   });
 });

@@ -9,12 +9,14 @@
 import { VmkdError } from '../../engine/core/errors';
 import type { SourceMapping } from '../../engine/symbols/services/sourcePaths';
 import {
+  choice,
   field,
   fieldWithDefault,
   FieldProblem,
   flag,
   group,
   isObject,
+  mebibytes,
   readFields,
   refuseUnknown,
   seconds,
@@ -29,7 +31,30 @@ export const configurationFields = {
     text,
     'How to reach the debug port: `unix:/path`, `tcp:host:port` or `pipe:name`; with `-listen` after the kind, vmkd waits to be connected.',
   ),
-  vm: field(text, 'Path of the virtual machine’s `.vmx` file, instead of `link`. Not supported yet.'),
+  vm: field(
+    text,
+    'The virtual machine, instead of `link`: the path of its `.vmx` file, or its name as `vmkd machines` lists it. Its debug port and its memory are found.',
+  ),
+  transport: fieldWithDefault(
+    choice(['auto', 'mailbox', 'hybrid', 'serial']),
+    'auto',
+    'How bytes come from the kernel. `serial`: all over the debug port. `hybrid`: memory is read in the machine’s RAM, as this computer has it. `mailbox`: the packets of KD go through that RAM, too, once the guest has the module of vmkd loaded. `auto`: the best that proves to be right; the console says which, and why not a better one. Whatever fails falls back to the debug port.',
+  ),
+  guestRam: field(
+    group({
+      file: field(
+        text,
+        'The file that the machine has its memory in: `mem-path` of QEMU’s `memory-backend-file` with `share=on`.',
+      ),
+      machine: fieldWithDefault(
+        choice(['pc', 'q35']),
+        'pc',
+        'What QEMU’s `-machine` is: it decides where the memory has its hole below 4 GiB. VMware’s is that of `pc`.',
+      ),
+      lowMiB: field(mebibytes, 'MiB of memory below the hole, where it is another than that of `machine`.'),
+    }),
+    'Where the memory of the machine is, if vmkd does not find it by itself: machines of QEMU and VMware on this computer are found by `link` or `vm`.',
+  ),
   symbolPath: field(
     text,
     'Where PDBs and images are: folders, `cache*FOLDER`, `srv*FOLDER*URL`, with `;` between them. Default: `_NT_SYMBOL_PATH`, else Microsoft’s server.',
@@ -71,10 +96,21 @@ export const configurationFields = {
 
 type Fields = ValuesOf<typeof configurationFields>;
 
-export interface Configuration extends Omit<Fields, 'link' | 'vm' | 'sourceMap' | 'stopAt'> {
-  readonly link: string;
+export interface Configuration extends Omit<Fields, 'link' | 'vm' | 'guestRam' | 'sourceMap' | 'stopAt'> {
+  readonly machine: MachineChoice;
+  readonly guestRam: GivenRam | undefined;
   readonly sourceMap: readonly SourceMapping[];
   readonly stopAt: StopAt;
+}
+
+/** How the kernel is reached: by its debug port, or by the machine that has one. */
+export type MachineChoice =
+  { readonly kind: 'link'; readonly link: string } | { readonly kind: 'vm'; readonly vm: string };
+
+export interface GivenRam {
+  readonly file: string;
+  readonly machine: 'pc' | 'q35';
+  readonly lowMiB: number | undefined;
 }
 
 export interface StopAt {
@@ -117,7 +153,7 @@ function interpret(given: unknown, onIgnored: (sentence: string) => void): Confi
   const ours = Object.fromEntries(
     Object.entries(given).filter(([name]) => !clientFields.has(name) && !name.startsWith('__')),
   );
-  const { link, vm, sourceMap, stopAt, ...rest } = readFields(
+  const { link, vm, guestRam, sourceMap, stopAt, ...rest } = readFields(
     configurationFields,
     ours,
     (name) => name,
@@ -126,21 +162,28 @@ function interpret(given: unknown, onIgnored: (sentence: string) => void): Confi
       onIgnored(`The launch configuration has a field “${name}” that vmkd does not know.`);
     },
   );
-  if (link !== undefined && vm !== undefined)
-    throw new FieldProblem('“link” and “vm” say the same thing: keep one of them');
-  if (vm !== undefined) {
-    throw new VmkdError('target-unsupported', `vmkd cannot find the debug port of ${vm} by itself yet`, {
-      nextStep: 'Set “link” to the machine’s serial port: pipe:NAME on Windows, unix:/PATH elsewhere.',
-    });
-  }
-  if (link === undefined || link === '')
-    throw new FieldProblem('“link” is missing: where is the debug port of the machine?');
   return {
     ...rest,
-    link,
+    machine: interpretMachine(link, vm),
+    guestRam: guestRam && interpretRam(guestRam),
     sourceMap: Object.entries(sourceMap).map(([pdb, local]) => ({ pdb, local })),
     stopAt: interpretStops(stopAt),
   };
+}
+
+function interpretMachine(link: string | undefined, vm: string | undefined): MachineChoice {
+  if (link !== undefined && vm !== undefined)
+    throw new FieldProblem('“link” and “vm” say the same thing: keep one of them');
+  if (vm !== undefined && vm !== '') return { kind: 'vm', vm };
+  if (link === undefined || link === '')
+    throw new FieldProblem('“link” is missing: where is the debug port of the machine?');
+  return { kind: 'link', link };
+}
+
+function interpretRam({ file, ...rest }: NonNullable<Fields['guestRam']>): GivenRam {
+  if (file === undefined || file === '')
+    throw new FieldProblem('“guestRam.file” is missing: which file has the memory of the machine?');
+  return { file, ...rest };
 }
 
 function interpretStops(stops: readonly string[]): StopAt {

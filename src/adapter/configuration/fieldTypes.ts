@@ -73,6 +73,20 @@ export const textMap = simple(
     isObject(v) && Object.values(v).every((item) => typeof item === 'string'),
 );
 
+/** One of a few words. */
+export function choice<const W extends string>(words: readonly W[]): FieldType<W> {
+  const listed = words.map((word) => `“${word}”`).join(', ');
+  return simple(`one of ${listed}`, { enum: words }, (v): v is W => words.includes(v as W));
+}
+
+const mostMebibytes = 16 << 20;
+
+export const mebibytes = simple(
+  'mebibytes, a whole number above 0',
+  { type: 'integer', minimum: 1, maximum: mostMebibytes },
+  (v): v is number => Number.isInteger(v) && (v as number) >= 1 && (v as number) <= mostMebibytes,
+);
+
 const longestSeconds = 86_400;
 
 export const seconds = simple(

@@ -22,6 +22,8 @@ const vocabulary = {
   'link-lost': 'The virtual machine was powered off, or the pipe was closed. Attach again when it is up.',
   'link-failed': 'The operating system refused the link; its own words are in the message.',
   // Packets through guest memory (engine/link/mailbox)
+  'mailbox-absent':
+    'Load vmkd’s guest module in the guest for the fastest way. It is used as soon as it is there; nothing else changes.',
   'mailbox-left': 'The session goes on over the serial port, and comes back to the mailbox when it can.',
   'mailbox-damaged':
     'Something in the guest writes over the module’s memory. The session goes on over the serial port; reboot the guest.',

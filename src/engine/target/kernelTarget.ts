@@ -33,6 +33,7 @@ import { FileJournal, journalFile, noJournal, type PatchedModule } from './break
 import { UserBreakpoints } from './breakpoints/userBreakpoints';
 import { Code } from './code';
 import { GuestMemory } from './guestMemory/guestMemory';
+import { MailboxMemory } from './guestMemory/mailboxMemory';
 import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
 import { Passing } from './execution/passing';
@@ -42,6 +43,7 @@ import { ModuleTracker } from './moduleTracker';
 import { Processors } from './processors';
 import { StopMemory } from './stopMemory';
 import type { ModuleChange, Target, TargetProcessor, TargetState } from './target';
+import { Transport, type Tier } from './transport';
 
 export interface KernelTargetOptions {
   readonly endpoint: LinkEndpoint;
@@ -63,6 +65,8 @@ export interface KernelTargetOptions {
   readonly stateFolder?: string;
   /** Where the machine's memory is. Without it, all memory is read by KD. */
   readonly guestRam?: RamLocation;
+  /** The best way to be used; default: hybrid. */
+  readonly transport?: Tier;
   /** Wakes the machine for what needs the target: `Parking.use`. */
   readonly whileAwake?: LiveTargetOptions['whileAwake'];
   readonly clock?: Clock;
@@ -88,6 +92,8 @@ export class KernelTarget implements Target {
   /** KD itself, for those who need it: statistics, requests that no part here makes. */
   readonly live: LiveTarget;
   readonly guestMemory: GuestMemory;
+  readonly transport: Transport;
+  readonly #mailboxMemory: MailboxMemory | undefined;
   readonly #processors: Processors;
   readonly #control: RunControl;
   readonly #policy: KernelPolicy;
@@ -98,7 +104,9 @@ export class KernelTarget implements Target {
   #machine: MachineType = 'x64';
 
   constructor(options: KernelTargetOptions) {
-    const { observer = {}, store, endpoint, stateFolder } = options;
+    const { observer = {}, store, endpoint, stateFolder, transport: best = 'hybrid', guestRam } = options;
+    const location: RamLocation = best === 'serial' ? unwanted : (guestRam ?? nowhere);
+    if (best === 'mailbox' && location.kind !== 'none') this.#mailboxMemory = new MailboxMemory(location);
     this.#onError = (error) => observer.onError?.(error);
     const live = new LiveTarget({
       ...options,
@@ -108,6 +116,12 @@ export class KernelTarget implements Target {
         onLost: (error) => this.#onLost(error),
       },
       sieve: (stop) => this.#control.sieve(stop),
+      ...(this.#mailboxMemory && {
+        mailbox: {
+          ram: this.#mailboxMemory,
+          onCarrier: (carrying, why) => this.transport.carried(carrying, why),
+        },
+      }),
     });
     this.live = live;
     const journal =
@@ -120,9 +134,10 @@ export class KernelTarget implements Target {
     const slots = new DebugSlots();
     const guestMemory = new GuestMemory({
       ...{ client: live.client, kd: live.memory, registers: live.registers },
-      location: options.guestRam ?? nowhere,
+      location,
       cover: (address, bytes) => sites.cover(address, bytes),
     });
+    this.transport = new Transport(guestMemory, best);
     const memory = new StopMemory(live.memory, sites, guestMemory);
     sites.memory = memory;
     const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });
@@ -192,7 +207,7 @@ export class KernelTarget implements Target {
   /** @throws as LiveTarget.attach */
   async attach(options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal'>): Promise<void> {
     this.#policy.attaching();
-    this.guestMemory.restarted();
+    this.#forgetRam();
     this.#become({ kind: 'attaching' });
     try {
       const change = await this.live.attach(options);
@@ -215,13 +230,13 @@ export class KernelTarget implements Target {
   #onRestart(): void {
     this.#policy.restarted();
     this.#control.restarted();
-    this.guestMemory.restarted();
+    this.#forgetRam();
     if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
   }
 
   #onLost(error: VmkdError): void {
     this.#control.fail(error);
-    this.guestMemory.restarted();
+    this.#forgetRam();
     this.symbols.forget();
     if (this.#state.kind !== 'attaching' && this.#state.kind !== 'detached')
       this.#become({ kind: 'lost', error });
@@ -229,7 +244,7 @@ export class KernelTarget implements Target {
 
   #detached(): void {
     this.#control.fail(new VmkdError('target-not-attached', 'The target was let go'));
-    this.guestMemory.restarted();
+    this.#forgetRam();
     this.#tracker.forget();
     if (this.#state.kind !== 'detached') this.#become({ kind: 'detached' });
   }
@@ -255,6 +270,12 @@ export class KernelTarget implements Target {
     return { name, base, size, timeDateStamp: image.timeDateStamp };
   }
 
+  /** The machine may be another one, on another file. */
+  #forgetRam(): void {
+    this.guestMemory.restarted();
+    this.#mailboxMemory?.close();
+  }
+
   #mustBeX64(): void {
     if (this.#machine !== 'x64')
       throw new VmkdError('target-unsupported', 'Breakpoints and steps of x86 guests are not supported yet');
@@ -264,6 +285,11 @@ export class KernelTarget implements Target {
 const nowhere: RamLocation = {
   kind: 'none',
   reason: new VmkdError('ram-absent', 'Nobody has said where the machine’s memory is'),
+};
+
+const unwanted: RamLocation = {
+  kind: 'none',
+  reason: new VmkdError('ram-absent', 'The machine’s memory is not used: nobody wants it'),
 };
 
 function servantOf(observer: TargetServant): TargetServant {
