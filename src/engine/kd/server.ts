@@ -247,6 +247,11 @@ export class KdServer {
     this.#request = undefined;
     this.#said = false;
     this.onReset();
+    this.#sayOnce();
+  }
+
+  /** Unless it was said since the RESET: whoever heard of it may have begun to say something new. */
+  #sayOnce(): void {
     if (!this.#said) this.#say();
   }
 

@@ -48,7 +48,9 @@ export class TargetRequests {
   /** @param packet The message as it came. */
   onMessage(message: SpontaneousMessage, packet: KdPacket): void {
     let relayed: Promise<KdPacket | undefined> | undefined;
-    this.#tell(() => (relayed = this.servant.relay?.(packet)));
+    this.#tell(() => {
+      relayed = this.servant.relay?.(packet);
+    });
     switch (message.family) {
       case 'debugIo':
         if (message.message.kind === 'prompt')
