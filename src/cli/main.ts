@@ -5,6 +5,7 @@
 
 import { asVmkdError, VmkdError } from '../engine/core/errors';
 import { printable, Terminal } from './terminal';
+import { bridge } from './bridge';
 import type { Command } from './command';
 import { doctor } from './doctor';
 import { machines } from './machines';
@@ -26,7 +27,7 @@ const help: Command = {
   },
 };
 
-const commands: readonly Command[] = [machines, doctor, probe, trace, symbols, unasm, version, help];
+const commands: readonly Command[] = [machines, doctor, probe, bridge, trace, symbols, unasm, version, help];
 
 const describeCommand = ({ usage, summary, details = '' }: Command): string =>
   `vmkd ${usage}\n\n${summary}\n${details === '' ? '' : `\n${details}`}`;

@@ -234,6 +234,17 @@ void describe('going on', () => {
     assert.equal(setting.companion.now.peer.kind, 'waiting');
   });
 
+  void it('C1 a break-in that follows its g at once stops the kernel again', async () => {
+    const { setting, windbg } = await driving();
+    const before = windbg.stops.length;
+    const ordered = windbg.order(go(windbg));
+    windbg.breakIn();
+    await setting.run(ordered);
+    await setting.run(nth(windbg, before + 1));
+    assert.equal(setting.target.orders.length, 1);
+    assert.equal(setting.client.state.kind, 'stopped');
+  });
+
   void it('C2 when VS Code goes on, it is refused at once whatever it asks, until it waits', async () => {
     const { setting, windbg } = await lookingOn();
     await setting.run(setting.client.continue());

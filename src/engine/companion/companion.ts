@@ -29,7 +29,7 @@ import { withStatus } from '../kd/server';
 import { decodeStateChange, encodeStateChange, type StateChange } from '../kd/stateChange';
 import type { KdcomTiming } from '../link/kdcomChannel';
 import type { ByteLink } from '../link/link';
-import { replyFrom, type MemorySource } from './memorySource';
+import { isMemoryRequest, replyFrom, type MemorySource } from './memorySource';
 import {
   beginning,
   turn,
@@ -54,14 +54,20 @@ export interface CompanionObserver {
 }
 
 export interface CompanionOptions {
-  readonly client: KdClient;
   readonly clock: Clock;
   /** True: somebody else drives the kernel, and tells by `hostStopped` which of its stops are any. */
   readonly hasHost: boolean;
-  readonly memory?: MemorySource;
   readonly observer?: CompanionObserver;
   readonly timing?: KdcomTiming;
   readonly muteMilliseconds?: number;
+}
+
+/** The way to a kernel. */
+export interface FollowedKernel {
+  /** Its observer's `relay` must be that of the companion. */
+  readonly client: KdClient;
+  /** Answers reads while the kernel stands; without it, the kernel does. */
+  readonly memory?: MemorySource;
 }
 
 const defaultMute = 10_000;
@@ -71,27 +77,37 @@ type Outcome = Uint8Array | 'silent' | 'go';
 export class Companion {
   readonly breakpoints = new PeerBreakpoints();
   readonly #options: CompanionOptions;
-  readonly #client: KdClient;
   readonly #observer: CompanionObserver;
-  readonly #unfollow: (() => void)[];
+  #kernel: FollowedKernel | undefined;
+  #unfollow: (() => void)[] = [];
   #now: Ownership;
   #peer: PipeDebugger | undefined;
   /** The memory source learns of a stop. */
   #entering: Promise<void> | undefined;
   /** The client's state behind the stop that is shown. */
   #stopped: StoppedState | undefined;
+  /** It has sent an order to go on, which is under way. */
+  #isOrdering = false;
+  #breaksInNext = false;
   #closed = false;
 
   constructor(options: CompanionOptions) {
     this.#options = options;
-    this.#client = options.client;
     this.#observer = options.observer ?? {};
     this.#now = beginning(options.hasHost);
+  }
+
+  /** The kernel that the pipe leads to from now on; that of before is gone. */
+  follow(kernel: FollowedKernel): void {
+    for (const end of this.#unfollow) end();
+    this.#kernelGone();
+    this.#kernel = kernel;
+    const { client } = kernel;
     this.#unfollow = [
-      this.#client.states.add((state) => this.#onClient(state)),
-      this.#client.restarts.add(() => this.#onRestart()),
+      client.states.add((state) => this.#onClient(client, state)),
+      client.restarts.add(() => this.#onRestart()),
     ];
-    this.#onClient(this.#client.state);
+    this.#onClient(client, client.state);
   }
 
   get now(): Ownership {
@@ -112,11 +128,12 @@ export class Companion {
         {
           onSpoke: () => this.#happen({ kind: 'peer-spoke' }),
           onReset: () => this.#happen({ kind: 'peer-reset' }),
-          onBreakIn: () => this.#happen({ kind: 'peer-broke-in' }),
-          onOrder: () => this.#happen({ kind: 'peer-went-on' }),
+          onBreakIn: () => this.#onBreakIn(),
+          onOrder: () => this.#onOrder(),
           onUnheard: () => this.#happen({ kind: 'peer-unheard' }),
           onClosed: (error) => {
             this.#peer = undefined;
+            this.#isOrdering = this.#breaksInNext = false;
             this.#happen({ kind: 'peer-left' });
             resolve(error);
           },
@@ -182,11 +199,11 @@ export class Companion {
     return peer.ask(packet).then((payload) => payload && { type: packet.type, payload });
   }
 
-  #onClient(state: ClientState): void {
+  #onClient(client: KdClient, state: ClientState): void {
     switch (state.kind) {
       case 'stopped':
         this.breakpoints.sawStop(state.change);
-        if (this.#now.owner.kind !== 'host') this.#enter(state);
+        if (this.#now.owner.kind !== 'host') this.#enter(client, state);
         return;
       case 'running':
       case 'synchronising':
@@ -202,19 +219,14 @@ export class Companion {
     }
   }
 
-  /** The source must know of the stop before anybody asks it; what it fails at, the kernel answers. */
-  #enter(state: StoppedState): void {
-    const payload = this.#client.stopPayload;
-    const enter = this.#options.memory?.enter?.(state);
-    if (enter === undefined) {
-      this.#kernelStopped(payload);
-      return;
-    }
-    this.#entering = enter
-      .catch((thrown: unknown) => this.#report(thrown))
-      .then(() => {
-        if (this.#client.state === state) this.#kernelStopped(payload);
-      });
+  /** The memory source gets to know the stop while the debugger does; what it fails at, the kernel answers. */
+  #enter(client: KdClient, state: StoppedState): void {
+    const enter = this.#kernel?.memory?.enter?.(state);
+    this.#entering = enter?.catch((thrown: unknown) => {
+      // The debugger was quicker.
+      if (client.state === state) this.#report(thrown);
+    });
+    this.#kernelStopped(client.stopPayload);
   }
 
   #onRestart(): void {
@@ -231,18 +243,19 @@ export class Companion {
   }
 
   #kernelStopped(payload: Uint8Array): void {
-    const { state } = this.#client;
-    if (state.kind !== 'stopped') return;
+    const state = this.#kernel?.client.state;
+    if (state?.kind !== 'stopped') return;
     this.#stopped = state;
     this.#happen({ kind: 'kernel-stopped', stop: { payload, kind: stopKind(state.change) } });
   }
 
   /** The client's own state counts from now on. */
   #catchUp(): void {
-    const { state } = this.#client;
+    const client = this.#kernel?.client;
     const { owner, kernel } = this.#now;
-    if (owner.kind === 'host') return;
-    if (state.kind === 'stopped' && kernel.kind !== 'stopped') this.#enter(state);
+    if (client === undefined || owner.kind === 'host') return;
+    const { state } = client;
+    if (state.kind === 'stopped' && kernel.kind !== 'stopped') this.#enter(client, state);
     if (state.kind === 'running' && kernel.kind === 'stopped') this.#happen({ kind: 'kernel-ran' });
   }
 
@@ -274,14 +287,14 @@ export class Companion {
         this.#peer?.silence();
         return;
       case 'break-in':
-        this.#attempt(() => this.#client.callBreakIn());
+        this.#attempt(() => this.#kernel?.client.callBreakIn());
         return;
       case 'wish':
         this.#observer.onWish?.();
         return;
       case 'let-go': {
         const from = this.#stopped;
-        if (from) this.#client.continue({ from }).catch((thrown: unknown) => this.#report(thrown));
+        if (from) this.#kernel?.client.continue({ from }).catch((thrown: unknown) => this.#report(thrown));
         return;
       }
     }
@@ -301,17 +314,38 @@ export class Companion {
 
   // --- requests of the debugger on the pipe
 
+  /** Its order is acknowledged before the kernel has it: what follows is meant for a kernel that runs. */
+  #onBreakIn(): void {
+    if (this.#isOrdering) this.#breaksInNext = true;
+    else this.#happen({ kind: 'peer-broke-in' });
+  }
+
+  #onOrder(): void {
+    this.#isOrdering = false;
+    this.#happen({ kind: 'peer-went-on' });
+    if (!this.#breaksInNext) return;
+    this.#breaksInNext = false;
+    this.#happen({ kind: 'peer-broke-in' });
+  }
+
   async #onRequest(request: Uint8Array): Promise<Outcome> {
     const { apiNumber } = readManipulateHead(request);
-    const from = this.#stopped;
-    const treatment = treatmentOf(apiNumber, this.#now);
-    switch (treatment) {
+    const sort = requestSort(apiNumber);
+    this.#isOrdering = sort === 'go' || sort === 'elsewhere';
+    const outcome = await this.#treat(request, apiNumber);
+    // Until `onOrder`, if it goes.
+    if (outcome !== 'go') this.#isOrdering = this.#breaksInNext = false;
+    return outcome;
+  }
+
+  async #treat(request: Uint8Array, apiNumber: number): Promise<Outcome> {
+    switch (treatmentOf(apiNumber, this.#now)) {
       case 'pass':
-        return from === undefined ? refused(request) : this.#pass(request, from);
+        return this.#pass(request);
       case 'refuse':
         return refused(request);
       case 'compare':
-        return from !== undefined && (await this.#changesNothing(request, from))
+        return (await this.#changesNothing(request))
           ? withStatus(request, NtStatus.Success)
           : refused(request);
       case 'asleep':
@@ -325,21 +359,23 @@ export class Companion {
     }
   }
 
-  async #pass(request: Uint8Array, from: StoppedState): Promise<Outcome> {
+  async #pass(request: Uint8Array): Promise<Outcome> {
+    const kernel = this.#kernel;
+    const from = this.#stopped;
+    if (kernel === undefined || from === undefined) return refused(request);
     const sort = requestSort(readManipulateHead(request).apiNumber);
-    const found = await this.#fromSource(request);
+    const found = await this.#fromSource(request, kernel);
     if (found !== undefined) return found;
     const outward = this.breakpoints.outward(request);
     if ('reply' in outward) return outward.reply;
     try {
-      if (sort === 'go' && this.breakpoints.areAsleep) await this.breakpoints.wake(this.#client);
-      const relayed = await this.#client.relay(outward.request, from);
+      if (sort === 'go' && this.breakpoints.areAsleep) await this.breakpoints.wake(kernel.client);
+      const relayed = await kernel.client.relay(outward.request, from);
       switch (relayed.kind) {
         case 'reply':
           if (sort !== 'look') this.#observer.onTouched?.();
           return this.breakpoints.inward(request, relayed.payload);
         case 'stateChange':
-          await this.#entering;
           this.#happen({ kind: 'peer-moved' });
           this.#peer?.server.restate(relayed.payload);
           return 'silent';
@@ -364,10 +400,10 @@ export class Companion {
     return 'silent';
   }
 
-  async #fromSource(request: Uint8Array): Promise<Uint8Array | undefined> {
-    const { memory } = this.#options;
+  async #fromSource(request: Uint8Array, { memory }: FollowedKernel): Promise<Uint8Array | undefined> {
     if (!memory) return undefined;
     try {
+      if (isMemoryRequest(request)) await this.#entering;
       return await replyFrom(memory, request);
     } catch (thrown) {
       this.#report(thrown);
@@ -376,9 +412,11 @@ export class Companion {
   }
 
   /** Registers are written back as they were by a debugger that is about to go on: no harm in that. */
-  async #changesNothing(request: Uint8Array, from: StoppedState): Promise<boolean> {
+  async #changesNothing(request: Uint8Array): Promise<boolean> {
     const data = manipulateData(request);
-    const answer = await this.#client.relay(registersAgain(request), from).catch(() => undefined);
+    if (this.#stopped === undefined) return false;
+    const question = registersAgain(request);
+    const answer = await this.#kernel?.client.relay(question, this.#stopped).catch(() => undefined);
     if (answer?.kind !== 'reply' || isError(readManipulateHead(answer.payload).returnStatus)) return false;
     const now = manipulateData(answer.payload);
     return data.length > 0 && data.every((byte, i) => byte === now[i]);

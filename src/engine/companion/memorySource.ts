@@ -33,6 +33,33 @@ export interface MemorySource {
   readPhysical?(address: PhysicalAddress, length: number): Found | Promise<Found>;
 }
 
+/** A way to memory that does not have all of it, such as guest RAM. */
+export interface PartialMemory {
+  /** Whether it may be read now. */
+  readonly isUsable: boolean;
+  /** Fills `into` from its start. @returns bytes */
+  read(address: VirtualAddress, into: Uint8Array): number;
+  /** Nothing is there where the last read ended; else it has just not got it. */
+  readonly endedAtNothing: boolean;
+}
+
+/** What of it is certain. */
+export function readCertain(memory: PartialMemory, address: VirtualAddress, length: number): Found {
+  if (!memory.isUsable) return undefined;
+  const into = new Uint8Array(length);
+  const done = memory.read(address, into);
+  if (done === length) return into;
+  return memory.endedAtNothing ? into.subarray(0, done) : undefined;
+}
+
+/** What a source may have an answer to. */
+export const isMemoryRequest = (request: Uint8Array): boolean =>
+  memoryRequests.has(readManipulateHead(request).apiNumber);
+
+const memoryRequests: ReadonlySet<number> = new Set(
+  [readVirtualMemory, readPhysicalMemory, searchMemory].map(({ number }) => number),
+);
+
 /** The reply to a request for memory; undefined if the target has to be asked. @throws what the source throws */
 export async function replyFrom(source: MemorySource, request: Uint8Array): Promise<Uint8Array | undefined> {
   switch (readManipulateHead(request).apiNumber) {

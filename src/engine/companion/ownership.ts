@@ -279,7 +279,8 @@ function meet(now: Ownership): Turn {
   const { stop } = kernel;
   if (peer.kind === 'waiting' && peer.left !== stop && (peer.answers || stop.kind === 'event'))
     return turned({ ...now, peer: { kind: 'stopped', stop } }, { kind: 'tell', stop });
-  const isTaken = peer.kind === 'stopped' && peer.stop === stop;
+  // Who is still being told of the end of another kernel is soon free for this one, or given up.
+  const isTaken = peer.kind === 'parting' || (peer.kind === 'stopped' && peer.stop === stop);
   if (stop.kind === 'event' || owner.kind === 'host' || isTaken) return turned(now);
   return turned(now, { kind: 'let-go', stop });
 }

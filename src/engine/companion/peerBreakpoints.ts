@@ -36,6 +36,11 @@ export class PeerBreakpoints {
     this.#entries.clear();
   }
 
+  /** Some are in the kernel. */
+  get areAwake(): boolean {
+    return [...this.#entries.values()].some(({ real }) => real !== undefined);
+  }
+
   get areAsleep(): boolean {
     return [...this.#entries.values()].some(({ real }) => real === undefined);
   }

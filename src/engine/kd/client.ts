@@ -292,7 +292,9 @@ export class KdClient {
       const session = this.#mustHaveSession();
       const patience = api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply;
       if (from.change.kind === 'targetGone' && letsGo.has(apiNumber)) this.#version = undefined;
-      const result = await session.relay(api, payload, patience);
+      this.#exchanges++;
+      const answer = this.#whileAwake(() => session.relay(api, payload, patience));
+      const result = await answer.finally(() => this.#exchanges++);
       switch (result.kind) {
         case 'reply':
           return result;

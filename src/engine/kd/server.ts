@@ -89,8 +89,8 @@ export class KdServer {
   readonly #handlers = new Map<number, Handler>();
   #rest: Handler = (payload) => withStatus(payload, NtStatus.Unsuccessful);
   #saying: Saying | undefined;
-  /** Something was said since the last RESET. */
-  #said = false;
+  /** Counts what was said. */
+  #said = 0;
   /** Counts RESETs. */
   #epoch = 0;
   /** The request that is served next. */
@@ -232,7 +232,7 @@ export class KdServer {
   #say(): void {
     const saying = this.#saying;
     if (!saying) return;
-    this.#said = true;
+    this.#said++;
     const { type, payload, attempts, onTold } = saying;
     this.channel.send({ type, payload }, { attempts }).then(
       (delivery) => {
@@ -245,14 +245,9 @@ export class KdServer {
   #onReset(): void {
     this.#epoch++;
     this.#request = undefined;
-    this.#said = false;
+    const said = this.#said;
     this.onReset();
-    this.#sayOnce();
-  }
-
-  /** Unless it was said since the RESET: whoever heard of it may have begun to say something new. */
-  #sayOnce(): void {
-    if (!this.#said) this.#say();
+    if (this.#said === said) this.#say();
   }
 
   /** @returns The saying if it was not ended before. */

@@ -10,7 +10,12 @@
  * forgotten at the next request to KD, whatever it was; an error of the RAM never reaches a reader: KD answers instead.
  */
 
-import { signExtend32, virtualAddress, type VirtualAddress } from '../../core/addresses';
+import {
+  signExtend32,
+  virtualAddress,
+  type PhysicalAddress,
+  type VirtualAddress,
+} from '../../core/addresses';
 import { asVmkdError, VmkdError, type ErrorCode } from '../../core/errors';
 import { layout, u32 } from '../../core/layout';
 import { Listeners } from '../../core/listeners';
@@ -120,6 +125,19 @@ export class GuestMemory implements FastMemory {
     } catch (thrown) {
       this.#refuse(thrown);
       return 0;
+    }
+  }
+
+  /** All of a physical range; undefined if it is not all RAM, or may not be read now. */
+  readPhysical(address: PhysicalAddress, length: number): Uint8Array | undefined {
+    if (this.#current() === undefined || this.#proven === undefined) return undefined;
+    const into = new Uint8Array(length);
+    try {
+      if (length > 0) this.#proven.ram.read([{ address, length }], into);
+      return into;
+    } catch (thrown) {
+      if (!(thrown instanceof VmkdError) || thrown.code !== 'ram-out-of-range') this.#refuse(thrown);
+      return undefined;
     }
   }
 
