@@ -1,6 +1,5 @@
 /**
- * What a link over a Windows named pipe must do; runs in Windows' Node (links.test.ts starts it there) and writes one
- * JSON line for each scenario to results.ndjson.
+ * What a link over a Windows named pipe must do; runs in Windows' Node (links.test.ts starts it there).
  *
  * Not here, for Wine 8 cannot: a second listener of one name (it lets both listen, Windows refuses the second), and
  * a pipe that we may not open.
@@ -8,13 +7,13 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { VmkdError } from '../../src/engine/core/errors';
 import { createEndpoint } from '../../src/engine/link/endpoint';
 import type { ByteLink, LinkEndpoint } from '../../src/engine/link/link';
 import { LinkReader } from '../fixtures/linkReader';
+import { runScenarios, type Scenarios } from './scenarios';
 
 const limit = { waitMilliseconds: 5000 };
 const atOnce = { waitMilliseconds: 0 };
@@ -89,7 +88,7 @@ async function lonelyPipe(name: string) {
   };
 }
 
-export const scenarios: Record<string, () => Promise<void>> = {
+export const scenarios: Scenarios = {
   'this is Windows': async () => {
     assert.equal(process.platform, 'win32');
   },
@@ -296,32 +295,6 @@ export const scenarios: Record<string, () => Promise<void>> = {
   },
 };
 
-/** A scenario that hangs is told so, and the next one runs. */
-async function runAll(): Promise<void> {
-  for (const [name, scenario] of Object.entries(scenarios)) {
-    const started = performance.now();
-    let error: string | undefined;
-    try {
-      await Promise.race([
-        scenario(),
-        new Promise((_resolve, reject) => {
-          setTimeout(() => reject(new Error('took over 20 s')), 20_000).unref();
-        }),
-      ]);
-    } catch (thrown) {
-      error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    }
-    for (const end of toEnd.splice(0)) await end();
-    appendFileSync(
-      'results.ndjson',
-      `${JSON.stringify({ name, error, millis: performance.now() - started })}\n`,
-    );
-  }
-}
-
-// links.test.ts wants the list of names only.
-if (process.argv[2] === 'run') {
-  await runAll();
-  // A thread of Windows that waits for a busy pipe would keep us for up to 30 s.
-  process.exit(0);
-}
+await runScenarios(scenarios, async () => {
+  for (const end of toEnd.splice(0)) await end();
+});

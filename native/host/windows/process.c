@@ -69,12 +69,14 @@ static struct failure open_process(DWORD rights, uint32_t pid, HANDLE *process) 
   return system_failure("OpenProcess");
 }
 
+static bool has_ended(HANDLE process) {
+  DWORD code;
+  return GetExitCodeProcess(process, &code) && code != STILL_ACTIVE;
+}
+
 /* What a call says of a process that is gone is of all sorts. */
 static struct failure judged(HANDLE process, struct failure failure) {
-  DWORD code;
-  if (GetExitCodeProcess(process, &code) && code != STILL_ACTIVE)
-    return failure_of(FAILURE_LOST, "the process has ended");
-  return failure;
+  return has_ended(process) ? failure_of(FAILURE_LOST, "the process has ended") : failure;
 }
 
 static struct failure copy(struct ram *ram, const struct piece *pieces, size_t count, uint8_t *into) {
@@ -174,7 +176,8 @@ struct failure open_process_ram(uint32_t pid, struct ram **ram) {
   if (from == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
   from->ram.ops = &ops;
   struct failure failure = open_process(READING, pid, &from->process);
-  if (!failed(failure)) failure = judged(from->process, failure);
+  /* Somebody's handle keeps the number of one that has ended. */
+  if (!failed(failure) && has_ended(from->process)) failure = failure_of(FAILURE_ABSENT, "there is no such process");
   if (failed(failure)) {
     close_process(&from->ram);
     return failure;
