@@ -30,7 +30,7 @@ await main(async ([name]) => {
   const { default: bench } = await import(pathToFileURL(path.join(root, bundle)).href);
   if (bench.needsNative) {
     await bootstrap(['native']);
-    const problem = nativeComplaint() ?? (await buildNative());
+    const problem = nativeComplaint() ?? (await buildNative({ tests: true }));
     if (problem !== undefined) throw new BootstrapError(problem);
   }
   if (bench.needsKernel) {

@@ -21,7 +21,7 @@ export interface Figure {
 export interface Bench {
   /** Whether it boots the demo kernel: then it is built, and QEMU is there, before `figures` is called. */
   readonly needsKernel: boolean;
-  /** Whether it measures native/host: then it is built. */
+  /** Whether it measures native/host: then it and the programs of its tests are built. */
   readonly needsNative?: boolean;
   /** Sets of tools that it needs besides, see scripts/bootstrap.mjs: they are there before `figures` is called. */
   readonly tools?: readonly string[];
