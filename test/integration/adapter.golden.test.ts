@@ -18,6 +18,8 @@ after(() => machine.stop());
 
 const masks = (): [string, string][] => [
   [machine.kdLink, '<link>'],
+  // Native code, where it was built, maps the file.
+  [`${machine.ramFile}, mapped`, '<ram>'],
   [machine.ramFile, '<ram>'],
   [kernelImages, '<images>'],
   [path.resolve('.'), '<repository>'],
