@@ -59,6 +59,8 @@ export class Session {
   /** A request of somebody else's was given up: its reply may come yet, and has no number of ours. */
   #mayAnswerLate = false;
   #relaying = false;
+  /** The stop that was judged last: it is delivered next, if at all. */
+  #judgedStop: StateChange | undefined;
   /** The last packet that made no sense, and how often it came in a row. */
   #refused: KdPacket | undefined;
   #refusals = 0;
@@ -175,7 +177,8 @@ export class Session {
   #judge(packet: KdPacket): Verdict {
     try {
       if (packet.type === PacketType.StateManipulate) return this.#judgeReply(packet.payload);
-      decodeTargetPacket(packet);
+      const message = decodeTargetPacket(packet);
+      if (message.family === 'stateChange') this.#judgedStop = message.change;
       return 'accept';
     } catch (thrown) {
       return this.#refuse(packet, asVmkdError(thrown));
@@ -215,10 +218,19 @@ export class Session {
   }
 
   #onPacket(packet: KdPacket): void {
+    if (packet.type === PacketType.StateManipulate) {
+      this.#exchange?.onReply(packet.payload);
+      return;
+    }
+    if (packet.type === PacketType.StateChange64 && this.#judgedStop !== undefined) {
+      const change = this.#judgedStop;
+      this.#judgedStop = undefined;
+      this.#onStateChange({ change, bytes: packet.payload });
+      return;
+    }
     const message = decodeTargetPacket(packet);
     switch (message.family) {
       case 'manipulate':
-        this.#exchange?.onReply(packet.payload);
         return;
       case 'stateChange':
         this.#onStateChange({ change: message.change, bytes: packet.payload });

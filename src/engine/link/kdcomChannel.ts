@@ -68,9 +68,6 @@ interface InFlight {
   readonly reject: (error: VmkdError) => void;
 }
 
-/** How long an acknowledgement waits, in turns of the microtask queue, for a request to travel with it. */
-const turnsToWaitForCompany = 12;
-
 /** “Forget what you knew of me”: after a boot, and after a debugger was given up. */
 const firstTargetId = (initialPacketId | syncPacketId) >>> 0;
 
@@ -259,15 +256,15 @@ export class KdcomChannel implements PacketChannel {
     this.#acknowledgements.push(
       encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0),
     );
-    if (this.#acknowledgements.length === 1) this.#flushAfter(turnsToWaitForCompany);
+    if (this.#acknowledgements.length === 1) this.#flushSoon();
   }
 
-  #flushAfter(turns: number): void {
-    queueMicrotask(() => {
-      if (this.#acknowledgements.length === 0) return;
-      if (turns > 0) this.#flushAfter(turns - 1);
-      else this.#flush();
-    });
+  /**
+   * An acknowledgement waits for a request to travel with it, until all is done that the packet has set in motion: Node comes
+   * to a tick that is asked for within a microtask when no microtask is left.
+   */
+  #flushSoon(): void {
+    void Promise.resolve().then(() => process.nextTick(() => this.#flush()));
   }
 
   #flush(): void {
