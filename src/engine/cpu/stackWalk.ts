@@ -118,7 +118,8 @@ export class BlockMemory implements VirtualMemory {
   async readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
     const within = Number(address & BigInt(blockSize - 1));
     const first = plus(address, -within);
-    const bytes = (await this.#block(first)).subarray(within, within + length);
+    const block = this.#blocks.get(first) ?? (await this.#fetch(first));
+    const bytes = block.subarray(within, within + length);
     if (within + length <= blockSize || bytes.length < blockSize - within) return bytes;
     const rest = await this.readPartial(plus(first, blockSize), length - bytes.length);
     const whole = new Uint8Array(bytes.length + rest.length);
@@ -127,13 +128,10 @@ export class BlockMemory implements VirtualMemory {
     return whole;
   }
 
-  async #block(first: VirtualAddress): Promise<Uint8Array> {
-    let block = this.#blocks.get(first);
-    if (!block) {
-      block = await this.memory.readPartial(first, blockSize);
-      if (this.#blocks.size >= mostBlocks) this.#blocks.clear();
-      this.#blocks.set(first, block);
-    }
+  async #fetch(first: VirtualAddress): Promise<Uint8Array> {
+    const block = await this.memory.readPartial(first, blockSize);
+    if (this.#blocks.size >= mostBlocks) this.#blocks.clear();
+    this.#blocks.set(first, block);
     return block;
   }
 }

@@ -351,6 +351,17 @@ async function stops(breakpoint: Managed, processor: TargetProcessor): Promise<b
   }
 }
 
-const isSame = (a: BreakpointStatus, b: BreakpointStatus): boolean => textOf(a) === textOf(b);
-const textOf = (status: BreakpointStatus): string =>
-  JSON.stringify(status, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
+function isSame(a: BreakpointStatus, b: BreakpointStatus): boolean {
+  if (a.message !== b.message) return false;
+  if (a.kind !== 'bound' || b.kind !== 'bound') return a.kind === b.kind;
+  return (
+    a.locations.length === b.locations.length &&
+    a.locations.every((one, i) => isSamePlace(one, b.locations[i]!))
+  );
+}
+
+const isSamePlace = (a: BreakpointLocation, b: BreakpointLocation): boolean =>
+  a.address === b.address &&
+  a.mechanism === b.mechanism &&
+  a.source?.path === b.source?.path &&
+  a.source?.line === b.source?.line;
