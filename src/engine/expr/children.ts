@@ -9,6 +9,8 @@
 import { plus } from '../core/addresses';
 import { VmkdError, type ErrorCode } from '../core/errors';
 import { hex } from '../core/hex';
+import type { Member } from '../symbols/types/records';
+import type { LayoutField } from '../symbols/types/structLayout';
 import type { Access } from './access';
 import { completed, placeOfVirtualBase } from './bind/members';
 import type { Item } from './compile';
@@ -38,8 +40,7 @@ export async function childCounts(access: Access, item: Item): Promise<ChildCoun
   const parent = await parentOf(access, item);
   if (!parent) return { named: 0, indexed: 0 };
   if (parent.elements) return { named: 0, indexed: parent.elements.count };
-  const named = await namedIn(access, parent);
-  return { named: named.length, indexed: (await recordsOf(access, parent, mostRecords)).length };
+  return { named: namedCount(parent), indexed: (await recordsOf(access, parent, mostRecords)).length };
 }
 
 /** Members and the like, all of them. @throws as childCounts */
@@ -127,6 +128,12 @@ async function namedIn(access: Access, parent: Parent): Promise<Item[]> {
   return isPointee ? [child(parent, '*', pointeeOf(expression), { type, place })] : [];
 }
 
+/** How many `namedIn` would make. */
+function namedCount({ type, isPointee }: Parent): number {
+  if (type.kind !== 'struct') return Number(isPointee);
+  return membersOf(type).filter(isBase).length + ownFields(type).length;
+}
+
 const child = ({ format }: Parent, name: string, expression: Expression, value: Value): Item => ({
   name,
   expression,
@@ -135,8 +142,7 @@ const child = ({ format }: Parent, name: string, expression: Expression, value: 
 });
 
 function membersIn(parent: Parent, type: StructType): Item[] {
-  const fields = layoutOfStruct(type)?.fields.filter(({ bases }) => bases.length === 0) ?? [];
-  return fields.map((field) => {
+  return ownFields(type).map((field) => {
     const { type: fieldType, offset, bits } = foundField(type, field);
     const value: Value = { type: fieldType, place: within(parent.place, offset) };
     const expression = memberOf(parent.expression, parent.isPointee, field.name);
@@ -144,13 +150,19 @@ function membersIn(parent: Parent, type: StructType): Item[] {
   });
 }
 
+const ownFields = (type: StructType): readonly LayoutField[] =>
+  layoutOfStruct(type)?.fields.filter(({ bases }) => bases.length === 0) ?? [];
+
+const isBase = (member: Member): member is Member & { readonly kind: 'base' | 'virtualBase' } =>
+  member.kind === 'base' || member.kind === 'virtualBase';
+
 /** Virtual bases too; of those only the object knows where they are. */
 async function basesOf(access: Access, parent: Parent, type: StructType): Promise<Item[]> {
   const { place, expression, isPointee } = parent;
   const object = isPointee ? pointeeOf(expression) : expression;
   const bases: Item[] = [];
   for (const member of membersOf(type)) {
-    if (member.kind !== 'base' && member.kind !== 'virtualBase') continue;
+    if (!isBase(member)) continue;
     const base = typeOf({ ...type.ref, index: member.type });
     const start =
       member.kind === 'base'
