@@ -89,12 +89,13 @@ function check(value: unknown, shape: Shape, where: string): void {
     for (const [i, item] of value.entries()) check(item, shape[0], `${where}[${i}]`);
   } else {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(where, 'no object');
-    for (const [field, inner] of Object.entries(shape)) {
-      const name = field.replace('?', '');
+    for (const field in shape) {
+      const isOptional = field.endsWith('?');
+      const name = isOptional ? field.slice(0, -1) : field;
       const item = (value as Record<string, unknown>)[name];
       const isAbsent = item === undefined || item === null;
-      if (!isAbsent) check(item, inner, `${name} of ${where}`);
-      else if (name === field) throw new VmkdError('request-bad', `The request has no ${name} of ${where}`);
+      if (!isAbsent) check(item, shape[field]!, `${name} of ${where}`);
+      else if (!isOptional) throw new VmkdError('request-bad', `The request has no ${name} of ${where}`);
     }
   }
 }

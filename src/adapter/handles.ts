@@ -55,7 +55,8 @@ export class Handles<T> {
   }
 
   clear(): void {
-    this.#things.clear();
-    this.#known.clear();
+    // An empty map makes a new table all the same.
+    if (this.#things.size > 0) this.#things.clear();
+    if (this.#known.size > 0) this.#known.clear();
   }
 }
