@@ -19,7 +19,7 @@ import { timeAfter } from '../fixtures/timeAfter';
 export const steppedFunction = 'Middle';
 /** Up to its last line. */
 const stepsOfVisit = 16;
-const warmingVisits = 5;
+const warmingVisits = 20;
 const countedVisits = 6;
 export const countedSteps = countedVisits * stepsOfVisit;
 
