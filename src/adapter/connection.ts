@@ -3,7 +3,7 @@
  * is under way, and whoever sends much can wait until the client has taken what was sent before.
  *
  * Invariant: messages leave in the order in which they were sent; held events keep theirs, behind the response that they
- * were held for.
+ * were held for; progress is never held.
  */
 
 import type { Readable, Writable } from 'node:stream';
@@ -55,7 +55,9 @@ export class Connection extends ProtocolServer implements EventSink {
 
   send(event: string, body?: unknown): void {
     const message: P.Event = { seq: 0, type: 'event', event, ...(body === undefined ? {} : { body }) };
-    if (this.#holds > 0) this.#held.push(message);
+    // What is under way is no consequence of it.
+    const mayWait = !event.startsWith('progress');
+    if (this.#holds > 0 && mayWait) this.#held.push(message);
     else if (!this.#closed) this.sendEvent(message);
   }
 

@@ -14,6 +14,7 @@ import type { Connection } from './connection';
 import { errorResponse } from './errors';
 import type { AnyHandler, Call } from './protocol';
 import type { Session } from './session';
+import { slowRequest } from './slowRequests';
 
 export class Dispatcher {
   readonly #underWay = new Map<number, CallUnderWay>();
@@ -50,7 +51,7 @@ export class Dispatcher {
 
   async #handle(
     { command, arguments: args }: P.Request & { arguments?: unknown },
-    call: Call,
+    call: CallUnderWay,
   ): Promise<unknown> {
     const handler = this.handlers.get(command);
     if (handler === undefined) {
@@ -58,7 +59,17 @@ export class Dispatcher {
     }
     const given: unknown = args ?? {};
     checkArguments(command, given);
-    return handler(this.session, given as never, call);
+    const slow = slowRequest(command);
+    if (slow === undefined) return handler(this.session, given as never, call);
+    const { title, cancel } = slow;
+    const cancelled = cancel === 'nothing' ? undefined : (): void => call.cancel();
+    const over = this.session.progress.watch(title, call.id, cancelled);
+    try {
+      const handled = handler(this.session, given as never, call);
+      return await (cancel === 'leaves' ? call.unlessCancelled(handled) : handled);
+    } finally {
+      over();
+    }
   }
 }
 
@@ -67,6 +78,7 @@ class CallUnderWay implements Call {
   #abort: AbortController | undefined;
   #cancelled = false;
   #releaseEvents: (() => void) | undefined;
+  #onCancel: (() => void) | undefined;
 
   constructor(
     readonly id: number,
@@ -84,6 +96,17 @@ class CallUnderWay implements Call {
   cancel(): void {
     this.#cancelled = true;
     this.#abort?.abort();
+    this.#onCancel?.();
+  }
+
+  /** What its handler yields; once it is cancelled nobody waits for that. */
+  unlessCancelled(handled: unknown): unknown {
+    if (!(handled instanceof Promise)) return handled;
+    return new Promise((resolve, reject) => {
+      this.#onCancel = () => reject(new VmkdError('cancelled', 'The request was cancelled'));
+      if (this.#cancelled) this.#onCancel();
+      handled.then(resolve, reject);
+    });
   }
 
   holdEvents(): void {

@@ -13,9 +13,12 @@ export interface Report {
 
 /** Milliseconds. */
 const showAfter = 300;
+/** Most requests are over long before. */
+const showRequestAfter = 1000;
 
 export class Progress {
-  readonly #running = new Map<string, AbortController>();
+  /** What a cancel does to each. */
+  readonly #running = new Map<string, () => void>();
   #count = 0;
   /** Whether the client shows progress at all; it says so in `initialize`. */
   enabled = false;
@@ -33,7 +36,7 @@ export class Progress {
   ): Promise<T> {
     const id = `vmkd-${++this.#count}`;
     const abort = new AbortController();
-    this.#running.set(id, abort);
+    this.#running.set(id, () => abort.abort());
     let message: string | undefined;
     let percentage: number | undefined;
     const state = { shown: false };
@@ -67,12 +70,29 @@ export class Progress {
     }
   }
 
-  /** Nothing happens if it has ended. */
-  cancel(id: string): void {
-    this.#running.get(id)?.abort();
+  /**
+   * Shows a request, if it takes long. This is on the way of every request, so it costs a timer and no more.
+   * @param cancel Undefined: it cannot be cancelled. @returns To be called when it is over.
+   */
+  watch(title: string, request: number, cancel: (() => void) | undefined): () => void {
+    if (!this.enabled) return () => undefined;
+    let id: string | undefined;
+    const timer = setTimeout(() => {
+      id = `vmkd-${++this.#count}`;
+      if (cancel !== undefined) this.#running.set(id, cancel);
+      const body = { progressId: id, title, cancellable: cancel !== undefined, requestId: request };
+      this.events.send('progressStart', body);
+    }, showRequestAfter);
+    return () => {
+      clearTimeout(timer);
+      if (id === undefined) return;
+      this.#running.delete(id);
+      this.events.send('progressEnd', { progressId: id });
+    };
   }
 
-  cancelAll(): void {
-    for (const abort of this.#running.values()) abort.abort();
+  /** Nothing happens if it has ended. */
+  cancel(id: string): void {
+    this.#running.get(id)?.();
   }
 }

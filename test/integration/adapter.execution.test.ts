@@ -157,6 +157,52 @@ void describe('pausing', () => {
   });
 });
 
+void describe('what takes long', () => {
+  /** The machine rests: nobody answers. */
+  async function meanwhileResting(action: (from: number) => Promise<void>): Promise<void> {
+    const { machine } = debugging;
+    await machine.qmp('stop');
+    try {
+      await action(client.messages.length);
+    } finally {
+      await machine.qmp('cont');
+    }
+  }
+
+  const progress = (from: number): Promise<P.ProgressStartEvent['body']> =>
+    client.event<P.ProgressStartEvent['body']>('progressStart', from);
+
+  void it('is shown, with what it is, and can be given up', async () => {
+    await client.continueRequest({ threadId: 1 });
+    await meanwhileResting(async (from) => {
+      const pausing = client.refusal('pause', { threadId: 1 });
+      const { progressId, title, cancellable } = await progress(from);
+      assert.deepEqual([title, cancellable], ['Stopping the kernel', true]);
+      await client.ask('cancel', { progressId });
+      assert.equal((await pausing).message, 'cancelled');
+      const ended = await client.event<P.ProgressEndEvent['body']>('progressEnd', from);
+      assert.equal(ended.progressId, progressId);
+    });
+    // The break-in that was sent has its effect, or the next one.
+    if (client.isRunning) await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+  });
+
+  void it('and only looks is answered as soon as nobody wants it any more', async () => {
+    await client.continueRequest({ threadId: 1 });
+    await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    await meanwhileResting(async (from) => {
+      const walking = client.refusal('stackTrace', { threadId: 1 });
+      const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
+      await client.ask('cancel', { requestId: seq });
+      assert.equal((await walking).message, 'cancelled');
+      const reading = client.refusal('scopes', { frameId: 1 });
+      assert.match((await reading).message, /belongs to an earlier stop/);
+    });
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: 1 })).body;
+    assert.ok(stackFrames.length > 0);
+  });
+});
+
 void describe('what the kernel says', () => {
   void it('arrives as output, in order', async () => {
     await client.continueRequest({ threadId: 1 });
