@@ -45,11 +45,20 @@ function serveSocket(socket: Socket): void {
   socket.setNoDelay(true);
   // A reset connection is a client that has gone; `close` follows.
   socket.on('error', () => undefined);
-  const client = serveClient(socket, socket, () => {
-    clients.delete(client);
-    setImmediate(() => socket.end());
+  socket.once('data', (first: Buffer) => {
+    // Web pages can make a browser send requests to any port of this machine, and HTTP's headers hold what DAP's do.
+    if (!first.toString('latin1').startsWith('Content-'.slice(0, first.length))) {
+      socket.destroy();
+      return;
+    }
+    socket.pause();
+    socket.unshift(first);
+    const client = serveClient(socket, socket, () => {
+      clients.delete(client);
+      setImmediate(() => socket.end());
+    });
+    clients.add(client);
   });
-  clients.add(client);
 }
 
 function main(args: readonly string[]): void {

@@ -25,7 +25,8 @@ export function announceStop(session: Session, stop: Stop): void {
 function onState(session: Session, state: TargetState): void {
   session.things.clear();
   session.contexts.forget();
-  if (session.phase !== 'active') return;
+  const mayBegin = session.phase === 'configuring' && state.kind === 'lost';
+  if (session.phase !== 'active' && !mayBegin) return;
   switch (state.kind) {
     case 'stopped':
       announceStop(session, state.stop);

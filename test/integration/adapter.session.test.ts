@@ -2,7 +2,9 @@
 /** Sessions of the debug adapter: how they begin, how they end, and that the kernel is let go whatever ends them. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
@@ -95,6 +97,24 @@ void describe('a session begins', () => {
     assert.deepEqual(stop.hitBreakpointIds, [breakpoints[0]!.id]);
     await client.disconnectRequest();
     await isRunning();
+  });
+
+  void it('not for what a browser sends to the port of a server', async (t) => {
+    const server = newClient(t, ['--server', '0']);
+    await server.until(() => /listening on \d+/.test(server.stderr), 'port');
+    const port = Number(/listening on (\d+)/.exec(server.stderr)![1]);
+    const body = JSON.stringify({ seq: 1, type: 'request', command: 'initialize', arguments: {} });
+    const browser = connect(port, '127.0.0.1');
+    t.after(() => browser.destroy());
+    let answer = '';
+    browser.on('data', (bytes: Buffer) => (answer += bytes.toString()));
+    // A page of anybody's can make it send this; its headers hold all that DAP's do.
+    browser.write(`POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await once(browser, 'close', { signal: AbortSignal.timeout(10_000) });
+    assert.equal(answer, '');
+    const client = newClient(t, { port });
+    assert.equal((await client.initializeRequest()).success, true);
+    await client.end();
   });
 
   void it('on a loopback port too, one session a connection', async (t) => {
@@ -417,6 +437,19 @@ void describe('a session goes on', () => {
     assert.deepEqual(stop.hitBreakpointIds, [set!.id]);
     await client.disconnectRequest();
     await isRunning();
+  });
+
+  void it('or ends before it has begun, with its machine', async (t) => {
+    const other = await bootDemoKernel({ cpus: 1 });
+    t.after(() => other.stop());
+    const client = newClient(t);
+    await client.attachTo(other);
+    const from = client.messages.length;
+    await other.stop();
+    await client.event('terminated', from);
+    await client.configurationDoneRequest();
+    await client.disconnectRequest();
+    assert.equal(await client.exited, 0);
   });
 
   void it('no longer than the machine: then the client hears that it is lost', async (t) => {
