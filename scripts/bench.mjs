@@ -29,8 +29,10 @@ await main(async ([name]) => {
   if (error !== undefined) throw new BootstrapError(error);
   const { default: bench } = await import(pathToFileURL(path.join(root, bundle)).href);
   if (bench.needsNative) {
-    await bootstrap(['native']);
-    const problem = nativeComplaint() ?? (await buildNative({ tests: true }));
+    const complaint = nativeComplaint();
+    if (complaint !== undefined) say(complaint);
+    await bootstrap(complaint === undefined ? ['native'] : []);
+    const problem = complaint === undefined ? await buildNative({ tests: true }) : undefined;
     if (problem !== undefined) throw new BootstrapError(problem);
   }
   if (bench.needsKernel) {

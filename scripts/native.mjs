@@ -151,7 +151,7 @@ function readIfThere(file) {
 
 /** Why nothing can be built on this system; undefined where it can. */
 export const nativeComplaint = (platform = process.platform) =>
-  platform === 'linux' ? undefined : 'not on Debian: native/host is built on Linux only, for Windows too';
+  platform === 'linux' ? undefined : 'native/host is built on Linux only, for Windows too';
 
 /**
  * Builds what is missing of the addon, and with `tests` the programs of its tests. The tools of the set `native` must be there.

@@ -12,6 +12,7 @@ import { guestRamFigures } from './transport/guestRam';
 
 const bench: Bench = {
   needsKernel: true,
+  needsNative: true,
   async figures() {
     const { folder, remove } = temporaryFolder();
     const machine = await bootDemoKernel({ memoryMiB: 512 });
