@@ -91,7 +91,9 @@ static napi_value mappings(napi_env env, napi_callback_info info) {
   if (ram == NULL) return NULL;
   struct mapping_list list = {.env = env};
   if (napi_create_array(env, &list.array) != napi_ok) return NULL;
-  struct failure failure = each_mapping(ram, add_mapping, &list);
+  struct failure failure = ram->ops->each_mapping == NULL
+                               ? failure_of(FAILURE_UNSUPPORTED, "its mappings cannot be had here")
+                               : ram->ops->each_mapping(ram, add_mapping, &list);
   return failed(failure) ? throw_failure(env, failure) : list.array;
 }
 
@@ -101,7 +103,8 @@ static napi_value choose_mapping(napi_env env, napi_callback_info info) {
   if (!take_arguments(env, info, 3, arguments)) return NULL;
   struct ram *ram = take_handle(env, arguments[0], HANDLE_RAM);
   if (ram == NULL || !take_u64(env, arguments[1], &address) || !take_u64(env, arguments[2], &size)) return NULL;
-  return result(env, use_mapping(ram, address, size));
+  return result(env, ram->ops->use_mapping == NULL ? failure_of(FAILURE_ARGUMENT, "a process is expected")
+                                                   : ram->ops->use_mapping(ram, address, size));
 }
 
 static napi_value size_of(napi_env env, napi_callback_info info) {

@@ -22,6 +22,14 @@
 struct ram;
 struct window;
 
+/* A part of a process's memory that is a file's, and may be written there. */
+struct mapping {
+  uint64_t base;
+  uint64_t size;
+  const uint16_t *name; /* UTF-16, as the system names it, for as long as the call lasts */
+  size_t name_length;
+};
+
 struct ram_ops {
   /* Copies the pieces, one behind the other. After a failure `into` holds anything. */
   struct failure (*copy)(struct ram *ram, const struct piece *pieces, size_t count, uint8_t *into);
@@ -30,6 +38,11 @@ struct ram_ops {
   /* `pages`: their offsets, each a multiple of PAGE_BYTES. */
   struct failure (*open_window)(struct ram *ram, const uint64_t *pages, size_t count, struct window **window);
   void (*close)(struct ram *ram);
+  /* Of a process; NULL elsewhere. From now on the ram is [base, base + size) of it. */
+  struct failure (*use_mapping)(struct ram *ram, uint64_t base, uint64_t size);
+  /* Of a process on Windows; NULL elsewhere. Calls `found` for each mapping until it returns false. */
+  struct failure (*each_mapping)(struct ram *ram, bool (*found)(void *context, const struct mapping *mapping),
+                                 void *context);
 };
 
 struct ram {
@@ -65,20 +78,5 @@ struct failure open_file_ram(const path_char *path, struct ram **ram);
  * answers to this number later, when the process is gone, is not read.
  */
 struct failure open_process_ram(uint32_t pid, struct ram **ram);
-
-/* From now on the ram is [base, base + size) of the process. */
-struct failure use_mapping(struct ram *process, uint64_t base, uint64_t size);
-
-/* A part of the process's memory that is a file's, and may be written there. */
-struct mapping {
-  uint64_t base;
-  uint64_t size;
-  const uint16_t *name; /* UTF-16, as the system names it, for as long as the call lasts */
-  size_t name_length;
-};
-
-/* Calls `found` for each mapping until it returns false. Windows only: Linux has /proc. */
-struct failure each_mapping(struct ram *process, bool (*found)(void *context, const struct mapping *mapping),
-                            void *context);
 
 #endif

@@ -312,6 +312,60 @@ describe('the native part', { skip: notBuilt }, () => {
     assert.equal(nativePart().kind, 'loaded');
   });
 
+  test('takes whatever it is given, or throws', (t) => {
+    const seed = seedFromEnvironment();
+    t.diagnostic(`seed ${seed}`);
+    const path = join(tempFolder(t), 'ram');
+    writeFileSync(path, new Uint8Array(1 << 20));
+    // In a process of its own, for it might be its end.
+    const script = `
+      const host = require(${JSON.stringify(resolve('prebuilds/linux-x64/vmkd-host.napi.node'))});
+      const ram = host.openFile(${JSON.stringify(path)});
+      const window = host.openWindow(ram, Float64Array.of(0, 8192));
+      const watch = host.watch(window, Uint32Array.of(0), new Uint32Array(4), () => {});
+      const closed = host.openFile(${JSON.stringify(path)});
+      host.close(closed);
+      const values = [
+        undefined, null, true, 'text', '', 0, -0, 1, -1, 4, 4096, 8192, 0.5, NaN, Infinity, 2 ** 31, 2 ** 32, 2 ** 53, 1e300,
+        0n, -1n, 4096n, 2n ** 63n, 2n ** 64n, Symbol(), {}, [], () => {}, new Date(), new Proxy({}, {}), Object.create(null),
+        new Uint8Array(0), new Uint8Array(64), new Uint8Array(8192), new Uint8Array(new SharedArrayBuffer(64)),
+        new Float64Array(0), Float64Array.of(0, 4096, NaN, -1, 1e300), new Float64Array(2000), new Uint32Array(0),
+        Uint32Array.of(1, 4096, 4294967295, 0), new Uint32Array(100), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8),
+        structuredClone(new Uint8Array(8), {}), (() => { const a = new Uint8Array(8); structuredClone(a.buffer, { transfer: [a.buffer] }); return a; })(),
+        ram, window, watch, closed, ram, window, ram, window,
+      ];
+      // xorshift
+      let state = ${seed} | 1;
+      const below = (bound) => {
+        state ^= state << 13; state ^= state >>> 17; state ^= state << 5;
+        return (state >>> 0) % bound;
+      };
+      // What would close the good ones, or wait.
+      const names = Object.keys(host).filter((name) => !['close', 'awaitWord', 'openProcess'].includes(name));
+      const outcomes = { threw: 0, took: 0 };
+      for (let i = 0; i < 200000; i++) {
+        const name = names[below(names.length)];
+        const count = below(4) === 0 ? below(7) : { copy: 5, readWindow: 3, writeWindow: 3, storeWord: 3, useMapping: 3, watch: 4, openWindow: 2, loadWord: 2 }[name] ?? 1;
+        try {
+          host[name](...Array.from({ length: count }, () => values[below(values.length)]));
+          outcomes.took++;
+        } catch (error) {
+          if (!(error instanceof Error) || typeof error.code !== 'string') throw error;
+          outcomes.threw++;
+        }
+      }
+      for (const bad of values) try { host.openProcess(bad); host.close(bad); } catch {}
+      console.log(outcomes.took > 100 && outcomes.threw > 100 ? 'well' : JSON.stringify(outcomes));`;
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      timeout: 100_000,
+    });
+    assert.deepEqual(
+      { status, signal, stdout, stderr },
+      { status: 0, signal: null, stdout: 'well\n', stderr: '' },
+    );
+  });
+
   test('that is not there, or is none, has a reason', (t) => {
     const folder = tempFolder(t);
     const reason = (): VmkdError => {

@@ -174,7 +174,7 @@ static struct failure map_all(struct file_ram *file, const char *path) {
 }
 
 struct failure open_file_ram(const char *path, struct ram **ram) {
-  static const struct ram_ops ops = {copy, check, open_window, close_file};
+  static const struct ram_ops ops = {copy, check, open_window, close_file, NULL, NULL};
   struct file_ram *file = system_alloc(sizeof *file);
   if (file == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
   file->ram.ops = &ops;

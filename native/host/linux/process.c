@@ -195,8 +195,16 @@ static struct failure open_window(struct ram *ram, const uint64_t *pages, size_t
   return failure;
 }
 
+static struct failure use_mapping(struct ram *ram, uint64_t base, uint64_t size) {
+  struct process_ram *from = (struct process_ram *)ram;
+  if (size == 0 || size > UINT64_MAX - base) return failure_of(FAILURE_ARGUMENT, "no part of a process");
+  from->base = base;
+  ram->size = size;
+  return check(ram);
+}
+
 struct failure open_process_ram(uint32_t pid, struct ram **ram) {
-  static const struct ram_ops ops = {copy, check, open_window, close_process};
+  static const struct ram_ops ops = {copy, check, open_window, close_process, use_mapping, NULL};
   if (pid == 0 || pid > INT32_MAX) return failure_of(FAILURE_ARGUMENT, "no number of a process");
   struct process_ram *from = system_alloc(sizeof *from);
   if (from == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
@@ -208,20 +216,4 @@ struct failure open_process_ram(uint32_t pid, struct ram **ram) {
   }
   *ram = &from->ram;
   return failure;
-}
-
-struct failure use_mapping(struct ram *ram, uint64_t base, uint64_t size) {
-  struct process_ram *from = (struct process_ram *)ram;
-  if (size == 0 || size > UINT64_MAX - base) return failure_of(FAILURE_ARGUMENT, "no part of a process");
-  from->base = base;
-  ram->size = size;
-  return check(ram);
-}
-
-struct failure each_mapping(struct ram *process, bool (*found)(void *context, const struct mapping *mapping),
-                            void *context) {
-  (void)process;
-  (void)found;
-  (void)context;
-  return failure_of(FAILURE_UNSUPPORTED, "Linux tells of mappings in /proc");
 }

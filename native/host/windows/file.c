@@ -2,7 +2,8 @@
  * windows/file.c: RAM in a file that the monitor maps.
  *
  * Windows does not let anybody cut a file short that is mapped. But its disk may fail or go away, and then a page of the
- * mapping cannot be had; ReadProcessMemory, of ourselves, makes an error of that.
+ * mapping cannot be had; ReadProcessMemory, of ourselves, makes an error of that. The few pages of a window are touched as
+ * they are: a guest whose own memory cannot be had does not live on either.
  */
 
 #include <windows.h>
@@ -120,7 +121,7 @@ static struct failure map_all(struct file_ram *file, const WCHAR *path) {
 }
 
 struct failure open_file_ram(const WCHAR *path, struct ram **ram) {
-  static const struct ram_ops ops = {copy, check, open_window, close_file};
+  static const struct ram_ops ops = {copy, check, open_window, close_file, NULL, NULL};
   struct file_ram *file = system_alloc(sizeof *file);
   if (file == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
   file->ram.ops = &ops;

@@ -170,23 +170,7 @@ static struct failure open_window(struct ram *ram, const uint64_t *pages, size_t
   return failure;
 }
 
-struct failure open_process_ram(uint32_t pid, struct ram **ram) {
-  static const struct ram_ops ops = {copy, check, open_window, close_process};
-  struct process_ram *from = system_alloc(sizeof *from);
-  if (from == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
-  from->ram.ops = &ops;
-  struct failure failure = open_process(READING, pid, &from->process);
-  /* Somebody's handle keeps the number of one that has ended. */
-  if (!failed(failure) && has_ended(from->process)) failure = failure_of(FAILURE_ABSENT, "there is no such process");
-  if (failed(failure)) {
-    close_process(&from->ram);
-    return failure;
-  }
-  *ram = &from->ram;
-  return failure;
-}
-
-struct failure use_mapping(struct ram *ram, uint64_t base, uint64_t size) {
+static struct failure use_mapping(struct ram *ram, uint64_t base, uint64_t size) {
   struct process_ram *from = (struct process_ram *)ram;
   if (size == 0 || size > UINT64_MAX - base) return failure_of(FAILURE_ARGUMENT, "no part of a process");
   from->base = base;
@@ -205,7 +189,7 @@ static bool belongs_to(const MEMORY_BASIC_INFORMATION *region, const struct mapp
          (uintptr_t)region->BaseAddress == mapping->base + mapping->size;
 }
 
-struct failure each_mapping(struct ram *ram, bool (*found)(void *context, const struct mapping *mapping),
+static struct failure each_mapping(struct ram *ram, bool (*found)(void *context, const struct mapping *mapping),
                             void *context) {
   struct process_ram *from = (struct process_ram *)ram;
   struct mapping mapping = {0};
@@ -231,4 +215,20 @@ struct failure each_mapping(struct ram *ram, bool (*found)(void *context, const 
     address = (uintptr_t)region.BaseAddress + region.RegionSize;
   }
   return judged(from->process, no_failure());
+}
+
+struct failure open_process_ram(uint32_t pid, struct ram **ram) {
+  static const struct ram_ops ops = {copy, check, open_window, close_process, use_mapping, each_mapping};
+  struct process_ram *from = system_alloc(sizeof *from);
+  if (from == NULL) return failure_of(FAILURE_SYSTEM, "no memory");
+  from->ram.ops = &ops;
+  struct failure failure = open_process(READING, pid, &from->process);
+  /* Somebody's handle keeps the number of one that has ended. */
+  if (!failed(failure) && has_ended(from->process)) failure = failure_of(FAILURE_ABSENT, "there is no such process");
+  if (failed(failure)) {
+    close_process(&from->ram);
+    return failure;
+  }
+  *ram = &from->ram;
+  return failure;
 }
