@@ -213,6 +213,40 @@ void describe('variables', () => {
     assert.equal(error.showUser, false);
   });
 
+  void it('can be set by changing a part of what is shown', async () => {
+    // Clients offer the whole text for editing, with the name behind the number.
+    const locals = await scope('Locals');
+    const { variablesReference } = locals;
+    const node = named(await inside(locals), 'Node');
+    const [number, name] = node.value.split(' ');
+    assert.match(name!, /^vmkdemo!Nodes/);
+    const other = `0x${(BigInt(number!) + 1n).toString(16)} ${name}`;
+    const set = await client.ask<P.SetVariableResponse['body']>('setVariable', {
+      variablesReference,
+      name: 'Node',
+      value: other,
+    });
+    assert.equal(set.value.split(' ')[0], other.split(' ')[0]);
+    await client.ask('setVariable', {
+      variablesReference,
+      name: 'Node',
+      value: `${number} ${set.value.split(' ')[1]}`,
+    });
+    assert.equal(named(await inside(locals), 'Node').value, node.value);
+    const colour = await evaluate('Node->Colour');
+    const changed = await client.ask<P.SetExpressionResponse['body']>('setExpression', {
+      expression: 'Node->Colour',
+      value: colour.result.replace(/^\w+/, 'VmkBlue'),
+      frameId: frame().id,
+    });
+    assert.match(changed.value, /^VmkBlue \(/);
+    await client.ask('setExpression', {
+      expression: 'Node->Colour',
+      value: colour.result.split(' ')[0],
+      frameId: frame().id,
+    });
+  });
+
   void it('of an earlier number are refused', async () => {
     assert.match(
       (await client.refusal('variables', { variablesReference: 999_999 })).message,
@@ -284,6 +318,43 @@ void describe('registers', () => {
     assert.ok((await inside(await scope('Locals', back))).some(({ name }) => name === 'Sum'));
     // The tests that follow want the frames as they are numbered now.
     frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
+  });
+
+  void it('of debugging are vmkd’s own, and say so', async () => {
+    const { variablesReference } = await group('Debug');
+    for (const name of ['dr0', 'dr7']) {
+      const refused = await client.refusal('setVariable', { variablesReference, name, value: '1' });
+      assert.match(refused.message, new RegExp(`${name} is shared out by vmkd.*set a data breakpoint`));
+      const typed = await client.refusal('evaluate', { expression: `@${name} = 1`, context: 'repl' });
+      assert.match(typed.message, /is shared out by vmkd/);
+    }
+    await client.ask('setVariable', { variablesReference, name: 'dr6', value: '0xffff0ff0' });
+  });
+
+  void it('of every group can be set', async () => {
+    for (const [name, register] of [
+      ['Control', 'cr2'],
+      ['Segments', 'fs'],
+      ['Tables', 'ldtr'],
+      ['SSE', 'mxcsr'],
+      ['x87', 'fpcw'],
+    ] as const) {
+      const { variablesReference } = await group(name);
+      const before = named(await inside({ variablesReference }), register).value.split(' ')[0]!;
+      const value = `0x${(BigInt(before) ^ 4n).toString(16)}`;
+      await client.ask('setVariable', { variablesReference, name: register, value });
+      const now = named(await inside({ variablesReference }), register).value.split(' ')[0]!;
+      assert.equal(BigInt(now), BigInt(value), register);
+      await client.ask('setVariable', { variablesReference, name: register, value: before });
+    }
+    const { variablesReference } = await group('MSRs');
+    const set = await client.ask<P.SetVariableResponse['body']>('setVariable', {
+      variablesReference,
+      name: 'tsc_aux',
+      value: '5',
+    });
+    assert.equal(set.value, '0x0000000000000005');
+    await client.ask('setVariable', { variablesReference, name: 'tsc_aux', value: '0' });
   });
 
   void it('of SSE and x87 are floating point and integers, and can be set as either', async () => {

@@ -12,6 +12,7 @@ import type { Family } from '../protocol';
 import { wholeText } from '../variables/clipboard';
 import { describeValue } from '../variables/describe';
 import { assignItem, showItem } from '../variables/items';
+import { typedOver } from '../variables/typedOver';
 
 export const evaluate: Family = {
   capabilities: (parts) => ({
@@ -41,7 +42,8 @@ export const evaluate: Family = {
         const item = await understood(expression, () =>
           compile(expression).evaluate(view.context, { signal: call.signal }),
         );
-        return understood(value, () => assignItem(view, item, value, look));
+        const { value: before } = await showItem(view, item, look);
+        return understood(value, () => assignItem(view, item, typedOver(before, value), look));
       });
       session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };

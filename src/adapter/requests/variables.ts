@@ -5,6 +5,7 @@ import { understood } from '../errors';
 import type { Family } from '../protocol';
 import { describeValue, describeVariable } from '../variables/describe';
 import type { Page } from '../variables/shown';
+import { typedOver } from '../variables/typedOver';
 
 /** Lines of one answer: clients that do not page get no more. */
 const mostChildren = 2000;
@@ -40,7 +41,8 @@ export const variables: Family = {
       if (container.set === undefined || seen.get(name)?.readOnly === true)
         throw new VmkdError('expression-refused', `${name} cannot be changed here`);
       const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call.signal };
-      const shown = await session.turn.run(() => understood(value, () => container.set!(name, value, page)));
+      const meant = typedOver(seen.get(name)?.value, value);
+      const shown = await session.turn.run(() => understood(value, () => container.set!(name, meant, page)));
       seen.set(name, shown);
       session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };

@@ -3,6 +3,7 @@
 import { virtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
 import { hex } from '../../engine/core/hex';
+import { mustBeFree } from '../../engine/target/scope/registerFile';
 import type { TargetProcessor } from '../../engine/target/target';
 import type { KernelSymbols } from '../../engine/windows/kernelSymbols';
 import type { RegisterBits, RegisterHome, RegisterRow } from './registerTable';
@@ -125,6 +126,7 @@ async function read(processor: TargetProcessor, home: RegisterHome): Promise<big
 }
 
 async function write(processor: TargetProcessor, home: RegisterHome, value: bigint): Promise<void> {
+  mustBeFree(home.field);
   // The structures have numbers where 32 bits are enough.
   if (home.from === 'context') {
     const known = (await processor.context())[home.field];

@@ -110,6 +110,7 @@ export class RegisterFile {
         `${name} belongs to a caller here: only registers of the innermost frame can be set`,
       );
     }
+    mustBeFree(named.full);
     const { full, offset, size } = named;
     const whole = (await this.whole(full)) ?? 0n;
     const mask = ((1n << BigInt(size * 8)) - 1n) << BigInt(offset * 8);
@@ -146,6 +147,17 @@ export class RegisterFile {
       await this.processor.setContext({ floatSave });
     }
   }
+}
+
+/**
+ * Breakpoints have the debug registers: what somebody else writes there would be gone at the next continue, or move one.
+ * @throws target-refused
+ */
+export function mustBeFree(register: string): void {
+  if (!/^dr[0-37]$/.test(register)) return;
+  throw new VmkdError('target-refused', `${register} is shared out by vmkd`, {
+    nextStep: 'To watch memory, set a data breakpoint; to stop in code, a breakpoint in mode “hardware”.',
+  });
 }
 
 function registerOf(name: string): Named | undefined {
