@@ -5,8 +5,11 @@ import { hex } from '../engine/core/hex';
 import { statusName } from '../engine/expr/statusNames';
 import { NtStatus } from '../engine/kd/ntstatus';
 import type { TargetException } from '../engine/target/target';
-import { bugcheckOf } from '../engine/windows/bugchecks';
+import { accessOf, accessParameter, bugcheckOf } from '../engine/windows/bugchecks';
 import type { KernelSymbols } from '../engine/windows/kernelSymbols';
+
+/** Who knows names of addresses. */
+type Names = Pick<KernelSymbols, 'nameOf'>;
 
 export interface ExceptionText {
   /** `0xc0000005`, `0x0000000a`. */
@@ -17,7 +20,7 @@ export interface ExceptionText {
   readonly description: string;
 }
 
-export function exceptionText(exception: TargetException, symbols: KernelSymbols): ExceptionText {
+export function exceptionText(exception: TargetException, symbols: Names): ExceptionText {
   const { code, address, firstChance } = exception;
   const id = hex(code, 8);
   const chance = firstChance ? 'first chance' : 'second chance: nobody has handled it';
@@ -29,7 +32,7 @@ export function exceptionText(exception: TargetException, symbols: KernelSymbols
 }
 
 /** EXCEPTION_RECORD.ExceptionInformation of memory faults: what was tried, where, and of an in-page error why. */
-function whatWasDone({ code, information }: TargetException, symbols: KernelSymbols): string {
+function whatWasDone({ code, information }: TargetException, symbols: Names): string {
   const [kind, where, why] = information;
   const isFault = code === NtStatus.AccessViolation || code === inPageError;
   if (!isFault || kind === undefined || where === undefined) return 'The code failed';
@@ -43,22 +46,25 @@ function whatWasDone({ code, information }: TargetException, symbols: KernelSymb
 
 const inPageError = 0xc0000006;
 
-export function bugcheckText(
-  code: number,
-  parameters: readonly bigint[],
-  symbols: KernelSymbols,
-): ExceptionText {
+export function bugcheckText(code: number, parameters: readonly bigint[], symbols: Names): ExceptionText {
   const { name, parameters: meanings } = bugcheckOf(code);
   const lines = parameters.map((value, i) => {
-    const { meaning = '', isAddress = false } = meanings[i] ?? {};
-    const shown = isAddress ? place(symbols, value as VirtualAddress) : hex(value, 16);
-    return `  ${i + 1}: ${shown}${meaning === '' ? '' : `  ${meaning}`}`;
+    const { meaning = '', isAddress = false, isStatus = false } = meanings[i] ?? {};
+    const name = isAddress
+      ? symbols.nameOf(value as VirtualAddress)
+      : isStatus
+        ? statusName(Number(BigInt.asUintN(32, value)))
+        : i === accessParameter(code)
+          ? accessOf(code, parameters)
+          : undefined;
+    return `  ${i + 1}: ${named(hex(value, 16), name)}${meaning === '' ? '' : `  ${meaning}`}`;
   });
   return { id: hex(code, 8), name, description: [`Bugcheck ${hex(code, 8)} ${name}`, ...lines].join('\n') };
 }
 
 /** `0xfffff80312345678 (nt!KeBugCheckEx+0x12)`. */
-function place(symbols: KernelSymbols, address: VirtualAddress): string {
-  const name = symbols.nameOf(address);
-  return `${hex(address, 16)}${name === undefined ? '' : ` (${name})`}`;
-}
+const place = (symbols: Names, address: VirtualAddress): string =>
+  named(hex(address, 16), symbols.nameOf(address));
+
+const named = (text: string, name: string | undefined): string =>
+  `${text}${name === undefined ? '' : ` (${name})`}`;

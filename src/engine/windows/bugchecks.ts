@@ -1,6 +1,6 @@
 /**
  * Bugchecks: names, and what the four parameters of the common ones mean. In parameters, `~` marks an address worth
- * looking at (an instruction, an object), a bare word a number.
+ * looking at (an instruction, an object), `#` an NTSTATUS, a bare word a number.
  *
  * Source: Microsoft's bug check code reference (learn.microsoft.com/windows-hardware/drivers/debugger/bug-check-code-reference2),
  * in our own words.
@@ -10,6 +10,8 @@ export interface BugcheckParameter {
   readonly meaning: string;
   /** It is an address: a symbol, a structure or memory lies there. */
   readonly isAddress: boolean;
+  /** It is an NTSTATUS, perhaps sign-extended. */
+  readonly isStatus: boolean;
 }
 
 export interface Bugcheck {
@@ -25,7 +27,7 @@ const irqlAccess = '0 read, 1 write, 2 or 8 execute';
 const pageFaultAccess = '0 read, 1 or 2 write, 8 or 16 execute';
 const memoryFault: readonly string[] = ['~memory referenced', 'IRQL', irqlAccess, '~instruction'];
 const exceptionIn: readonly string[] = [
-  'exception code',
+  '#exception code',
   '~instruction',
   '~exception record',
   '~context record',
@@ -42,7 +44,7 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x1a: ['MEMORY_MANAGEMENT', 'kind of fault', '', '', ''],
   0x1e: [
     'KMODE_EXCEPTION_NOT_HANDLED',
-    'exception code',
+    '#exception code',
     '~instruction',
     'exception parameter 0',
     'exception parameter 1',
@@ -57,7 +59,7 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x35: ['NO_MORE_IRP_STACK_LOCATIONS', '~IRP', '', '', ''],
   0x36: ['DEVICE_REFERENCE_COUNT_NOT_ZERO'],
   0x39: ['SYSTEM_EXIT_OWNED_MUTEX'],
-  0x3b: ['SYSTEM_SERVICE_EXCEPTION', 'exception code', '~instruction', '~context record', ''],
+  0x3b: ['SYSTEM_SERVICE_EXCEPTION', '#exception code', '~instruction', '~context record', ''],
   0x3d: ['INTERRUPT_EXCEPTION_NOT_HANDLED', '~exception record', '~context record', '', ''],
   0x3f: ['NO_MORE_SYSTEM_PTES'],
   0x41: ['MUST_SUCCEED_POOL_EMPTY'],
@@ -84,11 +86,11 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x73: ['CONFIG_LIST_FAILED'],
   0x74: ['BAD_SYSTEM_CONFIG_INFO'],
   0x76: ['PROCESS_HAS_LOCKED_PAGES', '', '~process', 'locked pages', '~driver’s stack or 0'],
-  0x77: ['KERNEL_STACK_INPAGE_ERROR', 'status', 'I/O status', 'page file', 'offset'],
+  0x77: ['KERNEL_STACK_INPAGE_ERROR', '#status', '#I/O status', 'page file', 'offset'],
   0x7a: [
     'KERNEL_DATA_INPAGE_ERROR',
     'lock type or PTE',
-    'status',
+    '#status',
     'process or PTE contents',
     '~memory referenced',
   ],
@@ -98,7 +100,7 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x7f: ['UNEXPECTED_KERNEL_MODE_TRAP', 'trap number', '', '', ''],
   0x80: ['NMI_HARDWARE_FAILURE'],
   0x81: ['SPIN_LOCK_INIT_FAILURE'],
-  0x8e: ['KERNEL_MODE_EXCEPTION_NOT_HANDLED', 'exception code', '~instruction', '~trap frame', ''],
+  0x8e: ['KERNEL_MODE_EXCEPTION_NOT_HANDLED', '#exception code', '~instruction', '~trap frame', ''],
   0x92: ['UP_DRIVER_ON_MP_SYSTEM'],
   0x93: ['INVALID_KERNEL_HANDLE'],
   0x94: ['KERNEL_STACK_LOCKED_AT_EXIT'],
@@ -166,7 +168,7 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x10d: ['WDF_VIOLATION', 'kind of violation', '', '', ''],
   0x10e: ['VIDEO_MEMORY_MANAGEMENT_INTERNAL'],
   0x113: ['VIDEO_DXGKRNL_FATAL_ERROR'],
-  0x116: ['VIDEO_TDR_FAILURE', '~recovery context', '~driver', 'status', ''],
+  0x116: ['VIDEO_TDR_FAILURE', '~recovery context', '~driver', '#status', ''],
   0x119: ['VIDEO_SCHEDULER_INTERNAL_ERROR'],
   0x11a: ['EM_INITIALIZATION_FAILURE'],
   0x122: ['WHEA_INTERNAL_ERROR'],
@@ -192,7 +194,7 @@ export const bugcheckTable: Readonly<Record<number, Row>> = {
   0x18b: ['SECURE_KERNEL_ERROR'],
   0x1ca: ['SYNTHETIC_WATCHDOG_TIMEOUT'],
   0xdeaddead: ['MANUALLY_INITIATED_CRASH1'],
-  0xc000021a: ['WINLOGON_FATAL_ERROR', '~message', 'status', '', ''],
+  0xc000021a: ['WINLOGON_FATAL_ERROR', '~message', '#status', '', ''],
   0xc0000221: ['STATUS_IMAGE_CHECKSUM_MISMATCH'],
 };
 
@@ -206,22 +208,28 @@ export function bugcheckOf(code: number): Bugcheck {
   return {
     name,
     parameters: meanings.map((text) => ({
-      meaning: text.replace(/^~/, ''),
+      meaning: text.replace(/^[~#]/, ''),
       isAddress: text.startsWith('~'),
+      isStatus: text.startsWith('#'),
     })),
   };
 }
+
+/** Which parameter says how memory was accessed, from 0; -1 if none does. */
+export const accessParameter = (code: number): number =>
+  bugcheckOf(code).parameters.findIndex(
+    ({ meaning }) => meaning === irqlAccess || meaning === pageFaultAccess,
+  );
 
 /** Of the bugchecks that report an access to memory: what was tried. */
 export function accessOf(
   code: number,
   parameters: readonly bigint[],
 ): 'read' | 'write' | 'execute' | undefined {
-  const { parameters: meanings } = bugcheckOf(code);
-  const which = meanings.findIndex(({ meaning }) => meaning === irqlAccess || meaning === pageFaultAccess);
+  const which = accessParameter(code);
   const value = parameters[which];
   if (value === undefined) return undefined;
-  const execute = meanings[which]!.meaning === irqlAccess ? 0xan : 0x18n;
+  const execute = bugcheckOf(code).parameters[which]!.meaning === irqlAccess ? 0xan : 0x18n;
   if ((value & execute) !== 0n) return 'execute';
   return value === 0n ? 'read' : 'write';
 }
