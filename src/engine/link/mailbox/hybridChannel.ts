@@ -31,10 +31,11 @@ import type { ByteLink } from '../link';
 import type { TraceWriter } from '../trace';
 import { announcedByPrint } from './announcement';
 import { MailboxCarrier, type CarrierOwner, type Ending } from './carrier';
-import { PollingDoorbell, type Doorbell } from './doorbell';
+import type { Doorbell } from './doorbell';
 import type { MailboxRam } from './ram';
 import { MailboxSearch } from './search';
 import type { FoundMailbox } from './finder';
+import { doorbellOf } from './watchedDoorbell';
 
 export type Carrying = 'serial' | 'mailbox';
 
@@ -385,9 +386,10 @@ export class HybridChannel implements PacketChannel {
     }
     try {
       const { description } = found;
-      this.#carrier = new MailboxCarrier(this.#options.ram.window(description.pages), description, {
+      const window = this.#options.ram.window(description.pages);
+      this.#carrier = new MailboxCarrier(window, description, {
         clock: this.#clock,
-        doorbell: this.#options.doorbell?.() ?? new PollingDoorbell(this.#clock),
+        doorbell: this.#options.doorbell?.() ?? doorbellOf(window, this.#clock),
         owner: this.#carrierOwner(),
       });
     } catch {

@@ -22,5 +22,22 @@ export interface MailboxWindow {
   write(offset: number, bytes: Uint8Array): void;
   /** Aligned, not torn. */
   writeU32(offset: number, value: number): void;
+  /** Where a thread can watch words of it. */
+  readonly waiting?: WordWatching;
   close(): void;
+}
+
+/** As engine/machine has it (WindowWaiting). */
+export interface WordWatching {
+  /** Calls `changed` when one of the words has changed, or the window is lost. @param plan Microseconds */
+  watch(
+    offsets: readonly number[],
+    changed: () => void,
+    plan: {
+      readonly spin: number;
+      readonly yielding: number;
+      readonly shortestSleep: number;
+      readonly longestSleep: number;
+    },
+  ): { stop(): void };
 }
