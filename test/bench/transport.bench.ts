@@ -9,6 +9,7 @@ import { ramOf } from '../fixtures/guestRam';
 import { bootDemoKernel } from '../kernel/machine';
 import type { Bench, Figure } from './bench';
 import { guestRamFigures } from './transport/guestRam';
+import { mailboxFigures } from './transport/mailbox';
 
 const bench: Bench = {
   needsKernel: true,
@@ -24,7 +25,7 @@ const bench: Bench = {
       } finally {
         await debugging.end();
       }
-      return figures;
+      return [...figures, ...(await mailboxFigures())];
     } finally {
       await machine.stop();
       remove();

@@ -40,6 +40,8 @@ export interface CarrierOwner {
   onAttached(): void;
   /** The packet that was sent has been taken. */
   onTaken(): void;
+  /** The packet that was sent has not been taken by its deadline. */
+  onOverdue(): void;
   /** To be taken or refused before the guest goes on; see ChannelOwner. A copy of its own. */
   onPacket(packet: KdPacket): void;
   /** The guest starts anew with us: what it says next, it says again. */
@@ -66,6 +68,7 @@ export class MailboxCarrier {
   #answeredBeat: number | undefined;
   /** What waits for a sign of life. */
   #toSend: KdPacket | undefined;
+  #deadline = Infinity;
   #toBreakIn = 0;
   #toReset = false;
   /** Sequence of the packet, and of the reset, that the guest has not taken yet. */
@@ -88,25 +91,29 @@ export class MailboxCarrier {
     this.#guestBeat = this.#end.look().beat;
     this.#beatMoved = this.#offered = this.#clock.now();
     this.#end.offer();
-    this.#doorbell.start(() => this.#look());
+    this.#doorbell.start((now) => this.#look(now));
   }
 
   get state(): 'offered' | 'attached' | 'ended' {
     return this.#state;
   }
 
-  /** Only when attached, and nothing is under way. */
-  send(packet: KdPacket): void {
+  /** Only when attached, and nothing is under way. @param deadline On the clock; then `onOverdue` is called. */
+  send(packet: KdPacket, deadline: number): void {
     this.#toSend = packet;
+    this.#deadline = deadline;
     this.#work();
   }
 
   /** Forgets the packet under way; the guest does not get it if it has not taken it yet. */
   abandon(): void {
     this.#toSend = undefined;
+    this.#deadline = Infinity;
     if (this.#underWay === undefined) return;
     this.#underWay = undefined;
-    this.#try(() => this.#isFresh && this.#end.voidUntaken());
+    this.#try(() => {
+      if (this.#isFresh(this.#clock.now())) this.#end.voidUntaken();
+    });
   }
 
   breakIn(): void {
@@ -132,23 +139,23 @@ export class MailboxCarrier {
 
   /** One look, now. */
   look(): void {
-    this.#look();
+    this.#look(this.#clock.now());
   }
 
-  get #isFresh(): boolean {
-    return this.#clock.now() - this.#beatMoved < freshMilliseconds;
+  #isFresh(now: number): boolean {
+    return now - this.#beatMoved < freshMilliseconds;
   }
 
   #work(): void {
     this.#doorbell.expect();
-    this.#try(() => this.#write(this.#end.look()));
+    this.#try(() => this.#write(this.#clock.now()));
   }
 
   /** For the doorbell. @returns whether there was news */
-  #look(): boolean {
-    return this.#try(() => {
+  #look(now: number): boolean {
+    if (this.#state === 'ended') return false;
+    try {
       const view = this.#end.look();
-      const now = this.#clock.now();
       if (view.beat !== this.#guestBeat) {
         this.#guestBeat = view.beat;
         this.#beatMoved = now;
@@ -157,15 +164,19 @@ export class MailboxCarrier {
       if (this.#state === 'offered') return this.#lookForAnswer(view, now);
       if (view.epoch !== this.#end.epoch) return this.#guestLeft(view.leftReason);
       const settled = this.#settle(view);
-      this.#write(view);
-      return this.#receive() || settled;
-    });
+      this.#write(now);
+      const received = this.#receive();
+      if (now > this.#deadline) this.#owner.onOverdue();
+      return received || settled;
+    } catch (thrown) {
+      return this.#failed(thrown);
+    }
   }
 
   #lookForAnswer(view: GuestView, now: number): boolean {
     if (view.epoch === this.#end.epoch) {
       this.#state = 'attached';
-      this.#beat(view, now);
+      this.#beat(now);
       this.#owner.onAttached();
       return true;
     }
@@ -177,16 +188,15 @@ export class MailboxCarrier {
   }
 
   /** Writes what waits to be written, if the guest lives. */
-  #write(view: GuestView): void {
-    const now = this.#clock.now();
-    if (this.#state !== 'attached' || !this.#isFresh) return;
-    this.#beat(view, now);
+  #write(now: number): void {
+    if (this.#state !== 'attached' || !this.#isFresh(now)) return;
+    this.#beat(now);
     for (; this.#toBreakIn > 0; this.#toBreakIn--) this.#end.breakIn();
-    if (this.#toReset && this.#end.hasRoom(view.taken)) {
+    if (this.#toReset && this.#end.hasRoom) {
       this.#toReset = false;
       this.#resetUnderWay = this.#end.post(MessageKind.Reset);
     }
-    if (this.#toSend && this.#end.hasRoom(view.taken)) {
+    if (this.#toSend && this.#end.hasRoom) {
       const { type, payload } = this.#toSend;
       this.#toSend = undefined;
       this.#underWay = this.#end.post(MessageKind.Packet, type, payload);
@@ -194,18 +204,19 @@ export class MailboxCarrier {
   }
 
   /** Only as long as the guest's goes on: one beat may hit a machine that was reset a moment ago, not two. */
-  #beat({ beat }: GuestView, now: number): void {
-    if (now - this.#lastBeat < hostBeatMilliseconds / 2 || beat === this.#answeredBeat) return;
+  #beat(now: number): void {
+    if (now - this.#lastBeat < hostBeatMilliseconds / 2 || this.#guestBeat === this.#answeredBeat) return;
     this.#lastBeat = now;
-    this.#answeredBeat = beat;
+    this.#answeredBeat = this.#guestBeat;
     this.#end.beat();
   }
 
   #settle({ taken }: GuestView): boolean {
-    this.#end.hasRoom(taken);
+    this.#end.onTaken(taken);
     if (hasReached(taken, this.#resetUnderWay)) this.#resetUnderWay = undefined;
     if (!hasReached(taken, this.#underWay)) return false;
     this.#underWay = undefined;
+    this.#deadline = Infinity;
     this.#owner.onTaken();
     return true;
   }
@@ -253,7 +264,7 @@ export class MailboxCarrier {
     this.#doorbell.stop();
     const { letGo = false, taken = false, twin = false, again = kind === 'refused' } = facts;
     try {
-      if (letGo && this.#isFresh) this.#end.leave();
+      if (letGo && this.#isFresh(this.#clock.now())) this.#end.leave();
       this.#end.close();
     } catch {
       // Its memory is gone, and we were going anyway.
@@ -261,18 +272,22 @@ export class MailboxCarrier {
     this.#owner.onEnded({ kind, error, taken, twin, again });
   }
 
-  /** What fails ends the carrier. @returns true then, for that is news */
-  #try(action: () => unknown): boolean {
-    if (this.#state === 'ended') return false;
+  #try(action: () => void): void {
+    if (this.#state === 'ended') return;
     try {
-      return action() === true;
+      action();
     } catch (thrown) {
-      const error = asVmkdError(thrown);
-      if (error.code === 'mailbox-gone') this.#finish('gone', error);
-      else if (error.code === 'mailbox-damaged') this.#finish('damaged', error, { letGo: true, again: true });
-      else this.#finish('lost', error);
-      return true;
+      this.#failed(thrown);
     }
+  }
+
+  /** What fails ends the carrier. */
+  #failed(thrown: unknown): true {
+    const error = asVmkdError(thrown);
+    if (error.code === 'mailbox-gone') this.#finish('gone', error);
+    else if (error.code === 'mailbox-damaged') this.#finish('damaged', error, { letGo: true, again: true });
+    else this.#finish('lost', error);
+    return true;
   }
 }
 

@@ -2,16 +2,22 @@
  * Who looks at the mailbox, and how often. Guest and host have no interrupt for each other: news is found by looking. This
  * doorbell looks from Node's event loop; a native one may look from a thread of its own.
  *
- *   expect(), or a look that found something ─▶ all the time, the event loop going round in between
- *     nothing for 4 ms ─▶ every millisecond
- *       nothing for 60 ms ─▶ every 8 ms
+ *   expect() ─▶ at once when the caller is done, again and again for a moment: an answer is often there by then
+ *     then, and after a look that found something ─▶ all the time, the event loop going round in between
+ *       nothing for 4 ms ─▶ every millisecond
+ *         nothing for 60 ms ─▶ every 8 ms
  */
 
 import type { Clock, Timer } from '../../core/clock';
 
+export type Look = (now: number) => boolean;
+
 export interface Doorbell {
-  /** Calls `look` again and again, never from within `expect`. `look` tells whether there was news, and does not throw. */
-  start(look: () => boolean): void;
+  /**
+   * Calls `look` again and again, never from within `expect`.
+   * @param look Gets the time; tells whether there was news; does not throw.
+   */
+  start(look: Look): void;
   /** An answer is on its way: look more often. */
   expect(): void;
   stop(): void;
@@ -22,31 +28,45 @@ const spinning = 4;
 const brisk = 60;
 const briskPause = 1;
 const idlePause = 8;
-/** In one turn of the event loop, which costs more than a look: an answer is often there within it. */
-const inOneTurn = 0.05;
+/** At a time: a turn of the event loop costs more than a look. */
+const atATime = 0.05;
+/** Without the event loop going round: others wait for it. */
+const withoutTurn = 1;
 
 export class PollingDoorbell implements Doorbell {
   readonly #clock: Clock;
-  #look: (() => boolean) | undefined;
+  #look: Look | undefined;
   #lastNews = 0;
   #timer: Timer | undefined;
   #turn: NodeJS.Immediate | undefined;
+  #soon = false;
+  #lastTurn = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  start(look: () => boolean): void {
+  start(look: Look): void {
     this.#look = look;
     this.expect();
   }
 
   expect(): void {
     if (!this.#look) return;
-    this.#lastNews = this.#clock.now();
+    const now = this.#clock.now();
+    this.#lastNews = now;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#turn ??= setImmediate(() => this.#ring());
+    if (now - this.#lastTurn < withoutTurn) {
+      if (this.#soon) return;
+      this.#soon = true;
+      queueMicrotask(() => {
+        this.#soon = false;
+        this.#ring();
+      });
+    } else {
+      this.#turn ??= setImmediate(() => this.#onTurn());
+    }
   }
 
   stop(): void {
@@ -57,27 +77,37 @@ export class PollingDoorbell implements Doorbell {
     this.#turn = undefined;
   }
 
-  #ring(): void {
+  #onTurn(): void {
     this.#turn = undefined;
-    this.#timer = undefined;
-    const end = this.#clock.now() + inOneTurn;
-    let now: number;
+    this.#lastTurn = this.#clock.now();
+    this.#ring();
+  }
+
+  #ring(): void {
+    let now = this.#clock.now();
+    const end = now + atATime;
     do {
       if (!this.#look) return;
-      const news = this.#look();
-      now = this.#clock.now();
-      if (news) {
+      if (this.#look(now)) {
         this.#lastNews = now;
         break; // whoever was told of it has his turn
       }
-    } while (now < end && now - this.#lastNews < spinning);
+      now = this.#clock.now();
+    } while (now < end);
     this.#schedule(now - this.#lastNews);
   }
 
   #schedule(quiet: number): void {
     // A look may have stopped us, or asked for the next itself.
-    if (!this.#look || this.#turn) return;
-    if (quiet < spinning) this.#turn = setImmediate(() => this.#ring());
-    else this.#timer = this.#clock.after(quiet < brisk ? briskPause : idlePause, () => this.#ring());
+    if (!this.#look || this.#soon || this.#turn) return;
+    if (quiet < spinning) {
+      this.#turn = setImmediate(() => this.#onTurn());
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(quiet < brisk ? briskPause : idlePause, () => {
+      this.#timer = undefined;
+      this.#onTurn();
+    });
   }
 }

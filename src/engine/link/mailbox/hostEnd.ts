@@ -39,7 +39,6 @@ export interface GuestView {
   readonly leftEpoch: number;
   readonly leftReason: number;
   readonly withdrawn: number;
-  readonly pong: number;
 }
 
 /** Most messages are short: one read fetches head and payload. */
@@ -50,14 +49,13 @@ const mostTries = 4;
 export class HostEnd {
   readonly #window: MailboxWindow;
   readonly #found: MailboxDescription;
-  readonly #line = new GuestLine();
-  readonly #slot: Uint8Array;
-  readonly #slotView: DataView;
+  readonly #line: GuestLine;
+  readonly #slot = new Slot();
   #posted = 0;
+  #untaken = 0;
   #taken = 0;
   #beat = 0;
   #breakIns = 0;
-  #ping = 0;
 
   /** @param epoch Random, not 0. */
   constructor(
@@ -67,13 +65,7 @@ export class HostEnd {
   ) {
     this.#window = window;
     this.#found = found;
-    this.#slot = new Uint8Array(messageHead.size + payloadBytes);
-    this.#slotView = new DataView(this.#slot.buffer);
-  }
-
-  /** Messages posted in this epoch. */
-  get posted(): number {
-    return this.#posted;
+    this.#line = new GuestLine(found.nonce);
   }
 
   /** The guest's messages taken in this epoch. */
@@ -85,7 +77,7 @@ export class HostEnd {
   look(): GuestView {
     const line = this.#line;
     this.#window.read(guestOffset, line.bytes);
-    if (line.nonce !== this.#found.nonce) {
+    if (!line.isOfNonce) {
       throw new VmkdError('mailbox-gone', 'The pages of the mailbox hold something else now');
     }
     return line;
@@ -114,36 +106,37 @@ export class HostEnd {
     this.#writeWord('breakIns', this.#breakIns);
   }
 
-  /** The guest hands the number back as `pong` as soon as it looks. @returns it */
-  ping(): number {
-    this.#ping = (this.#ping + 1) >>> 0;
-    this.#writeWord('ping', this.#ping);
-    return this.#ping;
-  }
-
   /** Makes all messages void that the guest has not taken yet. */
   voidUntaken(): void {
     this.#writeWord('voidBelow', (this.#posted + 1) >>> 0);
   }
 
-  /** Whether there is room for one more message. @param guestTaken As the guest said last. @throws mailbox-damaged */
-  hasRoom(guestTaken: number): boolean {
-    const untaken = (this.#posted - guestTaken) >>> 0;
+  /** Hears how many messages the guest says to have taken. @throws mailbox-damaged */
+  onTaken(count: number): void {
+    const untaken = (this.#posted - count) >>> 0;
     if (untaken > this.#found.slotCount) throw damaged('the guest has taken more messages than there were');
-    return untaken < this.#found.slotCount;
+    this.#untaken = untaken;
+  }
+
+  /** Whether there is room for one more message. */
+  get hasRoom(): boolean {
+    return this.#untaken < this.#found.slotCount;
   }
 
   /** There must be room. @returns the message's sequence */
   post(kind: number, packetType = 0, payload: Uint8Array = nothing): number {
     const sequence = (this.#posted + 1) >>> 0;
-    const message = this.#slot.subarray(0, messageHead.size + payload.length);
-    message.fill(0, 0, messageHead.size);
-    messageHead.write(message, { sequence, epoch: this.epoch, kind, packetType, length: payload.length });
-    message.set(payload, messageHead.size);
-    const sum = crc32(payload, crc32(message.subarray(0, checkedBytes)));
-    this.#slotView.setUint32(messageHead.fields.checksum[0], sum, true);
+    const slot = this.#slot;
+    slot.set('sequence', sequence);
+    slot.set('epoch', this.epoch);
+    slot.set('kind', kind | (packetType << 16));
+    slot.set('length', payload.length);
+    slot.set('checksum', crc32(payload, crc32(slot.checked)));
+    slot.bytes.set(payload, messageHead.size);
+    const message = slot.bytes.subarray(0, messageHead.size + payload.length);
     this.#window.write(this.#slotOffset(this.#found.slotCount, sequence), message);
     this.#posted = sequence;
+    this.#untaken++;
     this.#writeWord('posted', sequence);
     return sequence;
   }
@@ -177,19 +170,22 @@ export class HostEnd {
   /** A message, or why there is none. */
   #read(sequence: number): MailboxMessage | string {
     const offset = this.#slotOffset(0, sequence);
-    this.#window.read(offset, this.#slot.subarray(0, firstRead));
-    const head = messageHead.read(this.#slot);
-    if (head.sequence !== sequence || head.epoch !== this.epoch)
+    const slot = this.#slot;
+    this.#window.read(offset, slot.start);
+    if (slot.get('sequence') !== sequence || slot.get('epoch') !== this.epoch)
       return `message ${sequence} is not where it should be`;
-    if (head.length > payloadBytes) return `a message claims ${head.length} bytes`;
-    const end = messageHead.size + head.length;
-    if (end > firstRead) this.#window.read(offset + firstRead, this.#slot.subarray(firstRead, end));
-    const payload = this.#slot.slice(messageHead.size, end);
-    const sum = crc32(payload, crc32(this.#slot.subarray(0, checkedBytes)));
-    if (sum !== head.checksum) return `the checksum of message ${sequence} is wrong`;
-    if (head.kind !== MessageKind.Packet && head.kind !== MessageKind.ResetDone)
-      return `a message of unknown kind ${head.kind}`;
-    return { kind: head.kind, packetType: head.packetType, payload };
+    const length = slot.get('length');
+    if (length > payloadBytes) return `a message claims ${length} bytes`;
+    const end = messageHead.size + length;
+    if (end > firstRead) this.#window.read(offset + firstRead, slot.bytes.subarray(firstRead, end));
+    const payload = slot.bytes.slice(messageHead.size, end);
+    if (crc32(payload, crc32(slot.checked)) !== slot.get('checksum'))
+      return `the checksum of message ${sequence} is wrong`;
+    const kinds = slot.get('kind');
+    const [kind, packetType] = [kinds & 0xffff, kinds >>> 16];
+    if (kind !== MessageKind.Packet && kind !== MessageKind.ResetDone)
+      return `a message of unknown kind ${kind}`;
+    return { kind, packetType, payload };
   }
 
   #slotOffset(firstSlot: number, sequence: number): number {
@@ -202,13 +198,24 @@ export class HostEnd {
   }
 }
 
-/** The guest's line without a copy of it for each look: it is looked at all the time. */
+/** The guest's line without an object for each look: it is looked at all the time. */
 class GuestLine implements GuestView {
   readonly bytes = new Uint8Array(guestLine.size);
   readonly #view = new DataView(this.bytes.buffer);
+  readonly #nonceLow: number;
+  readonly #nonceHigh: number;
 
-  get nonce(): bigint {
-    return this.#view.getBigUint64(guestLine.fields.nonce[0], true);
+  constructor(nonce: bigint) {
+    this.#nonceLow = Number(nonce & 0xffff_ffffn);
+    this.#nonceHigh = Number(nonce >> 32n);
+  }
+
+  get isOfNonce(): boolean {
+    const at = guestLine.fields.nonce[0];
+    return (
+      this.#view.getUint32(at, true) === this.#nonceLow &&
+      this.#view.getUint32(at + 4, true) === this.#nonceHigh
+    );
   }
   get state(): number {
     return this.#word('state');
@@ -234,14 +241,29 @@ class GuestLine implements GuestView {
   get withdrawn(): number {
     return this.#word('withdrawn');
   }
-  get pong(): number {
-    return this.#word('pong');
-  }
 
   #word(name: Exclude<keyof typeof guestLine.fields, 'nonce'>): number {
     return this.#view.getUint32(guestLine.fields[name][0], true);
   }
 }
+
+/** A message that comes or goes. `kind` is read and written together with `packetType`, its upper half. */
+class Slot {
+  readonly bytes = new Uint8Array(messageHead.size + payloadBytes);
+  readonly start = this.bytes.subarray(0, firstRead);
+  readonly checked = this.bytes.subarray(0, checkedBytes);
+  readonly #view = new DataView(this.bytes.buffer);
+
+  get(name: SlotWord): number {
+    return this.#view.getUint32(messageHead.fields[name][0], true);
+  }
+
+  set(name: SlotWord, value: number): void {
+    this.#view.setUint32(messageHead.fields[name][0], value, true);
+  }
+}
+
+type SlotWord = 'sequence' | 'epoch' | 'kind' | 'length' | 'checksum';
 
 /** Whether the module can be talked to. */
 export const isReady = ({ state }: Pick<GuestView, 'state'>): boolean => state === GuestState.Ready;

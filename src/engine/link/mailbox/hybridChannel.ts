@@ -61,6 +61,8 @@ export interface HybridOptions {
 interface Entry {
   readonly packet: KdPacket;
   readonly options: SendOptions;
+  /** On the clock; of a packet that no carrier takes. KDCOM has its own, which comes first where KDCOM carries. */
+  readonly deadline: number;
   timer: Timer | undefined;
   readonly resolve: (delivery: Delivery) => void;
   readonly reject: (error: VmkdError) => void;
@@ -169,13 +171,14 @@ export class HybridChannel implements PacketChannel {
 
   send(packet: KdPacket, options: SendOptions = {}): Promise<Delivery> {
     return new Promise((resolve, reject) => {
-      const entry: Entry = { packet, options, timer: undefined, resolve, reject };
+      const deadline = this.#clock.now() + this.#limit(options);
+      const entry: Entry = { packet, options, deadline, timer: undefined, resolve, reject };
       if (this.#closed) reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
       else if (this.#queue.length >= longestQueue) reject(this.#notAcknowledged('packets queue up'));
       else {
         this.#queue.push(entry);
-        this.#limit(entry);
         this.#pump();
+        if (this.#queue.includes(entry)) this.#watch(entry);
       }
     });
   }
@@ -219,7 +222,7 @@ export class HybridChannel implements PacketChannel {
       this.#mailboxCounters.packetsSent++;
       this.#mailboxCounters.bytesSent += entry.packet.payload.length;
       this.#record('>', entry.packet);
-      this.#carrier.send(entry.packet);
+      this.#carrier.send(entry.packet, entry.deadline);
     } else if (this.#way === 'serial' && this.#serial) {
       if (this.#inStep) this.#sendBySerial(this.#serial);
       else this.#startResync(resyncTries);
@@ -238,20 +241,20 @@ export class HybridChannel implements PacketChannel {
     );
   }
 
-  /** A packet that no carrier takes has a limit of its own; KDCOM's comes first where KDCOM carries. */
-  #limit(entry: Entry): void {
-    const attempts = entry.options.attempts ?? this.#timing.attempts;
-    if (entry.options.once || attempts === Infinity) return;
-    entry.timer = this.#clock.after(attempts * this.#timing.acknowledge + turningMilliseconds, () => {
+  /** Milliseconds. */
+  #limit({ attempts = this.#timing.attempts, once = false }: SendOptions): number {
+    return once ? Infinity : attempts * this.#timing.acknowledge + turningMilliseconds;
+  }
+
+  /** A packet that waits for its turn does not wait for ever. */
+  #watch(entry: Entry): void {
+    const { deadline } = entry;
+    if (deadline === Infinity) return;
+    entry.timer = this.#clock.after(deadline - this.#clock.now(), () => {
       const at = this.#queue.indexOf(entry);
-      const error = this.#notAcknowledged('the guest took no packet');
-      if (at >= 0) {
-        this.#queue.splice(at, 1);
-        entry.reject(error);
-      } else if (this.#current === entry) {
-        this.#carrier?.abandon();
-        this.#settle(() => entry.reject(error));
-      }
+      if (at < 0) return;
+      this.#queue.splice(at, 1);
+      entry.reject(this.#notAcknowledged('the guest took no packet'));
     });
   }
 
@@ -433,6 +436,10 @@ export class HybridChannel implements PacketChannel {
         this.#pump();
       },
       onTaken: () => this.#settle((entry) => entry.resolve('acknowledged')),
+      onOverdue: () => {
+        this.#carrier?.abandon();
+        this.#settle((entry) => entry.reject(this.#notAcknowledged('the guest took no packet')));
+      },
       onPacket: (packet) => this.#onMailboxPacket(packet),
       onResetDone: () => {
         // Who answers a RESET does not run: an order that lingers was not obeyed.

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../../core/clock';
-import { PollingDoorbell, type Doorbell } from './doorbell';
+import { PollingDoorbell, type Doorbell, type Look } from './doorbell';
 import { guestLine, guestOffset } from './layout';
 import type { MailboxWindow, WordWatching } from './ram';
 
@@ -28,7 +28,7 @@ class WatchedDoorbell implements Doorbell {
     private readonly waiting: WordWatching,
   ) {}
 
-  start(look: () => boolean): void {
+  start(look: Look): void {
     // A window that is lost is found out by the look.
     this.#watch = this.waiting.watch(words, () => this.polling.expect(), plan);
     this.polling.start(look);
