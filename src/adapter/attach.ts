@@ -16,6 +16,7 @@ import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { errorText } from './errors';
 import { Guardian } from './guardian';
 import { letGo } from './letGo';
+import { followLive } from './live';
 import { wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
@@ -67,6 +68,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
     await loading.first(report.signal);
     followTarget(session, target);
     followTransport(session, target.transport);
+    followLive(session, target);
     followModules(session, target);
     obeyStopAt(session, target);
     loading.inBackground();

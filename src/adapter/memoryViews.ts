@@ -1,6 +1,10 @@
 /**
  * The memory that a client has looked at. It refreshes a pane when an event names the very reference that the pane was
- * opened with, so those are remembered, and told of after writes and at each stop.
+ * opened with, so those are remembered, and told of after writes and at each stop. While the kernel runs, those that are open
+ * can be compared with what is there now.
+ *
+ *   seen ─▶ known ──changed──▶ told ──seen: it is open──▶ known
+ *                                └──not seen for a while: it was closed──▶ asleep, until it is seen again
  *
  * Invariant: at most `mostViews` references are remembered; the one unused for longest goes first.
  */
@@ -13,9 +17,17 @@ interface View {
   /** [from, to), in bytes from the reference's address. */
   from: number;
   to: number;
+  /** What was there when it was last looked at while the kernel ran. */
+  last: Uint8Array | undefined;
+  /** How often it was told of since the client has asked for it. */
+  unheard: number;
 }
 
 const mostViews = 64;
+/** Bytes of a view that are compared. */
+const mostCompared = 64 << 10;
+/** A client that does not ask again after so many changes has closed the pane. */
+const mostUnheard = 4;
 
 export class MemoryViews {
   readonly #views = new Map<string, View>();
@@ -30,7 +42,7 @@ export class MemoryViews {
     this.#views.delete(reference);
     const from = Math.min(offset, known?.from ?? offset);
     const to = Math.max(offset + count, known?.to ?? 0);
-    this.#views.set(reference, { from, to });
+    this.#views.set(reference, { from, to, last: known?.last, unheard: 0 });
     const [oldest] = this.#views.keys();
     if (this.#views.size > mostViews && oldest !== undefined) this.#views.delete(oldest);
   }
@@ -41,6 +53,22 @@ export class MemoryViews {
     this.#tell((reference, { from, to }) => {
       const start = addressOf(reference);
       return start + BigInt(from) < end && address < start + BigInt(to);
+    });
+  }
+
+  /**
+   * Compares what is open with what is there now, and tells of what has changed.
+   * @param read What is there; an empty array where nothing is. @throws what it throws
+   */
+  compare(read: (address: VirtualAddress, count: number) => Uint8Array): void {
+    this.#tell((reference, view) => {
+      if (view.unheard >= mostUnheard) return false;
+      const { from, to, last } = view;
+      const now = read(addressOf(reference, from), Math.min(to - from, mostCompared));
+      if (last !== undefined && Buffer.compare(last, now) === 0) return false;
+      view.last = now;
+      view.unheard++;
+      return true;
     });
   }
 

@@ -66,6 +66,8 @@ export class Session {
   readonly atEnd: (() => void | Promise<void>)[] = [];
   /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */
   hex = false;
+  /** A watch was evaluated while the kernel ran: the client may want it again. */
+  liveWatched = false;
   /** The client knows already that the kernel runs: it asked for it. */
   runExpected = false;
   #symbolLoading: SymbolLoading | undefined;

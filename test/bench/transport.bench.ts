@@ -1,6 +1,6 @@
 /**
  * The ways of memory and of KD packets beside each other, on one demo kernel in one run. Each way has a file of its own under
- * `transport/`, which measures and gives its rows; all of them get the same stopped kernel.
+ * `transport/`, which measures and gives its rows.
  */
 
 import { temporaryFolder } from '../fixtures/tempFolder';
@@ -9,6 +9,7 @@ import { ramOf } from '../fixtures/guestRam';
 import { bootDemoKernel } from '../kernel/machine';
 import type { Bench, Figure } from './bench';
 import { guestRamFigures } from './transport/guestRam';
+import { liveFigures } from './transport/live';
 import { mailboxFigures } from './transport/mailbox';
 
 const bench: Bench = {
@@ -22,6 +23,8 @@ const bench: Bench = {
       const figures: Figure[] = [];
       try {
         figures.push(...(await guestRamFigures(debugging)));
+        await debugging.target.execution.release();
+        figures.push(...(await liveFigures(machine)));
       } finally {
         await debugging.end();
       }

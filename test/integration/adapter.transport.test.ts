@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
-import { AdapterClient } from '../fixtures/adapter';
+import { AdapterClient, isEvent } from '../fixtures/adapter';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
 interface Transport {
@@ -27,6 +27,11 @@ async function withClient(
     await client.end();
   }
 }
+
+const isLoaded =
+  (name: string) =>
+  ({ module }: { module: { name: string; symbolFilePath?: string } }): boolean =>
+    module.name === name && module.symbolFilePath !== undefined;
 
 /** The kernel's first bytes, which every way must give. */
 async function readsKernel(client: AdapterClient): Promise<void> {
@@ -93,6 +98,130 @@ void describe('the way that bytes come', () => {
       await client.ask('cancel', { requestId: seq });
       const { message, error } = await reading;
       assert.deepEqual([message, error.showUser], ['cancelled', false]);
+    }));
+});
+
+void describe('a kernel that runs', () => {
+  let machine: DemoMachine;
+  before(async () => {
+    machine = await bootDemoKernel();
+  });
+  after(() => machine.stop());
+
+  /** Where a global of vmkdemo is. */
+  const addressOf = async (client: AdapterClient, name: string): Promise<string> => {
+    const { memoryReference } = await client.ask<{ memoryReference: string }>('evaluate', {
+      expression: `&vmkdemo!${name}`,
+      context: 'watch',
+    });
+    return memoryReference;
+  };
+  interface Read {
+    readonly data: string;
+    readonly live?: boolean;
+  }
+
+  void it('shows memory and global names of this moment, marked as such', () =>
+    withClient(machine, {}, async (client) => {
+      await client.event('module', 0, isLoaded('vmkdemo.sys'));
+      const memoryReference = await addressOf(client, 'VmkDemoCounter');
+      const read = (): Promise<Read> => client.ask('readMemory', { memoryReference, count: 8 });
+      const watch = async (expression: string): Promise<string> =>
+        (await client.ask<{ result: string }>('evaluate', { expression, context: 'watch' })).result;
+      assert.equal((await read()).live, undefined);
+      await client.continueRequest({ threadId: 1 });
+      const seen = new Set<string>();
+      const values = new Set<string>();
+      for (const end = Date.now() + 10_000; seen.size < 4 || values.size < 4;) {
+        assert.ok(Date.now() < end, 'the counter stands still');
+        const { data, live } = await read();
+        assert.equal(live, true);
+        seen.add(data);
+        values.add(await watch('vmkdemo!VmkDemoCounter'));
+      }
+      for (const value of values) assert.match(value, /^\d+ \(live\)$/);
+      // A frame's things, the user half and writing need a stopped kernel.
+      assert.equal(
+        (await client.refusal('evaluate', { expression: '1', context: 'hover' })).message,
+        'notStopped',
+      );
+      const user = await client.refusal('readMemory', { memoryReference: '0x7ffe0000', count: 8 });
+      assert.match(user.message, /process’s own memory/);
+      const data = Buffer.from([1]).toString('base64');
+      assert.equal((await client.refusal('writeMemory', { memoryReference, data })).message, 'notStopped');
+      assert.equal(
+        (await client.refusal('evaluate', { expression: 'nt!NoSuchName', context: 'watch' })).error.showUser,
+        false,
+      );
+    }));
+
+  void it('tells of what has changed, as long as somebody looks', () =>
+    withClient(machine, { live: { refreshesPerSecond: 30 } }, async (client) => {
+      await client.event('module', 0, isLoaded('vmkdemo.sys'));
+      const moving = await addressOf(client, 'VmkDemoCounter');
+      const still = (await client.ask<P.ModulesResponse['body']>('modules')).modules[0]!.id as string;
+      const read = (memoryReference: string): Promise<Read> =>
+        client.ask('readMemory', { memoryReference, count: 16 });
+      await read(moving);
+      await read(still);
+      const from = client.messages.length;
+      await client.continueRequest({ threadId: 1 });
+      const told = (reference: string): number =>
+        client.messages
+          .slice(from)
+          .filter(
+            (m) =>
+              isEvent(m, 'memory') && (m.body as { memoryReference: string }).memoryReference === reference,
+          ).length;
+      for (let count = 1; count < 8; count++) {
+        await client.until(() => told(moving) >= count, 'news of the counter');
+        assert.equal((await read(moving)).live, true);
+      }
+      // What does not change is told of once, since nobody knows what it was before.
+      assert.equal(told(still), 1);
+      // Nobody looks any more.
+      await client.until(() => told(moving) >= 11, 'news that nobody hears');
+      const ticks = async (): Promise<string> => machine.console.command('demo');
+      const before = await ticks();
+      while ((await ticks()) === before);
+      assert.equal(told(moving), 11);
+    }));
+
+  void it('is not shown if it must not be, or cannot be', async () => {
+    const refused = async (options: Record<string, unknown>, message: RegExp): Promise<void> =>
+      withClient(machine, options, async (client) => {
+        const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+        await client.continueRequest({ threadId: 1 });
+        const answer = await client.refusal('readMemory', { memoryReference: modules[0]!.id, count: 8 });
+        assert.match(answer.message, message);
+      });
+    await refused({ live: { memory: false } }, /notStopped/);
+    await refused({ transport: 'serial' }, /not used/);
+  });
+
+  void it('that does not go on is not taken for one that does', () =>
+    withClient(machine, {}, async (client) => {
+      const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+      const memoryReference = modules[0]!.id;
+      await client.continueRequest({ threadId: 1 });
+      await client.ask('readMemory', { memoryReference, count: 8 });
+      await machine.qmp('stop');
+      try {
+        for (const end = Date.now() + 10_000; ;) {
+          assert.ok(Date.now() < end, 'nobody noticed');
+          const from = client.messages.length;
+          await client.ask('readMemory', { memoryReference, count: 8 }).catch(() => undefined);
+          const answer = client.messages.slice(from).find((m) => m.type === 'response') as P.Response;
+          if (answer.success) continue;
+          assert.match(answer.message ?? '', /clock stands still/);
+          break;
+        }
+      } finally {
+        await machine.qmp('cont');
+      }
+      const before = await machine.console.command('ticks');
+      while ((await machine.console.command('ticks')) === before);
+      assert.equal((await client.ask<Read>('readMemory', { memoryReference, count: 8 })).live, true);
     }));
 });
 

@@ -9,8 +9,10 @@ import { copyFileSync, openSync, closeSync, statSync, truncateSync, writeSync, f
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
+import type { VmkdError } from '../../src/engine/core/errors';
 import type { RamLocation } from '../../src/engine/machine/ram/location';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
+import { loadSymbols } from '../../src/engine/windows/loadSymbols';
 import type { GuestMemoryState } from '../../src/engine/target/guestMemory/guestMemory';
 import { debug, limit, type Debugging } from '../fixtures/debugging';
 import { ramOf } from '../fixtures/guestRam';
@@ -251,6 +253,39 @@ void describe('in mid-session', () => {
       },
     ));
 
+  void it('a running target is read live, until it is reset, and again after the next stop', () =>
+    withGuest(
+      { memoryMiB, cpus: 1 },
+      (machine) => ramOf(machine),
+      async (session) => {
+        const { target, machine } = session;
+        const counter = (): Promise<bigint> => live(session, 'vmkdemo!VmkDemoCounter');
+        const inTheStop = await counter();
+        assert.equal(inTheStop, await live(session, 'vmkdemo!VmkDemoCounter'), 'nothing moves in a stop');
+        await target.execution.resume();
+        const until = Date.now() + limit;
+        while ((await counter()) < inTheStop + 3n) assert.ok(Date.now() < until, 'the counter stands still');
+        const address = session.addressOf('vmkdemo!VmkDemoCounter');
+        await assert.rejects(target.liveMemory.readPartial(0x1000n as VirtualAddress, 8), {
+          code: 'memory-unreadable',
+        });
+        const kinds: string[] = [];
+        target.guestMemory.onState.add(({ kind }) => kinds.push(kind));
+        await machine.reset();
+        // The new kernel tells of its modules, so that it was compared already. The old one is nowhere.
+        assert.equal(kinds[0], 'unproven');
+        const old = await target.liveMemory.readPartial(address, 8).catch(({ code }: VmkdError) => code);
+        assert.ok(typeof old === 'string' ? old === 'ram-unproven' : old.length === 0, String(old));
+        await target.execution.pause(limit);
+        await servedByRam(session);
+        await loadSymbols(target.symbols.modules, { online: false });
+        const first = await counter();
+        await target.execution.resume();
+        while ((await counter()) === first) assert.ok(Date.now() < until + limit, 'the counter stands still');
+        await target.execution.pause(limit);
+      },
+    ));
+
   void it('a running target is not read, and a stop that was not entered neither', () =>
     withGuest(
       { memoryMiB, cpus: 1 },
@@ -279,6 +314,13 @@ async function restart({ target, machine }: Debugging): Promise<void> {
   if (target.state.kind === 'stopped') await target.execution.resume();
   await machine.reset();
   await target.execution.pause(limit);
+}
+
+/** Eight bytes, whether the target runs or not. */
+async function live(session: Debugging, symbol: string): Promise<bigint> {
+  const bytes = await session.target.liveMemory.readPartial(session.addressOf(symbol), 8);
+  assert.equal(bytes.length, 8);
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 async function readPointerAt(session: Debugging, symbol: string): Promise<VirtualAddress> {

@@ -17,6 +17,7 @@ import {
   group,
   isObject,
   mebibytes,
+  perSecond,
   readFields,
   refuseUnknown,
   seconds,
@@ -54,6 +55,22 @@ export const configurationFields = {
       lowMiB: field(mebibytes, 'MiB of memory below the hole, where it is another than that of `machine`.'),
     }),
     'Where the memory of the machine is, if vmkd does not find it by itself: machines of QEMU and VMware on this computer are found by `link` or `vm`.',
+  ),
+  live: fieldWithDefault(
+    group({
+      memory: fieldWithDefault(
+        flag,
+        true,
+        'Memory views and watches of global names can be read while the kernel runs, where its memory is read in the machine’s RAM. What they show is marked as live: its parts may be of different moments.',
+      ),
+      refreshesPerSecond: fieldWithDefault(
+        perSecond,
+        0,
+        'How often those that are open are looked at while the kernel runs; the client is told of what has changed. 0: only when it asks.',
+      ),
+    }),
+    { memory: true, refreshesPerSecond: 0 },
+    'What can be seen while the kernel runs.',
   ),
   symbolPath: field(
     text,

@@ -87,6 +87,14 @@ export const mebibytes = simple(
   (v): v is number => Number.isInteger(v) && (v as number) >= 1 && (v as number) <= mostMebibytes,
 );
 
+const mostPerSecond = 60;
+
+export const perSecond = simple(
+  `a number from 0 to ${mostPerSecond}`,
+  { type: 'number', minimum: 0, maximum: mostPerSecond },
+  (v): v is number => typeof v === 'number' && v >= 0 && v <= mostPerSecond,
+);
+
 const longestSeconds = 86_400;
 
 export const seconds = simple(

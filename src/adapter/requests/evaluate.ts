@@ -8,6 +8,7 @@ import { complete } from '../console/complete';
 import { runConsole } from '../console/console';
 import { understood } from '../errors';
 import { viewOf } from '../evaluation';
+import { liveView } from '../live';
 import type { Family } from '../protocol';
 import { wholeText } from '../variables/clipboard';
 import { describeValue } from '../variables/describe';
@@ -27,8 +28,13 @@ export const evaluate: Family = {
       const { signal } = call;
       const look = { hex: format?.hex ?? session.hex, signal };
       if (purpose === 'repl') return runConsole(session, expression, { frameId, call, look });
-      const view = await viewOf(session, frameId);
+      const live = purpose === 'watch' && frameId === undefined ? liveView(session) : undefined;
+      const view = live ?? (await viewOf(session, frameId));
       const item = await understood(expression, () => compile(expression).evaluate(view.context, { signal }));
+      if (live !== undefined) {
+        const { value } = await showItem(live, item, look);
+        return { result: `${value} (live)`, variablesReference: 0 };
+      }
       if (purpose === 'clipboard')
         return { result: await wholeText(view, item, look), variablesReference: 0 };
       const shown = await showItem(view, item, look);

@@ -2,9 +2,10 @@
 
 import { plus, type VirtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
+import type { VirtualMemory } from '../../engine/memory/virtualMemory';
+import { memoryNow } from '../live';
 import { addressOf, memoryReference } from '../memoryReferences';
 import type { Family } from '../protocol';
-import type { Session } from '../session';
 
 const pageSize = 4096;
 /** One request's worth; a pane that wants more asks again. */
@@ -21,17 +22,19 @@ export const memory: Family = {
   }),
   requests: {
     async readMemory(session, { memoryReference: reference, offset = 0, count }, { signal }) {
-      session.mustBeStopped();
+      const { memory: now, live } = memoryNow(session);
       const address = addressOf(reference, offset);
       const wanted = Math.max(0, Math.min(count, mostBytes, Number(endOfMemory - address)));
-      const bytes = await readInPieces(session, address, wanted, signal);
+      const bytes = await readInPieces(now, address, wanted, signal);
       session.memoryViews.seen(reference, offset, wanted);
       const missing = wanted - bytes.length;
-      const absent = missing > 0 ? await absentBytes(session, plus(address, bytes.length), missing) : 0;
+      const absent = missing > 0 ? await absentBytes(now, plus(address, bytes.length), missing) : 0;
       return {
         address: memoryReference(address),
-        ...(bytes.length > 0 ? { data: Buffer.from(bytes).toString('base64') } : {}),
+        ...(bytes.length > 0 ? { data: base64(bytes) } : {}),
         ...(absent > 0 ? { unreadableBytes: absent } : {}),
+        // Not DAP's: its parts may be of different moments.
+        ...(live ? { live } : {}),
       };
     },
 
@@ -50,12 +53,15 @@ export const memory: Family = {
   },
 };
 
+const base64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64');
+
 /**
  * A serial port takes its time for a large range: in pieces, others get their turn, and who gives up is heard.
  * @throws cancelled
  */
 async function readInPieces(
-  session: Session,
+  memory: VirtualMemory,
   address: VirtualAddress,
   length: number,
   signal: AbortSignal,
@@ -64,18 +70,18 @@ async function readInPieces(
   for (let done = 0; done < length; done += pieceBytes) {
     if (signal.aborted) throw new VmkdError('cancelled', 'Reading memory was cancelled');
     const wanted = Math.min(pieceBytes, length - done);
-    const piece = await session.target.memory.readPartial(plus(address, done), wanted);
+    const piece = await memory.readPartial(plus(address, done), wanted);
     pieces.push(piece);
     if (piece.length < wanted) break;
   }
-  return Buffer.concat(pieces);
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
 
 /** How many bytes from `address` on are absent, before a page that is there. */
-async function absentBytes(session: Session, address: VirtualAddress, length: number): Promise<number> {
+async function absentBytes(memory: VirtualMemory, address: VirtualAddress, length: number): Promise<number> {
   let absent = pageSize - Number(address % BigInt(pageSize));
   for (let probe = 0; absent < length && probe < mostProbes; probe++) {
-    const there = await session.target.memory.readPartial(plus(address, absent), 1);
+    const there = await memory.readPartial(plus(address, absent), 1);
     if (there.length > 0) return absent;
     absent += pageSize;
   }

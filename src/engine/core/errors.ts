@@ -101,6 +101,8 @@ const vocabulary = {
     'This is the memory of another machine, or of another run of this one. Name the file of the machine behind the debug port.',
   'ram-encrypted':
     'The memory file of an encrypted virtual machine cannot be read. Remove the encryption and the virtual TPM, or go on over the debug port.',
+  'ram-still': 'Resume the machine, or stop the kernel to look at it: what is in its memory may be old.',
+  'ram-moved': 'Nothing to do: its memory is compared again when the kernel stops.',
   'ram-unproven': 'Nothing to do: it is tried again at the next stop.',
   // The pipe for another debugger (engine/companion)
   'companion-absent': 'Attach WinDbg to the companion pipe, then hand over.',

@@ -37,27 +37,41 @@ export const Miss = {
 /** 16 MiB of tables; more are read again. */
 const mostTables = 4096;
 
-/** Tables as they were read: shared by all address spaces of a stop. */
+/** Tables as they were read: shared by all address spaces of a stop. Their memory is used again after `forget`. */
 export class TablePages {
+  /** Counts how often all was forgotten: a view of before may have become another table since. */
+  generation = 0;
+  readonly #slots: { readonly bytes: Uint8Array; readonly view: DataView }[] = [];
   readonly #pages = new Map<number, DataView>();
 
   constructor(readonly memory: PhysicalMemory) {}
 
-  /** Undefined: no RAM is there. @throws what the memory throws */
+  /** Valid until `generation` changes. Undefined: no RAM is there. @throws what the memory throws */
   at(frame: number): DataView | undefined {
     const known = this.#pages.get(frame);
     if (known !== undefined) return known;
     if (this.memory.pagesFrom(pageFrame(frame)) === 0) return undefined;
-    const bytes = new Uint8Array(pageSize);
+    if (this.#pages.size >= mostTables) this.forget();
+    const { bytes, view } = this.#room();
     this.memory.read([rangeAt(pageFrame(frame), 0, pageSize)], bytes);
-    const view = new DataView(bytes.buffer);
-    if (this.#pages.size >= mostTables) this.#pages.clear();
     this.#pages.set(frame, view);
     return view;
   }
 
   forget(): void {
+    this.generation++;
     this.#pages.clear();
+  }
+
+  #room() {
+    const { size } = this.#pages;
+    let slot = this.#slots[size];
+    if (slot === undefined) {
+      const bytes = new Uint8Array(pageSize);
+      slot = { bytes, view: new DataView(bytes.buffer) };
+      this.#slots.push(slot);
+    }
+    return slot;
   }
 }
 
@@ -85,6 +99,8 @@ export class PageTables {
   /** The last table of the lowest level, and which pages it maps: the next page is most likely among them. */
   #lowest: DataView | undefined;
   #lowestOf = -1;
+  /** Of `tables`, when that was seen. */
+  #generation = -1;
 
   /** @param software Undefined: entries that are not present say nothing. */
   constructor(
@@ -111,6 +127,7 @@ export class PageTables {
     if (!this.#isCanonical(page)) return Miss.absent;
     const within = page % 2 ** (addressBits - 12);
     const lowest = levels.at(-1)!;
+    if (this.#generation !== this.tables.generation) this.forget();
     if (this.#lowest !== undefined && this.trail === undefined) {
       if (Math.floor(within / lowest.entries) === this.#lowestOf)
         return this.#entry(this.#lowest, 0, within % lowest.entries, lowest, page, mayAsk);
@@ -121,12 +138,14 @@ export class PageTables {
     for (const level of levels) {
       const table = this.tables.at(frame);
       if (table === undefined) return Miss.elsewhere;
+      const { generation } = this.tables;
       const index = Math.floor(within / 2 ** level.shift) % level.entries;
       if (this.trail !== undefined) this.#note(frame, offset, index, table);
       const found = this.#entry(table, offset, index, level, page, mayAsk);
       if (level === lowest) {
         this.#lowest = table;
         this.#lowestOf = Math.floor(within / lowest.entries);
+        this.#generation = generation;
         return found;
       }
       if (found < 0 || this.span > 0) return found;

@@ -13,7 +13,7 @@
 
 import path from 'node:path';
 import type { VirtualAddress } from '../core/addresses';
-import type { Clock } from '../core/clock';
+import { systemClock, type Clock } from '../core/clock';
 import { VmkdError, asVmkdError } from '../core/errors';
 import { Listeners } from '../core/listeners';
 import type { ClientTiming } from '../kd/client';
@@ -33,6 +33,7 @@ import { FileJournal, journalFile, noJournal, type PatchedModule } from './break
 import { UserBreakpoints } from './breakpoints/userBreakpoints';
 import { Code } from './code';
 import { GuestMemory } from './guestMemory/guestMemory';
+import { LiveMemory } from './guestMemory/liveMemory';
 import { MailboxMemory } from './guestMemory/mailboxMemory';
 import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
@@ -93,6 +94,7 @@ export class KernelTarget implements Target {
   readonly live: LiveTarget;
   readonly guestMemory: GuestMemory;
   readonly transport: Transport;
+  readonly liveMemory: LiveMemory;
   readonly #mailboxMemory: MailboxMemory | undefined;
   readonly #processors: Processors;
   readonly #control: RunControl;
@@ -132,12 +134,13 @@ export class KernelTarget implements Target {
           );
     const sites = new CodeSites({ table: live.breakpoints, raw: live.memory, journal: journal ?? noJournal });
     const slots = new DebugSlots();
+    const cover = (address: VirtualAddress, bytes: Uint8Array): void => sites.cover(address, bytes);
     const guestMemory = new GuestMemory({
       ...{ client: live.client, kd: live.memory, registers: live.registers },
-      location,
-      cover: (address, bytes) => sites.cover(address, bytes),
+      ...{ location, cover },
     });
     this.transport = new Transport(guestMemory, best);
+    this.liveMemory = new LiveMemory(guestMemory, live.client, options.clock ?? systemClock, cover);
     const memory = new StopMemory(live.memory, sites, guestMemory);
     sites.memory = memory;
     const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });

@@ -102,6 +102,11 @@ export interface Target {
   readonly machine: MachineType;
   readonly processors: readonly TargetProcessor[];
   readonly memory: TargetMemory;
+  /**
+   * Memory while it runs, where anybody can read it then: of this moment, and pages of one read may be of different ones.
+   * Reads throw ram-* errors that say why they cannot.
+   */
+  readonly liveMemory?: VirtualMemory;
   readonly symbols: KernelSymbols;
   readonly onModules: Listeners<ModuleChange>;
   readonly execution?: Execution;

@@ -56,7 +56,7 @@ export interface GuestMemoryParts {
 }
 
 /** RAM that was proven, and what is kept of it. */
-interface Proven {
+export interface Proven {
   readonly ram: GuestRam;
   readonly proof: Proof;
   readonly tables: TablePages;
@@ -94,6 +94,11 @@ export class GuestMemory implements FastMemory {
     return this.#state;
   }
 
+  /** What was proven in the last stop; undefined if it does not hold any more. */
+  get proven(): Proven | undefined {
+    return this.#proven;
+  }
+
   /** The kernel may be another one, or lie elsewhere; or it was let go. */
   restarted(): void {
     this.#close();
@@ -114,6 +119,12 @@ export class GuestMemory implements FastMemory {
 
   get isUsable(): boolean {
     return this.#current() !== undefined;
+  }
+
+  /** A reader of what was proven has met an error: if it is the RAM’s, nobody reads it any more. */
+  fails(thrown: unknown): void {
+    const { code } = asVmkdError(thrown);
+    if (code === 'ram-lost') this.#refuse(thrown);
   }
 
   /** Fills `into` from its start, as far as guest RAM has it and may be read now. @returns bytes */
