@@ -9,7 +9,7 @@ import { copyFileSync, openSync, closeSync, statSync, truncateSync, writeSync, f
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { plus, type VirtualAddress } from '../../src/engine/core/addresses';
-import type { VmkdError } from '../../src/engine/core/errors';
+import { asVmkdError } from '../../src/engine/core/errors';
 import type { RamLocation } from '../../src/engine/machine/ram/location';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
 import { loadSymbols } from '../../src/engine/windows/loadSymbols';
@@ -274,7 +274,9 @@ void describe('in mid-session', () => {
         await machine.reset();
         // The new kernel tells of its modules, so that it was compared already. The old one is nowhere.
         assert.equal(kinds[0], 'unproven');
-        const old = await target.liveMemory.readPartial(address, 8).catch(({ code }: VmkdError) => code);
+        const old = await target.liveMemory
+          .readPartial(address, 8)
+          .catch((thrown: unknown) => asVmkdError(thrown).code);
         assert.ok(typeof old === 'string' ? old === 'ram-unproven' : old.length === 0, String(old));
         await target.execution.pause(limit);
         await servedByRam(session);
