@@ -170,7 +170,6 @@ void describe('a file', () => {
     const totalBytes = file.layout.totalBytes * 2;
     await refusedWith({ ...file, layout: { lowBytes: totalBytes, totalBytes } }, 'ram-truncated');
     await refusedWith(fileOf('nowhere'), 'ram-unreadable');
-    await refusedWith({ kind: 'process', pid: machine.pid, layout: file.layout }, 'ram-unsupported');
   });
 });
 

@@ -14,8 +14,8 @@ import type { Paging } from './paging';
 import { pageSize, rangeAt, type PhysicalRange } from './physicalMemory';
 import type { SoftwareEntries } from './softwareEntries';
 
-/** Reads up to here go through the cache: their pages are likely to be asked for again. */
-const largestKept = 4 * pageSize;
+/** Of smaller reads the pages are kept: their neighbours are asked for next. */
+const leastRun = pageSize;
 
 export interface SpaceOptions {
   /** Undefined: pages that are not present are not looked for. */
@@ -62,7 +62,7 @@ export class AddressSpace {
 
   /** Fills `into` from its start. @returns bytes; fewer where a page is not there. @throws what the physical memory throws */
   read(address: VirtualAddress, into: Uint8Array): number {
-    return into.length <= largestKept ? this.#readPages(address, into) : this.#readRuns(address, into);
+    return into.length < leastRun ? this.#readPages(address, into) : this.#readRuns(address, into);
   }
 
   #readPages(address: VirtualAddress, into: Uint8Array): number {
