@@ -20,22 +20,26 @@ import { followLive } from './live';
 import { wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
+import { ParkedNote } from './parkedNote';
+import { startParking } from './parking';
 import type { Call } from './protocol';
 import type { Session } from './session';
 import { followTarget } from './stopEvents';
 import { SymbolLoading } from './symbolLoading';
 import { followTransport } from './transportEvents';
 
-/** @throws link-*, target-*, symbol-path-bad, file-unwritable, cancelled */
+/** @throws link-*, target-*, machine-*, symbol-path-bad, file-unwritable, cancelled */
 export async function attach(session: Session, call: Call): Promise<void> {
   const { timeouts, symbolPath, trace, transport } = session.configuration;
-  const { link, guestRam } = await wayTo(session.configuration);
+  const { link, guestRam, machine } = await wayTo(session.configuration);
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
   const endpoint = createEndpoint(link);
   session.atEnd.push(() => endpoint.dispose());
   let opened = false;
   const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
   session.guardian = new Guardian({ link, stateFolder });
+  const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
+  session.parking = parking;
   const { signal } = call;
   await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
     report.update(`Waiting for ${link}`);
@@ -50,6 +54,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       stateFolder,
       guestRam,
       transport: transport === 'auto' ? 'mailbox' : transport,
+      ...(parking && { whileAwake: (action) => parking.use(action) }),
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
         onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
@@ -69,6 +74,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
     followTarget(session, target);
     followTransport(session, target.transport);
     followLive(session, target);
+    parking?.follow(target);
     followModules(session, target);
     obeyStopAt(session, target);
     loading.inBackground();
@@ -109,6 +115,7 @@ const nobody: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'target-32bit-protocol',
   'target-not-acknowledging',
   'target-unsupported',
+  'machine-paused',
 ]);
 
 /** Where the configuration wants stops that no breakpoint makes. Clients that know exception filters may add to them. */

@@ -1,7 +1,7 @@
 /**
  * A second process, for the end that the adapter cannot see: a kill, a crash of the runtime. It holds the other end of a
- * pipe. If that closes without a word, the adapter is dead; then the guardian attaches, takes out what the dead session left
- * in the kernel, lets it run, and ends.
+ * pipe. If that closes without a word, the adapter is dead; then the guardian resumes the machine if it was
+ * parked, attaches, takes out what the dead session left in the kernel, lets it run, and ends.
  *
  *   adapter ── orders ──▶ guardian        … ── “done” ──▶ ends                     an orderly end
  *      └ launcher ┘                       … ── (closed) ─▶ attach, clean, release   a death
@@ -18,10 +18,11 @@ import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { createEndpoint } from '../engine/link/endpoint';
 import { letGo } from './letGo';
+import { ParkedNote } from './parkedNote';
 
 interface Orders {
   readonly link: string;
-  /** Where sessions note what they write into a kernel's code. */
+  /** Where sessions note what they write into a kernel's code, and that its machine is parked. */
   readonly stateFolder: string;
 }
 
@@ -89,6 +90,7 @@ export async function guard(input: Readable): Promise<void> {
   if (orders === undefined) return;
   const endpoint = createEndpoint(orders.link);
   try {
+    await new ParkedNote(orders.stateFolder, orders.link).resume();
     await letGo(endpoint, orders.stateFolder, { link: linkLimit, attach: attachLimit });
   } finally {
     await endpoint.dispose();

@@ -1,39 +1,48 @@
 /**
  * From what a launch configuration says of the machine to where its debug port and its memory are. A machine that is named is
- * asked; of a bare link, the machine is looked for that has it, so that nobody need say where its memory is.
+ * asked; of a bare link, the machine is looked for that has it, so that nobody need say where its
+ * memory is, and who controls it.
  */
 
 import { stat } from 'node:fs/promises';
 import { VmkdError, asVmkdError } from '../engine/core/errors';
 import { findMachine, findMachines } from '../engine/machine/find';
 import { expectedLayout } from '../engine/machine/qemu/layout';
+import type { Machine } from '../engine/machine/machine';
 import type { RamLocation } from '../engine/machine/ram/location';
 import type { Configuration, GivenRam } from './configuration/configuration';
 
 export interface MachineWay {
   readonly link: string;
   readonly guestRam: RamLocation;
+  /** The machine behind it, or why none is known. */
+  readonly machine: Machine | VmkdError;
 }
 
 /** Milliseconds to look for the machine behind a link: the session can do without. */
 const searchLimit = 5000;
 
 /** @throws machine-*, if a machine was named and has no debug port; never for its memory */
-export async function wayTo({ machine, transport, guestRam }: Configuration): Promise<MachineWay> {
+export async function wayTo({ machine, transport, guestRam, parking }: Configuration): Promise<MachineWay> {
   const given = guestRam && (await givenRam(guestRam));
   switch (machine.kind) {
     case 'vm': {
       const found = await findMachine(machine.vm);
-      return { link: found.kdLink(), guestRam: given ?? found.ramLocation() };
+      return { link: found.kdLink(), guestRam: given ?? found.ramLocation(), machine: found };
     }
     case 'link': {
       const { link } = machine;
-      // Nobody asked for it.
-      if (transport === 'serial') return { link, guestRam: none('It is not used') };
-      return { link, guestRam: given ?? (await ramBehind(link)) };
+      // Nobody asked for its memory.
+      const told = transport === 'serial' ? none('It is not used') : given;
+      const isWanted = told === undefined || parking.enabled !== false;
+      const found = isWanted ? await machineBehind(link) : absent('No machine was looked for');
+      return { link, guestRam: told ?? ramOf(found), machine: found };
     }
   }
 }
+
+const ramOf = (found: Machine | VmkdError): RamLocation =>
+  found instanceof VmkdError ? { kind: 'none', reason: found } : found.ramLocation();
 
 async function givenRam({ file, machine, lowMiB }: GivenRam): Promise<RamLocation> {
   try {
@@ -48,30 +57,28 @@ async function givenRam({ file, machine, lowMiB }: GivenRam): Promise<RamLocatio
   }
 }
 
-async function ramBehind(link: string): Promise<RamLocation> {
+async function machineBehind(link: string): Promise<Machine | VmkdError> {
   let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<RamLocation>((resolve) => {
-    const late = none(`The machine behind ${link} was not found within ${searchLimit / 1000} s`);
+  const tooLong = new Promise<VmkdError>((resolve) => {
+    const late = absent(`The machine behind ${link} was not found within ${searchLimit / 1000} s`);
     timer = setTimeout(() => resolve(late), searchLimit);
   });
   try {
-    return await Promise.race([ramOfMachineWith(link), tooLong]);
+    return await Promise.race([machineWith(link), tooLong]);
   } catch (thrown) {
-    return { kind: 'none', reason: asVmkdError(thrown) };
+    return asVmkdError(thrown);
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function ramOfMachineWith(link: string): Promise<RamLocation> {
+async function machineWith(link: string): Promise<Machine | VmkdError> {
   const { machines } = await findMachines();
   const [found, ...others] = machines.filter(({ links }) => links.some((one) => one.link === link));
-  if (found === undefined) return none(`No machine of this computer has its debug port at ${link}`);
-  if (others.length > 0) return none(`${others.length + 1} machines have their debug port at ${link}`);
-  return found.ramLocation();
+  if (found === undefined) return absent(`No machine of this computer has its debug port at ${link}`);
+  if (others.length > 0) return absent(`${others.length + 1} machines have their debug port at ${link}`);
+  return found;
 }
 
-const none = (message: string): RamLocation => ({
-  kind: 'none',
-  reason: new VmkdError('ram-absent', message),
-});
+const absent = (message: string): VmkdError => new VmkdError('ram-absent', message);
+const none = (message: string): RamLocation => ({ kind: 'none', reason: absent(message) });

@@ -21,6 +21,7 @@ import { HandleNumbers } from './handles';
 import { Listing } from './listing';
 import { MemoryViews } from './memoryViews';
 import { Output, styled } from './output';
+import type { SessionParking } from './parking';
 import { Positions } from './positions';
 import { Progress } from './progress';
 import { Prompts } from './prompts';
@@ -62,6 +63,8 @@ export class Session {
   readonly ended = new AbortController();
   /** Lets the kernel go if this process cannot. */
   guardian: Guardian | undefined;
+  /** Lets the machine rest while nobody needs it; undefined where that cannot be. */
+  parking: SessionParking | undefined;
   /** What else must be closed at the end; run once, whatever fails. */
   readonly atEnd: (() => void | Promise<void>)[] = [];
   /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */
@@ -247,7 +250,7 @@ export class Session {
     // An attach under way lets go by itself what it has reached.
     await this.#attaching;
     try {
-      await this.#target?.execution?.release(options);
+      await this.#release(options);
       this.#isReleased = true;
     } catch (error) {
       this.output.line('important', `vmkd could not let the kernel go: ${(error as Error).message}`);
@@ -265,13 +268,23 @@ export class Session {
 
   async #abandon(): Promise<void> {
     try {
-      await this.#target?.execution?.release();
+      await this.#release();
       await this.guardian?.dismiss();
     } finally {
+      this.parking = undefined;
       this.#target = this.#symbolLoading = this.#configuration = undefined;
       this.#contexts = this.#book = this.#listing = undefined;
       if (this.phase !== 'ended') this.phase = 'new';
       await this.#close();
+    }
+  }
+
+  /** The machine runs afterwards, whatever becomes of the kernel in it. */
+  async #release(options?: { readonly leaveStopped?: boolean }): Promise<void> {
+    try {
+      await this.#target?.execution?.release(options);
+    } finally {
+      await this.parking?.end();
     }
   }
 

@@ -2,14 +2,13 @@
 /** A real machine that rests while its kernel stands: QEMU says so, and the system's account of its processors. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../src/engine/core/clock';
 import { findMachine } from '../../src/engine/machine/find';
 import { Parking, type ParkingState } from '../../src/engine/machine/parking';
-import { connectQmp, type Qmp } from '../../src/engine/machine/qemu/qmp';
 import { bootAndDebug, limit, type Debugging } from '../fixtures/debugging';
+import { processorShare } from '../fixtures/processorShare';
+import { monitorsIn } from '../fixtures/monitors';
 import { tempFolder } from '../fixtures/tempFolder';
 
 const delay = 300;
@@ -24,13 +23,12 @@ interface Parked extends Debugging {
 
 async function debugWithParking(t: TestContext): Promise<Parked> {
   const folder = tempFolder(t);
-  const [ours, witness] = [path.join(folder, 'qmp'), path.join(folder, 'witness')];
   const name = `vmkd-parking-${process.pid}`;
-  const qmpArgs = ['-qmp', `unix:${ours},server=on,wait=off`, '-qmp', `unix:${witness},server=on,wait=off`];
+  const monitors = monitorsIn(folder);
   const late: { parking?: Parking } = {};
   const debugging = await bootAndDebug(
     folder,
-    { qemuArgs: ['-name', name, ...qmpArgs] },
+    { qemuArgs: ['-name', name, ...monitors.qemuArgs] },
     { whileAwake: (action) => (late.parking ? late.parking.use(action) : action()) },
   );
   t.after(() => debugging.end());
@@ -38,8 +36,8 @@ async function debugWithParking(t: TestContext): Promise<Parked> {
   t.after(() => control.close());
   const parking = new Parking({ control, clock: systemClock, delay });
   late.parking = parking;
-  const qmp: Qmp = await connectQmp({ path: witness });
-  t.after(() => qmp.close());
+  const witness = await monitors.witness();
+  t.after(() => witness.close());
   const { target } = debugging;
   target.onState.add(({ kind }) => (parking.stands = kind === 'stopped'));
   const until = (kind: ParkingState['kind']): Promise<ParkingState> =>
@@ -58,23 +56,8 @@ async function debugWithParking(t: TestContext): Promise<Parked> {
     ...debugging,
     parking,
     until,
-    status: async () => ((await qmp.execute('query-status')) as { status: string }).status,
+    status: () => witness.status(),
   };
-}
-
-/** Seconds of processor time that a process has used. */
-function processorSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function processorShare(pid: number, milliseconds: number): Promise<number> {
-  const before = processorSeconds(pid);
-  const started = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, milliseconds));
-  return (processorSeconds(pid) - before) / ((performance.now() - started) / 1000);
 }
 
 void describe('parking', () => {

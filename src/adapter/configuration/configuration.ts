@@ -72,6 +72,17 @@ export const configurationFields = {
     { memory: true, refreshesPerSecond: 0 },
     'What can be seen while the kernel runs.',
   ),
+  parking: fieldWithDefault(
+    group({
+      enabled: field(
+        flag,
+        'Default: where the machine is found and can be controlled, by QEMU’s monitor or `vmrun`. `true`: the console says why, if it cannot.',
+      ),
+      after: fieldWithDefault(seconds, 5, 'Seconds that nobody needs the kernel, until it is parked.'),
+    }),
+    { enabled: undefined, after: 5 },
+    'While the kernel stands and nobody needs it, its machine is paused: at a break a guest would burn its processors. Memory is read on; what else asks the kernel wakes it.',
+  ),
   symbolPath: field(
     text,
     'Where PDBs and images are: folders, `cache*FOLDER`, `srv*FOLDER*URL`, with `;` between them. Default: `_NT_SYMBOL_PATH`, else Microsoft’s server.',
