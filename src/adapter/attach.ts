@@ -17,7 +17,7 @@ import { errorText } from './errors';
 import { Guardian } from './guardian';
 import { letGo } from './letGo';
 import { followLive } from './live';
-import { wayTo } from './machineWay';
+import { mailboxAnnouncedBy, wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import { ParkedNote } from './parkedNote';
@@ -54,6 +54,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       stateFolder,
       guestRam,
       transport: transport === 'auto' ? 'mailbox' : transport,
+      announcedMailbox: () => mailboxAnnouncedBy(machine),
       ...(parking && { whileAwake: (action) => parking.use(action) }),
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {

@@ -9,6 +9,7 @@ import { VmkdError, asVmkdError } from '../engine/core/errors';
 import { findMachine, findMachines } from '../engine/machine/find';
 import { expectedLayout } from '../engine/machine/qemu/layout';
 import type { Machine } from '../engine/machine/machine';
+import { announcedByGuestInfo } from '../engine/link/mailbox/announcement';
 import type { RamLocation } from '../engine/machine/ram/location';
 import type { Configuration, GivenRam } from './configuration/configuration';
 
@@ -38,6 +39,19 @@ export async function wayTo({ machine, transport, guestRam, parking }: Configura
       const found = isWanted ? await machineBehind(link) : absent('No machine was looked for');
       return { link, guestRam: told ?? ramOf(found), machine: found };
     }
+  }
+}
+
+/** Where the guest module has its mailbox, if the machine's monitor passes on what the guest says. @throws machine-* */
+export async function mailboxAnnouncedBy(machine: Machine | VmkdError): Promise<bigint | undefined> {
+  // QEMU's passes nothing on, and takes one client at a time.
+  if (machine instanceof VmkdError || machine.facts.kind !== 'vmware') return undefined;
+  const password = process.env['VMKD_VM_PASSWORD'];
+  const control = await machine.openControl(password === undefined ? {} : { password });
+  try {
+    return announcedByGuestInfo((await control.guestVariable?.('vmkd.mailbox')) ?? '');
+  } finally {
+    control.close();
   }
 }
 

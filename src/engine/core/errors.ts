@@ -56,7 +56,7 @@ const vocabulary = {
   'machine-ambiguous': 'Give more of the name, or the whole path, of one of the machines in the message.',
   'machine-config-unreadable': 'Check that the .vmx file exists, and that you may read it.',
   'machine-config-encrypted':
-    'vmkd does not decrypt configurations. Give the link itself (pipe:NAME or unix:/PATH) instead of the machine.',
+    'Give the link itself (pipe:NAME or unix:/PATH) instead of the machine: vmkd does not decrypt configurations.',
   'machine-no-serial':
     'Power the machine off and give it a serial port that is a named pipe (a socket on Linux and macOS).',
   'machine-serial-unusable': 'Power the machine off and make its serial port a named pipe or a socket.',

@@ -42,6 +42,8 @@ export interface MachineControl {
   /** Powers a machine on; absent where that is not ours to do. */
   readonly start?: () => Promise<void>;
   readonly snapshots?: Snapshots;
+  /** What the guest has told its monitor under this name (VMware's guestinfo); empty: nothing. */
+  readonly guestVariable?: (name: string) => Promise<string>;
   /**
    * Tells what happens to the machine from now on: by events where its program sends some, else by asking again and
    * again, which sees on and off only. @returns what ends it.

@@ -68,6 +68,8 @@ export interface KernelTargetOptions {
   readonly guestRam?: RamLocation;
   /** The best way to be used; default: hybrid. */
   readonly transport?: Tier;
+  /** Asks where the guest says that its mailbox is, if somebody but the debug port can tell. */
+  readonly announcedMailbox?: () => Promise<bigint | undefined>;
   /** Wakes the machine for what needs the target: `Parking.use`. */
   readonly whileAwake?: LiveTargetOptions['whileAwake'];
   readonly clock?: Clock;
@@ -121,6 +123,7 @@ export class KernelTarget implements Target {
       ...(this.#mailboxMemory && {
         mailbox: {
           ram: this.#mailboxMemory,
+          ...(options.announcedMailbox && { announced: options.announcedMailbox }),
           onCarrier: (carrying, why) => this.transport.carried(carrying, why),
         },
       }),

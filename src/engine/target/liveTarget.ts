@@ -61,8 +61,8 @@ export interface LiveObserver extends Omit<ClientObserver, 'onState'> {
 /** Guest memory, through which packets go for as long as the guest has its module loaded. */
 export interface MailboxUse {
   readonly ram: MailboxRam;
-  /** Where the guest says that its mailbox is, if it could say so. */
-  readonly announced?: bigint;
+  /** Asks where the guest says that its mailbox is. */
+  readonly announced?: () => Promise<bigint | undefined>;
   /** Which way packets go from now on; why, when it is not the better one. */
   onCarrier?(carrying: Carrying, why?: VmkdError): void;
 }

@@ -50,8 +50,8 @@ export interface HybridOptions {
   readonly serial?: ByteLink;
   readonly timing?: KdcomTiming;
   readonly ram: MailboxRam;
-  /** Where the guest is known to have its mailbox, from elsewhere (VMware's guestinfo). */
-  readonly announced?: bigint;
+  /** Asks where the guest says that it has its mailbox (VMware's guestinfo), while all of RAM is searched for it. */
+  readonly announced?: () => Promise<bigint | undefined>;
   readonly doorbell?: () => Doorbell;
   /** Gets the mailbox's packets too, framed as if they had come by the line. */
   readonly trace?: Pick<TraceWriter, 'record'>;
@@ -135,7 +135,12 @@ export class HybridChannel implements PacketChannel {
       onFound: (found) => this.#turnTo(found),
       onLost: (error) => this.#onRamLost(error),
     });
-    this.#search.start(options.announced);
+    this.#search.start();
+    // A hint is worth having only if it can be had.
+    options.announced?.().then(
+      (address) => address !== undefined && this.#search.lookAt(address),
+      () => undefined,
+    );
   }
 
   /** Which way packets go; undefined while there is none, or it changes. */

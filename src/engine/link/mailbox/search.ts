@@ -58,8 +58,7 @@ export class MailboxSearch {
     return this.#hasLooked;
   }
 
-  start(announced?: bigint): void {
-    this.#announced = announced;
+  start(): void {
     this.#run().catch((thrown: unknown) => {
       this.#hasLooked = true;
       if (!this.#stopped.signal.aborted) this.hooks.onLost(asVmkdError(thrown));

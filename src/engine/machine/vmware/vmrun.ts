@@ -7,6 +7,7 @@
  *                        /vms/a/a.vmx
  *   listSnapshots VMX    Total snapshots: 2              with showTree, children are indented by tabs
  *                        first
+ *   readVariable VMX guestVar NAME                       the value; an empty line if there is none
  *   anything             Error: The virtual machine is not powered on: /vms/a/a.vmx        on its standard output
  *
  * Known, from public scripts and logs: the above; that errors come with exit code 255 (-1), but also with 0; these sentences:

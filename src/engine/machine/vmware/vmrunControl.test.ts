@@ -30,7 +30,7 @@ appendFileSync(folder + '/calls', JSON.stringify(args) + '\\n');
 const [, type, ...rest] = args;
 let password;
 if (rest[0] === '-vp') [, password] = rest.splice(0, 2);
-const [command, vmx, name] = rest;
+const [command, vmx, name, variable] = rest;
 const file = folder + '/state.json';
 const state = JSON.parse(readFileSync(file, 'utf8'));
 const save = () => writeFileSync(file, JSON.stringify(state));
@@ -44,6 +44,7 @@ else if (command === 'start') { state.running = [vmx]; save(); }
 else if (command === 'listSnapshots') console.log(['Total snapshots: ' + state.snapshots.length, ...state.snapshots].join('\\n'));
 else if (command === 'snapshot') { state.snapshots.push(name); save(); }
 else if (!state.running.includes(vmx)) fail('The virtual machine is not powered on: ' + vmx);
+else if (command === 'readVariable') console.log(state.variables?.[name + '.' + variable] ?? '');
 else if (command === 'revertToSnapshot' && !state.snapshots.includes(name)) fail('The snapshot does not exist');
 `;
 
@@ -61,6 +62,7 @@ interface State {
   vmx: string;
   password?: string;
   hang?: boolean;
+  variables?: Record<string, string>;
 }
 
 /** A Linux user with one machine in the library, and our vmrun. */
@@ -129,6 +131,19 @@ test('the orders and the state of a machine', async (t) => {
   assert.ok(
     commands.includes('reset') && vm.calls().some((call) => call.join(' ') === `-T ws reset ${vmxPath} hard`),
   );
+});
+
+test('what the guest has told its monitor', async (t) => {
+  const { host, vmxPath, ...vm } = standIn(t);
+  const control = await (await vmwareMachine(host, vmxPath)).openControl();
+  await assert.rejects(control.guestVariable!('vmkd.mailbox'), failsWith('machine-off'));
+  await control.start?.();
+  assert.equal(await control.guestVariable?.('vmkd.mailbox'), '');
+  vm.become({
+    running: [vmxPath],
+    variables: { 'guestVar.vmkd.mailbox': '0000000012345000 0123456789abcdef' },
+  });
+  assert.equal(await control.guestVariable?.('vmkd.mailbox'), '0000000012345000 0123456789abcdef');
 });
 
 test('a suspended machine is not off', async (t) => {

@@ -81,6 +81,9 @@ export class VmrunControl implements MachineControl {
     },
   };
 
+  readonly guestVariable = async (name: string): Promise<string> =>
+    (await this.#run('readVariable', limits.list, 'guestVar', name)).trim();
+
   watch(listener: (event: MachineEvent) => void): () => void {
     let timer: Timer | undefined;
     let ended = false;
