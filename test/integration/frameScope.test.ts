@@ -16,7 +16,7 @@ import { CodeScopes } from '../../src/engine/target/scope/codeScope';
 import { FrameScope, type ScopeSource } from '../../src/engine/target/scope/frameScope';
 import type { KernelSymbols } from '../../src/engine/windows/kernelSymbols';
 import { bootForDebugging, breakIn, limit, type Attached } from '../fixtures/attached';
-import { liveSymbols } from '../fixtures/liveSymbols';
+import { liveSymbols, unloadedSymbols } from '../fixtures/liveSymbols';
 
 const cleanups: (() => void)[] = [];
 let attached: Attached;
@@ -144,6 +144,24 @@ void describe('expressions in a frame', () => {
     assert.equal(await text(await frameNamed(processor, 'Middle'), '@r11'), '85');
     await evaluate(`@r11 = ${r11}`, scope, { allowWrites: true });
     await assert.rejects(evaluate('Node->Id = 1', scope), { code: 'expression-refused' });
+  });
+
+  void it('never load symbols, and ask the target nothing to find that they lack', async () => {
+    const { target } = attached;
+    const bare = await unloadedSymbols({ after: (action) => void cleanups.push(action) }, target);
+    const bareSource = { memory: target.memory, symbols: bare, codeScopes: new CodeScopes(bare) };
+    const processor = processors.at(target.stopped.change.processor);
+    const scope = await FrameScope.top(bareSource, processor);
+    const sent = target.client.statistics!.packetsSent;
+    for (const name of ['vmkdemo!VmkDemoCounter', 'VmkDemoCounter', 'nt!PsActiveProcessHead.Flink'])
+      await assert.rejects(evaluate(name, scope), { code: 'symbols-not-loaded' }, name);
+    assert.equal(target.client.statistics!.packetsSent, sent);
+    assert.deepEqual(
+      bare.modules.map(({ state }) => state.kind),
+      bare.modules.map(() => 'unloaded'),
+    );
+    const nearby = await FrameScope.top(source, processor);
+    assert.match(await text(nearby, 'vmkdemo!VmkDemoCounter'), /^\d+$/);
   });
 
   void it('conditions are evaluated without walking the stack', async () => {
