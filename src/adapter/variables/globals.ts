@@ -2,6 +2,7 @@
 
 import { evaluate } from '../../engine/expr/compile';
 import { asVmkdError } from '../../engine/core/errors';
+import type { Pdb } from '../../engine/symbols/pdb/pdb';
 import type { ModuleSymbols } from '../../engine/windows/moduleSymbols';
 import { assignItem, showItem, type ItemView } from './items';
 import type { Container, Page, Shown } from './shown';
@@ -50,14 +51,24 @@ const expressionOf = ({ alias }: ModuleSymbols, name: string): string => `${alia
 
 const known = new WeakMap<object, readonly string[]>();
 
-/** In alphabetical order, kept as long as the symbols are. */
-function namesOf({ symbols }: ModuleSymbols): readonly string[] {
-  if (symbols === undefined) return [];
-  let names = known.get(symbols);
+/** In alphabetical order, kept as long as the symbols are. A PDB that is damaged there has none. */
+function namesOf(module: ModuleSymbols): readonly string[] {
+  const { pdb } = module;
+  if (pdb === undefined) return [];
+  let names = known.get(pdb);
   if (names === undefined) {
-    const data = symbols.search('*', mostGlobals).filter(({ kind, type }) => kind === 'data' && type !== 0);
-    names = [...new Set(data.map(({ name }) => name))].sort();
-    known.set(symbols, names);
+    names = module.ask(() => typedData(pdb), []);
+    known.set(pdb, names);
   }
   return names;
+}
+
+/** Not by `search`, which looks at every function, too: of a large PDB that takes seconds, at the first frame that is shown. */
+function typedData(pdb: Pdb): string[] {
+  const names = new Set<string>();
+  for (const { name, type } of pdb.globals.data()) {
+    if (type !== 0) names.add(name);
+    if (names.size === mostGlobals) break;
+  }
+  return [...names].sort();
 }

@@ -123,6 +123,14 @@ export class Globals {
     return symbol?.kind === 'data' ? symbol : undefined;
   }
 
+  /** All data, in order of address. */
+  *data(): Generator<GlobalSymbol & { kind: 'data' }> {
+    for (const record of (this.#data ??= this.#dataIndex()).records) {
+      const symbol = this.at(record);
+      if (symbol?.kind === 'data') yield symbol;
+    }
+  }
+
   #dataIndex(): { rvas: Uint32Array; records: Uint32Array } {
     const found: { rva: number; record: number }[] = [];
     for (const record of this.offsets()) {
