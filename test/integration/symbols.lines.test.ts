@@ -7,7 +7,7 @@ import { openFileSource } from '../../src/engine/core/byteSource';
 import { isHiddenLine } from '../../src/engine/symbols/pdb/c13';
 import { Pdb } from '../../src/engine/symbols/pdb/pdb';
 import { PdbSymbols } from '../../src/engine/symbols/services/pdbSymbols';
-import { findLine } from '../../src/engine/symbols/services/sourceLines';
+import { findLine, linesWithCode } from '../../src/engine/symbols/services/sourceLines';
 import { localPath } from '../../src/engine/symbols/services/sourcePaths';
 import { allSamples, demoKernel } from '../fixtures/pdbSamples';
 import { pdbutilLines } from '../fixtures/pdbutil';
@@ -39,6 +39,29 @@ void describe('source lines to code', () => {
           assert.ok(match.code.some((c) => c.first));
         }
         t.diagnostic(`${lines.size} lines`);
+      }),
+    );
+  }
+
+  for (const sample of allSamples) {
+    void it(
+      `${sample.name}: all lines of a file at once are what they are one by one`,
+      withPdb(sample.pdb, (pdb) => {
+        for (const { path } of pdb.sourcePaths.slice(0, 12)) {
+          const lines = linesWithCode(pdb, path);
+          const oneByOne = new Map<number, number[]>();
+          for (let line = 0; ;) {
+            const match = findLine(pdb, { path, line: line + 1 }).find((one) => one.path === path);
+            if (match === undefined) break;
+            ({ line } = match);
+            const rvas = match.code.filter(({ first }) => first).map(({ rva }) => rva);
+            oneByOne.set(
+              line,
+              [...new Set(rvas)].sort((a, b) => a - b),
+            );
+          }
+          assert.deepEqual(new Map([...lines].sort(([a], [b]) => a - b)), oneByOne, path);
+        }
       }),
     );
   }

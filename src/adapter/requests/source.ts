@@ -33,17 +33,9 @@ function listingOf({ target }: Session, path: string): string {
   const lines: string[] = [
     `// ${path} is not on this machine: these are the lines that have code. Map the folder by “sourceMap” in launch.json.`,
   ];
-  for (let line = 1; line <= mostLines;) {
-    const matches = target.symbols.findLine({ path, line }).filter((match) => match.path === path);
-    const next = Math.min(...matches.map((match) => match.line));
-    if (!Number.isFinite(next) || next > mostLines) break;
-    const names = matches
-      .filter((match) => match.line === next)
-      .flatMap(({ code }) => code.filter(({ first }) => first))
-      .map(({ address }) => target.symbols.nameOf(address) ?? '');
-    while (lines.length < next - 1) lines.push('');
-    lines[next - 1] = next === 1 ? lines[0]! : names.join(', ');
-    line = next + 1;
+  for (const [line, addresses] of target.symbols.linesWithCode(path)) {
+    if (line <= 1 || line > mostLines) continue;
+    lines[line - 1] = addresses.map((address) => target.symbols.nameOf(address) ?? '').join(', ');
   }
-  return lines.join('\n');
+  return Array.from(lines, (text: string | undefined) => text ?? '').join('\n');
 }

@@ -10,7 +10,13 @@
 import { plus, type VirtualAddress } from '../core/addresses';
 import type { VirtualMemory } from '../memory/virtualMemory';
 import type { FoundSymbol, SourceFrame, SymbolAt } from '../symbols/services/imageSymbols';
-import { findLine, type LineCode, type LineMatch, type LineQuery } from '../symbols/services/sourceLines';
+import {
+  findLine,
+  linesWithCode,
+  type LineCode,
+  type LineMatch,
+  type LineQuery,
+} from '../symbols/services/sourceLines';
 import { undecorateName } from '../symbols/undecorate';
 import { moduleNameOf } from '../symbols/services/moduleName';
 import { wildcard } from '../symbols/services/wildcard';
@@ -203,6 +209,20 @@ export class KernelSymbols {
       if (found.length >= limit) break;
     }
     return found;
+  }
+
+  /** All lines of a file that have code, by its path in the PDBs, each with where its code begins. */
+  linesWithCode(path: string): Map<number, VirtualAddress[]> {
+    const lines = new Map<number, VirtualAddress[]>();
+    for (const module of this.#modules) {
+      const { pdb, base } = module;
+      if (pdb === undefined) continue;
+      for (const [line, rvas] of module.ask(() => linesWithCode(pdb, path), new Map<number, number[]>())) {
+        const addresses = rvas.map((rva) => plus(base, rva));
+        lines.set(line, [...(lines.get(line) ?? []), ...addresses]);
+      }
+    }
+    return lines;
   }
 
   /** Code of a source line in all modules whose PDBs know the file. */

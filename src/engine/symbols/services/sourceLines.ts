@@ -51,6 +51,28 @@ export function findLine(pdb: Pdb, query: LineQuery): LineMatch[] {
   return found.how === 'suffix' && certain.length > 0 ? certain : matches;
 }
 
+/**
+ * All lines of a file that have code, by the file's path in the PDB, each with the RVAs where its code begins: one for each
+ * function, or inlined copy. In no order of lines. As many calls of `findLine` would go through the file as often.
+ */
+export function linesWithCode(pdb: Pdb, path: string): Map<number, number[]> {
+  const lines = new Map<number, Set<number>>();
+  for (const index of pdb.sourcePaths.find((source) => source.path === path)?.modules ?? []) {
+    const module = pdb.module(index);
+    if (module === undefined) continue;
+    for (const { rows, base } of piecesOf(pdb, module, filesOf(pdb, module, path))) {
+      const firsts = new Map<number, number>();
+      for (const { line, start } of rows) firsts.set(line, Math.min(firsts.get(line) ?? Infinity, start));
+      for (const [line, start] of firsts) {
+        const known = lines.get(line);
+        if (known === undefined) lines.set(line, new Set([base + start]));
+        else known.add(base + start);
+      }
+    }
+  }
+  return new Map([...lines].map(([line, rvas]) => [line, [...rvas].sort((a, b) => a - b)]));
+}
+
 /** Whether `content` is what a file of the PDB, by its path there, was when it was compiled. */
 export function compareSource(pdb: Pdb, path: string, content: Uint8Array): LineMatch['checksum'] {
   for (const index of pdb.sourcePaths.find((source) => source.path === path)?.modules ?? []) {
@@ -77,8 +99,12 @@ function matchOf(pdb: Pdb, source: SourcePath, how: PathMatch, query: LineQuery)
     const [first] = files.values();
     if (first === undefined) continue;
     if (query.content !== undefined && checksum === 'unknown') checksum = compare(first, query.content);
-    collectRows(pdb, module, files, query.line, collected);
-    collectInlined(pdb, module, files, query.line, collected);
+    for (const { rows, base, inlined } of piecesOf(pdb, module, files)) {
+      const nearest = nearestLine(rows, query.line, collected.line);
+      if (nearest === undefined) continue;
+      const here = rows.filter((row) => row.line === nearest);
+      add(collected, nearest, here, base, inlined);
+    }
   }
   if (collected.code.length === 0) return undefined;
   const code = collected.code.sort((a, b) => a.rva - b.rva);
@@ -99,42 +125,29 @@ function filesOf(pdb: Pdb, module: ModuleInfo, path: string): ReadonlyMap<number
   return files;
 }
 
-function collectRows(
-  pdb: Pdb,
-  module: ModuleInfo,
-  files: ReadonlyMap<number, SourceFile>,
-  line: number,
-  into: Collected,
-): void {
+interface Piece {
+  readonly rows: readonly { readonly line: number; readonly start: number; readonly end: number }[];
+  /** What rows count from. */
+  readonly base: number;
+  readonly inlined: boolean;
+}
+
+/** The code of a file in one module: a piece for each table of lines, which is a function's, and for each inlined copy. */
+function* piecesOf(pdb: Pdb, module: ModuleInfo, files: ReadonlyMap<number, SourceFile>): Generator<Piece> {
   for (const table of module.c13.tables) {
     if (!module.c13.hasFile(table, (file) => files.has(file))) continue;
     const base = pdb.sections.rvaOf(table.section, 0);
     if (base === undefined) continue;
     const rows = module.c13.rows(table).filter((row) => files.has(row.file) && !isHiddenLine(row.line));
-    const nearest = nearestLine(rows, line, into.line);
-    if (nearest === undefined) continue;
-    const here = rows.filter((row) => row.line === nearest);
-    add(into, nearest, here, base, false);
+    yield { rows, base, inlined: false };
   }
-}
-
-function collectInlined(
-  pdb: Pdb,
-  module: ModuleInfo,
-  files: ReadonlyMap<number, SourceFile>,
-  line: number,
-  into: Collected,
-): void {
   for (let i = 0; i < module.symbols.count; i++) {
     const procedure = module.symbols.procedure(i);
     const base = pdb.sections.rvaOf(procedure.section, procedure.offset);
     if (base === undefined) continue;
     for (const site of module.inlineSites(procedure)) {
       const rows = site.rows.filter((row) => files.has(row.file) && row.end > row.start);
-      const nearest = nearestLine(rows, line, into.line);
-      if (nearest === undefined) continue;
-      const here = rows.filter((row) => row.line === nearest);
-      add(into, nearest, here, base, true);
+      yield { rows, base, inlined: true };
     }
   }
 }
