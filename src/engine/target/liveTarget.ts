@@ -67,9 +67,6 @@ export interface MailboxUse {
   onCarrier?(carrying: Carrying, why?: VmkdError): void;
 }
 
-/** Milliseconds that an attach waits to begin with the mailbox; one that is found later is used from then on. */
-const mailboxPatience = 1500;
-
 /** A higher layer that decides about stops, in the stead of the policy above. Nothing is announced then. */
 export type StopSieve = (stop: StoppedState) => Promise<void>;
 
@@ -108,6 +105,8 @@ export class LiveTarget {
   /** Where this kernel stops for a break-in; learnt from the first. */
   #breakInAddress: VirtualAddress | undefined;
   #strayWindow: Timer | undefined;
+  /** The stop that is being looked at. */
+  #sifting: Promise<void> | undefined;
 
   constructor(options: LiveTargetOptions) {
     this.#options = options;
@@ -254,7 +253,10 @@ export class LiveTarget {
   async release(): Promise<void> {
     try {
       if (this.client.state.kind === 'stopped') await this.#leave(this.client.state);
-      while (this.client.state.kind === 'running' && this.client.unspentBreakIns > 0) {
+      for (;;) {
+        // It may have stopped in the same breath as it was let go.
+        await this.#sifting;
+        if (kindOf(this.client) !== 'running' || this.client.unspentBreakIns === 0) break;
         await this.nextStop(strayBreakInWindow).catch(ignoreNoStop);
         if (kindOf(this.client) === 'stopped') await this.#leave(this.stopped);
         else break;
@@ -273,7 +275,7 @@ export class LiveTarget {
     const serial = trace ? traced(link, trace) : link;
     const timing = kdcomTiming && { timing: kdcomTiming };
     if (!mailbox) return new KdcomChannel(serial, owner, { role: 'debugger', clock: this.#clock, ...timing });
-    const channel = new HybridChannel(owner, {
+    return new HybridChannel(owner, {
       clock: this.#clock,
       serial,
       ...timing,
@@ -282,8 +284,6 @@ export class LiveTarget {
       ...(trace && { trace }),
       observer: { onCarrier: (carrying, why) => mailbox.onCarrier?.(carrying, why) },
     });
-    await channel.settled(mailboxPatience);
-    return channel;
   }
 
   async #leave(state: StoppedState): Promise<void> {
@@ -326,7 +326,7 @@ export class LiveTarget {
   #onState(state: ClientState): void {
     switch (state.kind) {
       case 'stopped':
-        this.#sift(state).catch((thrown: unknown) => {
+        this.#sifting = this.#sift(state).catch((thrown: unknown) => {
           // It stays stopped, so a person must know, and why.
           this.#observer.onError?.(asVmkdError(thrown));
           if (this.client.state === state) this.#announce(state);

@@ -1,10 +1,9 @@
 /**
  * KD packets through a mailbox, for one epoch: offered to the guest, used by both, ended by either.
  *
- *                    guest takes the offer                  guest leaves, mailbox makes no sense, or is gone
- *   ┌─────────┐  ──────────────────────────▶  ┌──────────┐  ───────────────────────────────────────────────▶  ended
- *   │ offered │                               │ attached │
- *   └─────────┘  ───── not in time ──────▶ ended  └──────────┘
+ *            the guest lives           guest takes the offer            guest leaves, mailbox makes no sense, or is gone
+ *   watching ────────────────▶ offered ───────────────────────▶ attached ────────────────────────────────────────────▶ ended
+ *      └────────── not ───────────┴── not in time ───────────────────────────────────────────────────────────────────────▲
  *
  * The end says what has become of the last packet in each direction, so that none is lost or doubled on the way on: ours
  * was taken or not; the guest's, which we have, may come once more (a twin), because the guest did not see us take it.
@@ -59,8 +58,9 @@ export class MailboxCarrier {
   readonly #clock: Clock;
   readonly #doorbell: Doorbell;
   readonly #owner: CarrierOwner;
-  readonly #offered: number;
-  #state: 'offered' | 'attached' | 'ended' = 'offered';
+  #state: 'watching' | 'offered' | 'attached' | 'ended' = 'watching';
+  /** When this state began. */
+  #since: number;
   #guestBeat: number;
   #beatMoved: number;
   #lastBeat = -Infinity;
@@ -76,26 +76,28 @@ export class MailboxCarrier {
   #resetUnderWay: number | undefined;
 
   /**
-   * The guest's beat has moved just now. Offers the mailbox.
-   * @throws mailbox-gone, and what the window throws
+   * Offers the mailbox to the guest.
+   * @param options.beatMoved When the guest was last seen to live. @throws mailbox-gone, and what the window throws
    */
   constructor(
     window: MailboxWindow,
     found: MailboxDescription,
-    options: { readonly clock: Clock; readonly doorbell: Doorbell; readonly owner: CarrierOwner },
+    options: {
+      readonly clock: Clock;
+      readonly doorbell: Doorbell;
+      readonly owner: CarrierOwner;
+      readonly beatMoved: number;
+    },
   ) {
     this.#end = new HostEnd(window, found, randomInt(1, 2 ** 32));
     this.#clock = options.clock;
     this.#doorbell = options.doorbell;
     this.#owner = options.owner;
     this.#guestBeat = this.#end.look().beat;
-    this.#beatMoved = this.#offered = this.#clock.now();
-    this.#end.offer();
+    this.#beatMoved = options.beatMoved;
+    this.#since = this.#clock.now();
+    this.#offer(this.#since);
     this.#doorbell.start((now) => this.#look(now));
-  }
-
-  get state(): 'offered' | 'attached' | 'ended' {
-    return this.#state;
   }
 
   /** Only when attached, and nothing is under way. @param deadline On the clock; then `onOverdue` is called. */
@@ -161,6 +163,7 @@ export class MailboxCarrier {
         this.#beatMoved = now;
       }
       if (!isReady(view)) return this.#guestLeft(LeftReason.Unload);
+      if (this.#state === 'watching') return this.#offer(now);
       if (this.#state === 'offered') return this.#lookForAnswer(view, now);
       if (view.epoch !== this.#end.epoch) return this.#guestLeft(view.leftReason);
       const settled = this.#settle(view);
@@ -173,6 +176,17 @@ export class MailboxCarrier {
     }
   }
 
+  #offer(now: number): boolean {
+    if (this.#isFresh(now)) {
+      this.#state = 'offered';
+      this.#since = now;
+      this.#end.offer();
+      return true;
+    }
+    if (now - this.#since < offerMilliseconds) return false;
+    return this.#refused('The guest module shows no sign of life');
+  }
+
   #lookForAnswer(view: GuestView, now: number): boolean {
     if (view.epoch === this.#end.epoch) {
       this.#state = 'attached';
@@ -181,8 +195,11 @@ export class MailboxCarrier {
       return true;
     }
     if (view.leftEpoch === this.#end.epoch) return this.#guestLeft(view.leftReason);
-    if (now - this.#offered < offerMilliseconds) return false;
-    const message = `The guest did not take the mailbox within ${offerMilliseconds} ms`;
+    if (now - this.#since < offerMilliseconds) return false;
+    return this.#refused(`The guest did not take the mailbox within ${offerMilliseconds} ms`);
+  }
+
+  #refused(message: string): true {
     this.#finish('refused', new VmkdError('mailbox-left', message), { letGo: true });
     return true;
   }

@@ -25,6 +25,8 @@ export interface FoundMailbox {
   readonly description: MailboxDescription;
   /** As they were when it was found. */
   readonly words: GuestWords;
+  /** When it was last seen to live, on the clock; -Infinity: never. */
+  readonly beatMoved: number;
 }
 
 const chunkBytes = 1 << 20;
@@ -87,7 +89,7 @@ export class MailboxFinder {
 
   #read(frame: number): FoundMailbox | undefined {
     const description = readDescription(this.ram, frame);
-    return description && { description, words: readGuestWords(this.ram, description) };
+    return description && { description, words: readGuestWords(this.ram, description), beatMoved: -Infinity };
   }
 
   /** Waits for one of these mailboxes to show life: the newest that does. @throws what `ram.read` throws */
@@ -100,7 +102,8 @@ export class MailboxFinder {
       await this.#pause();
       const living = candidates.filter((one) => this.#hasMoved(one));
       if (living.length > 0) {
-        return living.reduce((a, b) => (a.description.loaded > b.description.loaded ? a : b));
+        const newest = living.reduce((a, b) => (a.description.loaded > b.description.loaded ? a : b));
+        return { ...newest, beatMoved: this.clock.now() };
       }
     }
     return undefined;

@@ -8,15 +8,16 @@
  *     └────────── the guest goes back to its UART, or was reset ─────────────────┘
  *
  * How no packet is lost or doubled on the way over:
- *   serial ─▶ mailbox   We send nothing new until what is under way on the line is acknowledged, and offer the mailbox then.
- *                       The guest takes an offer between two of its calls of kdcom, when it has our acknowledgement.
+ *   serial ─▶ mailbox   We wait until we are in step with the guest on the line, so that we can come back to it at any time;
+ *                       send nothing new until what is under way is acknowledged; and offer the mailbox then. The guest
+ *                       takes an offer between two of its calls of kdcom, when it has our acknowledgement.
  *   mailbox ─▶ serial   The guest decides. Its words say whether it had our packet, else it is sent again by the line; and
  *                       whether it sends again what we have, which is then swallowed.
  *   new machine         A new packet on the line while the mailbox claims to be in use: it is an old machine's. Nobody
  *                       knows what became of what was under way; nothing is written to the mailbox any more.
  *
- * Packet ids of the line are kept as they were meanwhile, by both sides. If we never were in step with the guest there
- * (attached by mailbox), the first packet is preceded by a RESET, whose answer and repeated stop are kept from the client.
+ * Packet ids of the line are kept as they were meanwhile, by both sides. A line on which nothing is ever heard is not waited
+ * for: some machines have their serial port elsewhere.
  */
 
 import { equalBytes } from '../../core/bytes';
@@ -75,9 +76,8 @@ const turningMilliseconds = 4000;
 /** Milliseconds to wait until what is under way on the line has arrived, before the mailbox is offered. */
 const quietMilliseconds = 2000;
 const quietPause = 5;
-/** Milliseconds for the answer of a RESET of our own, and for the stop that is repeated after it. */
-const resyncMilliseconds = 700;
-const resyncTries = 5;
+/** Milliseconds after which a line that has been called, and has not said anything, is not waited for any more. */
+const deadLineMilliseconds = 3500;
 
 type Counters = { -readonly [K in keyof ChannelStatistics]: ChannelStatistics[K] };
 
@@ -97,14 +97,14 @@ export class HybridChannel implements PacketChannel {
   /** What was wanted while nobody knew which way to go. */
   #wanted = { breakIns: 0, reset: false };
   #lastDelivered: KdPacket | undefined;
-  #lastStop: Uint8Array | undefined;
   /** The guest will say this once more. */
   #twin: KdPacket | undefined;
-  /** Whether packet ids on the line are as the guest has them. */
-  #inStep = false;
-  #resync: { readonly stage: 'reset' | 'repeat'; readonly timer: Timer } | undefined;
-  /** A mailbox has vanished without a word: the next one is another machine's. */
-  #vanished = false;
+  /** Runs from the first call on the line until something is heard there. */
+  #deadLine: Timer | undefined;
+  #searches = false;
+  /** Of the mailbox that was used last, and of one that has vanished without a word. */
+  #nonce: bigint | undefined;
+  #vanished: bigint | undefined;
   #closed: { readonly error: VmkdError | undefined } | undefined;
   readonly #mailboxCounters: Pick<
     Counters,
@@ -135,27 +135,13 @@ export class HybridChannel implements PacketChannel {
       onFound: (found) => this.#turnTo(found),
       onLost: (error) => this.#onRamLost(error),
     });
-    this.#search.start();
-    // A hint is worth having only if it can be had.
-    options.announced?.().then(
-      (address) => address !== undefined && this.#search.lookAt(address),
-      () => undefined,
-    );
+    if (!this.#serial) this.#startSearch();
   }
 
   /** Which way packets go; undefined while there is none, or it changes. */
   get carrying(): Carrying | undefined {
     if (this.#way === 'mailbox') return 'mailbox';
     return this.#way === 'serial' && this.#serial ? 'serial' : undefined;
-  }
-
-  /** Resolves when it is known whether there is a mailbox to begin with, after that many milliseconds at most. */
-  async settled(milliseconds: number): Promise<void> {
-    const end = this.#clock.now() + milliseconds;
-    while (!this.#closed && this.#clock.now() < end) {
-      if (this.#way === 'mailbox' || (this.#way === 'serial' && this.#search.hasLooked)) return;
-      await pause(this.#clock, quietPause);
-    }
   }
 
   get statistics(): ChannelStatistics {
@@ -189,12 +175,14 @@ export class HybridChannel implements PacketChannel {
   }
 
   breakIn(): void {
+    this.#called();
     if (this.#way === 'mailbox') this.#carrier?.breakIn();
     else if (this.#way === 'serial' && this.#serial) this.#serial.breakIn();
     else this.#wanted.breakIns++;
   }
 
   requestReset(): void {
+    this.#called();
     for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
     if (this.#way === 'mailbox') {
       // An order that is sent once may have been obeyed: its acknowledgement is still welcome.
@@ -204,7 +192,6 @@ export class HybridChannel implements PacketChannel {
       }
       this.#carrier?.requestReset();
     } else if (this.#way === 'serial' && this.#serial) {
-      this.#endResync();
       this.#serial.requestReset();
     } else {
       this.#wanted.reset = true;
@@ -221,7 +208,7 @@ export class HybridChannel implements PacketChannel {
   // --- sending
 
   #pump(): void {
-    if (this.#current || this.#queue.length === 0 || this.#resync) return;
+    if (this.#current || this.#queue.length === 0) return;
     if (this.#way === 'mailbox' && this.#carrier) {
       const entry = (this.#current = this.#queue.shift()!);
       this.#mailboxCounters.packetsSent++;
@@ -229,8 +216,7 @@ export class HybridChannel implements PacketChannel {
       this.#record('>', entry.packet);
       this.#carrier.send(entry.packet, entry.deadline);
     } else if (this.#way === 'serial' && this.#serial) {
-      if (this.#inStep) this.#sendBySerial(this.#serial);
-      else this.#startResync(resyncTries);
+      this.#sendBySerial(this.#serial);
     }
   }
 
@@ -238,6 +224,7 @@ export class HybridChannel implements PacketChannel {
     const entry = (this.#current = this.#queue.shift()!);
     serial.send(entry.packet, entry.options).then(
       (delivery) => {
+        if (delivery === 'acknowledged') this.#startSearch();
         if (this.#current === entry) this.#settle(() => entry.resolve(delivery));
       },
       (thrown: unknown) => {
@@ -280,7 +267,6 @@ export class HybridChannel implements PacketChannel {
   #deliver(packet: KdPacket): void {
     if (this.#isTwin(packet)) return;
     this.#lastDelivered = packet;
-    if (packet.type === PacketType.StateChange64) this.#lastStop = packet.payload;
     this.#owner.onPacket(packet);
   }
 
@@ -310,28 +296,20 @@ export class HybridChannel implements PacketChannel {
       const message = 'The guest sent a packet by its serial port while its mailbox claims to be in use';
       this.#carrier?.drop(new VmkdError('mailbox-gone', message));
     }
-    if (this.#endsResync(packet)) return;
     const announced = packet.type === PacketType.DebugIo ? announcementIn(packet.payload) : undefined;
     if (announced !== undefined) this.#search.lookAt(announced);
     this.#deliver(packet);
   }
 
   #onSerialReset(restarted: boolean): void {
-    this.#inStep = true;
     if (restarted) {
-      this.#endResync();
       this.#twin = undefined;
-      this.#vanished = false;
+      this.#vanished = undefined;
       this.#carrier?.drop(new VmkdError('mailbox-gone', 'The guest was reset'));
       this.#search.lookSoon();
-      this.#owner.onPeerReset(true);
-    } else if (this.#resync?.stage === 'reset') {
-      this.#resync.timer.cancel();
-      const timer = this.#clock.after(resyncMilliseconds, () => this.#resynced());
-      this.#resync = { stage: 'repeat', timer };
-    } else {
-      this.#owner.onPeerReset(false);
     }
+    this.#startSearch();
+    this.#owner.onPeerReset(restarted);
   }
 
   #onSerialClosed(error: VmkdError | undefined): void {
@@ -344,42 +322,30 @@ export class HybridChannel implements PacketChannel {
     }
   }
 
-  // --- getting into step on the line, unseen
-
-  #startResync(tries: number): void {
-    if (tries === 0) {
-      this.#resynced();
-      return;
-    }
-    this.#resync = {
-      stage: 'reset',
-      timer: this.#clock.after(resyncMilliseconds, () => this.#startResync(tries - 1)),
-    };
-    this.#serial?.requestReset();
-  }
-
-  /** The guest repeats its stop after a RESET. @returns whether this packet is that, and nobody's business */
-  #endsResync({ type, payload }: KdPacket): boolean {
-    if (this.#resync?.stage !== 'repeat' || type !== PacketType.StateChange64) return false;
-    const known = this.#lastStop !== undefined && equalBytes(this.#lastStop, payload);
-    this.#resynced();
-    return known;
-  }
-
-  #resynced(): void {
-    this.#endResync();
-    this.#inStep = true;
-    this.#pump();
-  }
-
-  #endResync(): void {
-    this.#resync?.timer.cancel();
-    this.#resync = undefined;
-  }
-
   // --- turning to the mailbox and away from it
 
-  /** @returns when the mailbox is used, or it is clear that it will not be: true then, if it is worth another look. */
+  /** The line is in step, or dead: from now on a mailbox is welcome. */
+  #startSearch(): void {
+    this.#deadLine?.cancel();
+    if (this.#searches || this.#closed) return;
+    this.#searches = true;
+    this.#search.start();
+    // A hint is worth having only if it can be had.
+    this.#options.announced?.().then(
+      (address) => address !== undefined && this.#search.lookAt(address),
+      () => undefined,
+    );
+  }
+
+  /** Somebody wants to know who is there. */
+  #called(): void {
+    if (this.#deadLine || this.#searches) return;
+    this.#deadLine = this.#clock.after(deadLineMilliseconds, () => {
+      if (this.#serial?.statistics.bytesReceived === 0) this.#startSearch();
+    });
+  }
+
+  /** Offers a living mailbox, when the line is quiet. */
   async #turnTo(found: FoundMailbox): Promise<void> {
     if (this.#closed || this.#carrier) return;
     this.#way = 'turning';
@@ -394,11 +360,13 @@ export class HybridChannel implements PacketChannel {
     }
     try {
       const { description } = found;
+      this.#nonce = description.nonce;
       const window = this.#options.ram.window(description.pages);
       this.#carrier = new MailboxCarrier(window, description, {
         clock: this.#clock,
         doorbell: this.#options.doorbell?.() ?? doorbellOf(window, this.#clock),
         owner: this.#carrierOwner(),
+        beatMoved: found.beatMoved,
       });
     } catch {
       this.#search.lookLater(); // it was gone again before we could begin
@@ -407,7 +375,7 @@ export class HybridChannel implements PacketChannel {
   }
 
   get #isQuiet(): boolean {
-    return !this.#current && !this.#resync && (this.#serial?.isQuiet ?? true);
+    return !this.#current && (this.#serial?.isQuiet ?? true);
   }
 
   /** Not narrowed by the compiler: it changes while somebody waits. */
@@ -435,8 +403,10 @@ export class HybridChannel implements PacketChannel {
         this.#way = 'mailbox';
         this.#search.pause();
         this.#options.observer?.onCarrier?.('mailbox');
-        if (this.#vanished) this.#owner.onPeerReset(true);
-        this.#vanished = false;
+        // Without a line, nothing but another mailbox tells of another machine.
+        const isNew = this.#vanished !== undefined && this.#vanished !== this.#nonce;
+        this.#vanished = undefined;
+        if (isNew && !this.#serial) this.#owner.onPeerReset(true);
         if (this.#carrier) this.#catchUp(this.#carrier);
         this.#pump();
       },
@@ -478,7 +448,7 @@ export class HybridChannel implements PacketChannel {
     this.#way = 'serial';
     if (wasUsed && this.#current) this.#settleAfter(ending, this.#current);
     if (ending.twin) this.#twin = this.#lastDelivered;
-    if (ending.kind === 'gone') this.#vanished = true;
+    if (ending.kind === 'gone') this.#vanished = this.#nonce;
     if (ending.again) this.#search.lookSoon();
     else if (ending.kind === 'gone') this.#search.lookSoon();
     else this.#search.lookLater();
@@ -507,7 +477,7 @@ export class HybridChannel implements PacketChannel {
   #end(error: VmkdError | undefined): void {
     this.#closed = { error };
     this.#search.stop();
-    this.#endResync();
+    this.#deadLine?.cancel();
     this.#carrier?.close();
     this.#carrier = undefined;
     const reason = error ?? new VmkdError('link-lost', `${this.name} was closed`);

@@ -26,10 +26,10 @@ const shortestPause = 5000;
 const longestPause = 60_000;
 const soon = 50;
 /** A mailbox that was left again and again is not run after. */
-const longestBackOff = 30_000;
+const longestBackOff = 4000;
 const firstBackOff = 250;
 /** After that long in use, a loss is the first again. */
-const calm = 10_000;
+const calm = 3000;
 /** Of the time, how many parts are spent between two scans for one that a scan takes. */
 const idleParts = 100;
 
@@ -42,7 +42,6 @@ export class MailboxSearch {
   #due = 0;
   #backOff = firstBackOff;
   #pausedSince: number | undefined;
-  #hasLooked = false;
   #wake: () => void = () => undefined;
 
   constructor(
@@ -53,14 +52,8 @@ export class MailboxSearch {
     this.#finder = new MailboxFinder(ram, clock);
   }
 
-  /** Whether all of RAM has been looked through once. */
-  get hasLooked(): boolean {
-    return this.#hasLooked;
-  }
-
   start(): void {
     this.#run().catch((thrown: unknown) => {
-      this.#hasLooked = true;
       if (!this.#stopped.signal.aborted) this.hooks.onLost(asVmkdError(thrown));
     });
   }
@@ -108,7 +101,6 @@ export class MailboxSearch {
     do {
       this.#look = new AbortController();
       const found = await this.#find(AbortSignal.any([signal, this.#look.signal]));
-      this.#hasLooked ||= !this.#look.signal.aborted;
       if (found && !signal.aborted) await this.hooks.onFound(found);
       await this.#untilDue();
     } while (!signal.aborted);
