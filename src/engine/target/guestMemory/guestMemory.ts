@@ -16,11 +16,12 @@ import {
   type PhysicalAddress,
   type VirtualAddress,
 } from '../../core/addresses';
+import { equalBytes } from '../../core/bytes';
 import { asVmkdError, VmkdError, type ErrorCode } from '../../core/errors';
 import { layout, u32 } from '../../core/layout';
 import { Listeners } from '../../core/listeners';
 import type { KdRegisters } from '../kdRegisters';
-import { contextSizeX64, contextX64, generalSizeX64 } from '../../cpu/contextX64';
+import { generalX64 } from '../../cpu/contextX64';
 import type { KdClient } from '../../kd/client';
 import type { StoppedState } from '../../kd/clientState';
 import { readControlSpace, specialRegistersBaseX86 } from '../../kd/manipulate/context';
@@ -34,7 +35,7 @@ import type { KdMemory } from '../kdMemory';
 import type { FastMemory } from '../stopMemory';
 import { interruptTime } from './kernelPlaces';
 import { physicalMemoryOf } from './ramMemory';
-import { showsTheSameTime, verify, type Proof, type VerificationTarget } from './verification';
+import { showsTheSameTime, verify, type Proof, type StopRegisters } from './verification';
 
 export type GuestMemoryState =
   /** There is none, or nobody wants it. */
@@ -66,7 +67,8 @@ export interface Proven {
 /** The last stop in which it was found to be the kernel's memory, now. */
 interface Sighting {
   readonly time: bigint;
-  readonly programCounter: VirtualAddress;
+  /** What the stopped processor had saved of itself. */
+  readonly context: Uint8Array | undefined;
 }
 
 const neverTried = new VmkdError(
@@ -197,15 +199,14 @@ export class GuestMemory implements FastMemory {
     const time = interruptTime(system, proof.machine);
     if (time === undefined || this.#last === undefined) return undefined;
     const saved = proof.savesItself ? proof.places?.saved(system, change.processor) : undefined;
-    if (saved === undefined) {
-      if (proof.savesItself || !(await this.#showsTime(system))) return undefined;
-      return inSpace(proof.system, (await this.#registers(stop)).cr3);
+    if (saved?.rip === change.programCounter && saved.thread === change.thread) {
+      // The very same registers within the same tick may be an old copy.
+      const { context } = this.#last;
+      const moved = time > this.#last.time || context === undefined || !equalBytes(saved.context, context);
+      return moved || (await this.#showsTime(system)) ? inSpace(proof.system, saved.cr3) : undefined;
     }
-    if (saved.rip !== change.programCounter || saved.thread !== change.thread) return undefined;
-    // The same place within the same tick may be an old copy.
-    const moved = time > this.#last.time || change.programCounter !== this.#last.programCounter;
-    if (!moved && !(await this.#showsTime(system))) return undefined;
-    return inSpace(proof.system, saved.cr3);
+    if (!(await this.#showsTime(system))) return undefined;
+    return inSpace(proof.system, (await this.#controlRegisters(stop)).cr3);
   }
 
   #showsTime(space: AddressSpace): Promise<boolean> {
@@ -216,16 +217,15 @@ export class GuestMemory implements FastMemory {
     this.#close();
     const ram = openGuestRam(this.parts.location);
     try {
-      const registers = await this.#registers(stop);
-      const target: VerificationTarget = { kd: this.parts.kd, registers, stack: registers.stack };
-      const proof = await verify(ram, target, stop);
+      const { kd } = this.parts;
+      const proof = await verify(ram, { kd, registers: () => this.#registers(stop) }, stop);
       const tables = new TablePages(physicalMemoryOf(ram));
       const { software, system: paging } = proof;
       const cover = (address: VirtualAddress, bytes: Uint8Array): void => this.parts.cover(address, bytes);
       const system = new AddressSpace(tables, paging, { software, cover });
       this.#proven = { ram, proof, tables, system };
       this.#become({ kind: 'verified', way: ram.way });
-      return inSpace(paging, registers.cr3);
+      return proof.root;
     } catch (thrown) {
       if (this.#proven?.ram !== ram) ram.close();
       throw thrown;
@@ -234,30 +234,33 @@ export class GuestMemory implements FastMemory {
 
   #begin(stop: StoppedState, paging: Paging): void {
     const { system, proof } = this.#proven!;
-    const { programCounter } = stop.change;
-    this.#last = { time: interruptTime(system, proof.machine) ?? 0n, programCounter };
+    const context = proof.places?.saved(system, stop.change.processor)?.context;
+    this.#last = { time: interruptTime(system, proof.machine) ?? 0n, context };
     this.#space = paging.root === system.paging.root ? system : system.sibling(paging);
     this.#entered = stop;
     this.#exchanges = this.parts.client.exchanges;
   }
 
-  async #registers(stop: StoppedState): Promise<PagingRegisters & { readonly stack: VirtualAddress }> {
-    const { client, registers } = this.parts;
+  async #registers(stop: StoppedState): Promise<StopRegisters> {
+    const { registers } = this.parts;
     const { processor } = stop.change;
-    if (stop.version.machine === 'x64') {
-      const general = new Uint8Array(contextSizeX64);
-      general.set((await registers.contextImage(processor, false)).subarray(0, generalSizeX64));
-      const { cr0, cr3, cr4 } = await registers.special(processor);
-      return { cr0, cr3, cr4, stack: virtualAddress(contextX64.read(general).rsp) };
-    }
+    const control = await this.#controlRegisters(stop);
+    if (stop.version.machine !== 'x64')
+      return { ...control, stack: signExtend32((await registers.contextX86(processor)).esp) };
+    const { rsp } = generalX64.read(await registers.contextImage(processor, false));
+    return { ...control, stack: virtualAddress(rsp) };
+  }
+
+  async #controlRegisters({ version, change: { processor } }: StoppedState): Promise<PagingRegisters> {
+    const { client, registers } = this.parts;
+    if (version.machine === 'x64') return registers.special(processor);
     const { data } = await client.demand(
       readControlSpace,
       { base: specialRegistersBaseX86, count: specialX86.size },
       { processor },
     );
     const { cr0, cr3, cr4 } = specialX86.read(data);
-    const { esp } = await registers.contextX86(processor);
-    return { cr0: BigInt(cr0), cr3: BigInt(cr3), cr4: BigInt(cr4), stack: signExtend32(esp) };
+    return { cr0: BigInt(cr0), cr3: BigInt(cr3), cr4: BigInt(cr4) };
   }
 
   /** @throws what is not for the RAM to answer for */

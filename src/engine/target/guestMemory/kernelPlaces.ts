@@ -10,6 +10,7 @@
  */
 
 import { plus, virtualAddress, type VirtualAddress } from '../../core/addresses';
+import { generalX64 } from '../../cpu/contextX64';
 import type { MachineType } from '../../kd/machineType';
 import type { AddressSpace } from '../../memory/addressSpace';
 import type { DebuggerData } from '../debuggerData';
@@ -23,11 +24,12 @@ export const sharedData: Record<MachineType, VirtualAddress> = {
 export const timesAt = 8;
 export const timesSize = 0x18;
 
-/** Offsets in a CONTEXT and in KSPECIAL_REGISTERS of x64. */
-const rip = 0xf8;
+/** Offset in KSPECIAL_REGISTERS of x64. */
 const cr3 = 0x10;
 
 export interface SavedState {
+  /** The general part of its CONTEXT. */
+  readonly context: Uint8Array;
   readonly rip: bigint;
   readonly cr3: bigint;
   readonly thread: bigint;
@@ -50,13 +52,12 @@ export class KernelPlaces {
     const prcb = this.prcb(space, processor);
     if (prcb === undefined || prcbContext === 0 || prcbSpecialRegisters === 0 || prcbCurrentThread === 0)
       return undefined;
-    const read = (offset: number): bigint | undefined => readU64(space, plus(prcb, offset));
-    const state = {
-      rip: read(prcbContext + rip),
-      cr3: read(prcbSpecialRegisters + cr3),
-      thread: read(prcbCurrentThread),
-    };
-    return isWhole(state) ? state : undefined;
+    const context = new Uint8Array(generalX64.size);
+    const root = readU64(space, plus(prcb, prcbSpecialRegisters + cr3));
+    const thread = readU64(space, plus(prcb, prcbCurrentThread));
+    if (root === undefined || thread === undefined) return undefined;
+    if (space.read(plus(prcb, prcbContext), context) < context.length) return undefined;
+    return { context, rip: generalX64.read(context).rip, cr3: root, thread };
   }
 
   /** DirectoryTableBase of the process that the idle threads belong to, which lasts as long as the kernel. */
@@ -79,7 +80,3 @@ function readU64(space: AddressSpace, address: VirtualAddress): bigint | undefin
   if (space.read(address, bytes) < 8) return undefined;
   return new DataView(bytes.buffer).getBigUint64(0, true);
 }
-
-const isWhole = (state: {
-  readonly [K in keyof SavedState]: SavedState[K] | undefined;
-}): state is SavedState => state.rip !== undefined && state.cr3 !== undefined && state.thread !== undefined;

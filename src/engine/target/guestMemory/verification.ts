@@ -33,6 +33,8 @@ import { physicalMemoryOf } from './ramMemory';
 export interface Proof {
   /** Of the address space that every process shares in its upper half; lasts as long as the kernel. */
   readonly system: Paging;
+  /** Of the stopped processor. */
+  readonly root: Paging;
   /** False: `system` is that of the process which was there, and may end. */
   readonly lasts: boolean;
   readonly software: SoftwareEntries;
@@ -47,8 +49,12 @@ export interface Proof {
 
 export interface VerificationTarget {
   readonly kd: KdMemory;
-  readonly registers: PagingRegisters;
-  /** Stack pointer of the stopped processor. */
+  /** Of the stopped processor. */
+  registers(): Promise<StopRegisters>;
+}
+
+export interface StopRegisters extends PagingRegisters {
+  /** Stack pointer. */
   readonly stack: VirtualAddress;
 }
 
@@ -58,13 +64,15 @@ const listHeadSize = 0x10;
 
 /** @throws ram-*, for whatever is wrong with it; what the target throws */
 export async function verify(ram: GuestRam, target: VerificationTarget, stop: StoppedState): Promise<Proof> {
-  const { kd, registers, stack } = target;
+  const { kd } = target;
   const { machine, kernelBase, loadedModuleList } = stop.version;
-  const paging = pagingOf(registers, machine === 'x64');
-  if (paging === undefined) throw unproven('The processor does not translate addresses yet');
+  // First what a kernel that has just begun does not have: it stops for each of its modules.
   const times = await kd.readPartial(plus(sharedData[machine], timesAt), timesSize);
   if (times.length < timesSize || times.every((byte) => byte === 0))
     throw unproven('The kernel’s clock does not run yet');
+  const registers = await target.registers();
+  const paging = pagingOf(registers, machine === 'x64');
+  if (paging === undefined) throw unproven('The processor does not translate addresses yet');
   const data = await readDebuggerData(kd, stop.version);
   const runs = data && (await readPhysicalRuns(kd, data.physicalMemoryBlock));
   if (runs !== undefined) checkRuns(ram.layout, runs);
@@ -75,11 +83,12 @@ export async function verify(ram: GuestRam, target: VerificationTarget, stop: St
   const compare = new Comparison(ram, kd, space);
   const header = await compare.bytes(kernelBase, headerSize, 'the kernel’s header');
   await compare.bytes(loadedModuleList, listHeadSize, 'the list of modules');
+  const { stack } = registers;
   const clock = await compare.fresh(plus(sharedData[machine], timesAt), times, 'the kernel’s clock');
   await compare.fresh(stack, await kd.readPartial(stack, stackSize), 'the stack of the stopped processor');
   if (!clock) throw unproven('The kernel’s clock cannot be read');
   await checkParts(ram, kd, runs);
-  return { ...kernelOf(space, data, stop), software, header, kernelBase, machine };
+  return { ...kernelOf(space, data, stop), root: paging, software, header, kernelBase, machine };
 }
 
 /** Whether guest RAM shows the clock that KD shows. @throws what the target throws */
