@@ -12,8 +12,8 @@ export class Contexts {
   readonly #source: ScopeSource;
   #frames = new WeakMap<FrameThing['frame'], Promise<FrameScope>>();
 
-  constructor({ memory, symbols }: Target) {
-    this.#source = { memory, symbols, codeScopes: new CodeScopes(symbols) };
+  constructor({ symbols }: Target) {
+    this.#source = { symbols, codeScopes: new CodeScopes(symbols) };
   }
 
   /** @throws what the target throws */

@@ -193,8 +193,8 @@ void describe('places', () => {
 
   void it('of functions are where parameters are right, optimised or not', async () => {
     const { target } = session;
-    const { memory, symbols } = target;
-    const source = { memory, symbols, codeScopes: new CodeScopes(symbols) };
+    const { symbols } = target;
+    const source = { symbols, codeScopes: new CodeScopes(symbols) };
     for (const [name, expression] of [
       ['vmkdemo!VmkDemoFibonacci', 'N <= 6 && N >= 0'],
       ['vmkdemo!VmkDemoChecksum', 'Length == 32 && Bytes != 0'],

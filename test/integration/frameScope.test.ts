@@ -29,11 +29,12 @@ before(async () => {
   const { target } = attached;
   await target.attach(breakIn);
   symbols = await liveSymbols({ after: (action) => void cleanups.push(action) }, target);
-  source = { memory: target.memory, symbols, codeScopes: new CodeScopes(symbols) };
+  source = { symbols, codeScopes: new CodeScopes(symbols) };
   processors = new Processors({
     client: target.client,
     registers: target.registers,
     memory: target.memory,
+    guestMemory: { isElsewhere: () => false, readAs: () => 0 },
     symbols,
   });
 });

@@ -229,6 +229,44 @@ void describe('guest RAM', () => {
   );
 });
 
+void describe('processors in two processes', () => {
+  void it('each have their own', async () => {
+    const { folder, remove } = temporaryFolder();
+    const machine = await bootDemoKernel({ memoryMiB, cpus: 2 });
+    const session = await debug(machine, folder, { guestRam: ramOf(machine) });
+    try {
+      const { target } = session;
+      target.breakpoints.exceptionRule = { ...target.breakpoints.exceptionRule, codeBreakpoints: true };
+      const stopped = nextStop(target, ({ reason }) => reason.kind === 'code-breakpoint');
+      await target.execution.resume();
+      machine.console.command('userfault 3').catch(() => undefined);
+      const { programCounter, processor } = await stopped;
+      const [own, other] = [target.processors[processor]!, target.processors[1 - processor]!];
+      const bytes = await readMemory(own.memory, programCounter, 16);
+      assert.deepEqual(bytes, await readMemory(target.live.memory, programCounter, 16));
+      const mapped = (index: number): Promise<boolean> => isMapped(machine, programCounter, index);
+      // As QEMU has it: the other one is in a process that does not have this page.
+      assert.deepEqual([await mapped(own.number), await mapped(other.number)], [true, false]);
+      const seen = await other.memory.readPartial(programCounter, 16);
+      assert.equal(seen.length, 0);
+      await assert.rejects(other.memory.write!(programCounter, bytes), { code: 'target-unsupported' });
+      const { kernelBase } = target.live.stopped.version;
+      const header = await readMemory(other.memory, kernelBase, 64);
+      assert.deepEqual(header, await readMemory(own.memory, kernelBase, 64));
+    } finally {
+      await session.end();
+      remove();
+    }
+  });
+});
+
+async function isMapped(machine: DemoMachine, address: VirtualAddress, index: number): Promise<boolean> {
+  const line = `gva2gpa 0x${address.toString(16)}`;
+  return /gpa/.test(
+    String(await machine.qmp('human-monitor-command', { 'command-line': line, 'cpu-index': index })),
+  );
+}
+
 function descriptorFlags(file: string): number[] {
   const flags: number[] = [];
   for (const descriptor of readdirSync('/proc/self/fd')) {

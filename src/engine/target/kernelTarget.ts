@@ -149,7 +149,7 @@ export class KernelTarget implements Target {
     const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });
     const code = new Code(memory, symbols);
     const { client, registers } = live;
-    const processors = new Processors({ client, registers, memory, symbols });
+    const processors = new Processors({ client, registers, memory, guestMemory, symbols });
     const passing = new Passing({ memory, raw: live.memory, slots, code });
     const tracker = new ModuleTracker(memory, symbols, (change) => this.onModules.tell(change));
     const ours = { sites, slots, passing };

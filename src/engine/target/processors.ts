@@ -18,11 +18,11 @@ import { registersOf } from '../cpu/unwindX64';
 import type { KdClient } from '../kd/client';
 import type { StoppedState } from '../kd/clientState';
 import { readMsr, writeMsr } from '../kd/manipulate/io';
-import type { VirtualMemory } from '../memory/virtualMemory';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import { nameFrames, type SymbolicStack } from './callStack';
 import type { KdRegisters } from './kdRegisters';
-import type { GeneralContext, TargetProcessor } from './target';
+import { ProcessorMemory, type ProcessorSpaces } from './processorMemory';
+import type { GeneralContext, TargetMemory, TargetProcessor } from './target';
 import { unwindSourceOf } from './unwindSource';
 
 export type { GeneralContext } from './target';
@@ -31,7 +31,8 @@ export type { GeneralContext } from './target';
 export interface ProcessorSource {
   readonly client: KdClient;
   readonly registers: KdRegisters;
-  readonly memory: VirtualMemory;
+  readonly memory: TargetMemory;
+  readonly guestMemory: ProcessorSpaces;
   readonly symbols: KernelSymbols;
 }
 
@@ -77,10 +78,14 @@ export class LiveProcessor implements TargetProcessor {
   #sentTo: VirtualAddress | undefined;
   #stack: { readonly stack: Promise<SymbolicStack>; readonly limit: number } | undefined;
 
+  readonly memory: ProcessorMemory;
+
   constructor(
     readonly number: number,
     private readonly source: ProcessorSource,
-  ) {}
+  ) {
+    this.memory = new ProcessorMemory(number, source.memory, source.guestMemory);
+  }
 
   forget(thread: VirtualAddress | undefined): void {
     this.#context = this.#general = this.#special = this.#stack = this.#sentTo = undefined;
@@ -164,7 +169,8 @@ export class LiveProcessor implements TargetProcessor {
   /** Goes on where a shorter walk ended. */
   async #walk(before: SymbolicStack | undefined, limit: number): Promise<SymbolicStack> {
     if (before !== undefined && before.end.kind !== 'most-frames') return before;
-    const { memory, symbols } = this.source;
+    const { memory } = this;
+    const { symbols } = this.source;
     const known = before === undefined ? [] : unwoundOf(before);
     const last = known.at(-1);
     const start = last?.registers ?? registersOf(await this.general());

@@ -72,6 +72,8 @@ export type GeneralContext = Omit<ContextX64, 'floatSave' | 'mxCsr'>;
 /** One processor of a stopped target. All answers are kept until it runs or is written. */
 export interface TargetProcessor {
   readonly number: number;
+  /** As it has it: the user half is that of the process it is in. */
+  readonly memory: TargetMemory;
   /** x64 only, as yet. */
   context(): Promise<ContextX64>;
   /** What nearly everybody needs, at a fifth of the bytes. */

@@ -84,6 +84,8 @@ export class GuestMemory implements FastMemory {
   #last: Sighting | undefined;
   /** The address space of the stop that was entered. */
   #space: AddressSpace | undefined;
+  /** Those of other processors, as far as somebody has asked. */
+  readonly #others = new Map<number, AddressSpace>();
   #entered: StoppedState | undefined;
   #exchanges = 0;
 
@@ -154,6 +156,22 @@ export class GuestMemory implements FastMemory {
     }
   }
 
+  /** Whether a processor is known to be in another address space than the one that stopped. */
+  isElsewhere(processor: number): boolean {
+    const space = this.#spaceOf(processor);
+    return space !== undefined && space !== this.#space;
+  }
+
+  /** As `read`, in the address space of a processor. */
+  readAs(processor: number, address: VirtualAddress, into: Uint8Array): number {
+    try {
+      return this.#spaceOf(processor)?.read(address, into) ?? 0;
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return 0;
+    }
+  }
+
   /** Whether the target itself finds a page at an address without a fault. Undefined: nobody here can tell. */
   isPresent(address: VirtualAddress): boolean | undefined {
     const space = this.#current();
@@ -176,6 +194,21 @@ export class GuestMemory implements FastMemory {
     this.#proven?.tables.forget();
     this.#proven?.system.forget();
     this.#space?.forget();
+    this.#others.clear();
+  }
+
+  #spaceOf(processor: number): AddressSpace | undefined {
+    const current = this.#current();
+    if (current === undefined || processor === this.#entered?.change.processor) return current;
+    const known = this.#others.get(processor);
+    if (known !== undefined) return known;
+    const { system, proof } = this.#proven!;
+    const saved = proof.savesItself ? proof.places?.saved(system, processor) : undefined;
+    if (saved === undefined) return undefined;
+    const paging = inSpace(system.paging, saved.cr3);
+    const space = [current, system].find((one) => one.paging.root === paging.root) ?? system.sibling(paging);
+    this.#others.set(processor, space);
+    return space;
   }
 
   #current(): AddressSpace | undefined {

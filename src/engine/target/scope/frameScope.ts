@@ -26,7 +26,6 @@ import { pseudoRegister } from './pseudoRegisters';
 import { RegisterFile } from './registerFile';
 
 export interface ScopeSource {
-  readonly memory: TargetMemory;
   readonly symbols: KernelSymbols;
   readonly codeScopes: CodeScopes;
 }
@@ -65,7 +64,8 @@ export class FrameScope implements EvaluationContext {
     readonly registers: RegisterFile,
     readonly scope: CodeScope,
   ) {
-    const { memory, symbols } = source;
+    const { symbols } = source;
+    const { memory } = processor;
     this.memory = memory;
     this.#globals = new GlobalNames(symbols);
     if (memory.write !== undefined) this.write = (address, bytes) => memory.write!(address, bytes);
@@ -96,7 +96,7 @@ export class FrameScope implements EvaluationContext {
   /** Of where a processor stands, without walking its stack: for conditions, which run often. */
   static async top(source: ScopeSource, processor: TargetProcessor): Promise<FrameScope> {
     const { rip, rsp } = await processor.general();
-    const unwinding = unwindSourceOf(source.memory, source.symbols);
+    const unwinding = unwindSourceOf(processor.memory, source.symbols);
     const image = async (): Promise<CodeImage | undefined> => unwinding.functionAt(rip);
     return FrameScope.#make(source, processor, undefined, {
       address: rip,
