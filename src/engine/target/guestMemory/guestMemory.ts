@@ -88,6 +88,8 @@ export class GuestMemory implements FastMemory {
   readonly #others = new Map<number, AddressSpace>();
   #entered: StoppedState | undefined;
   #exchanges = 0;
+  /** Counts kernels: what was found out of one says nothing of the next. */
+  #kernel = 0;
 
   constructor(private readonly parts: GuestMemoryParts) {
     const { location } = parts;
@@ -105,6 +107,7 @@ export class GuestMemory implements FastMemory {
 
   /** The kernel may be another one, or lie elsewhere; or it was let go. */
   restarted(): void {
+    this.#kernel++;
     this.#close();
     if (this.#state.kind !== 'none') this.#become(unprovenYet);
   }
@@ -113,11 +116,13 @@ export class GuestMemory implements FastMemory {
   async enter(stop: StoppedState): Promise<void> {
     this.#entered = this.#space = undefined;
     if (this.#state.kind === 'none' || this.#state.kind === 'refused') return;
+    const kernel = this.#kernel;
     try {
       const root = (await this.#stillThere(stop)) ?? (await this.#prove(stop));
-      this.#begin(stop, root);
+      if (kernel === this.#kernel) this.#begin(stop, root);
     } catch (thrown) {
-      this.#refuse(thrown);
+      // The machine was reset meanwhile: it is no wonder that its memory is not the kernel's any more.
+      if (kernel === this.#kernel || !asVmkdError(thrown).code.startsWith('ram-')) this.#refuse(thrown);
     }
   }
 
@@ -248,10 +253,12 @@ export class GuestMemory implements FastMemory {
 
   async #prove(stop: StoppedState): Promise<Paging> {
     this.#close();
+    const kernel = this.#kernel;
     const ram = openGuestRam(this.parts.location);
     try {
       const { kd } = this.parts;
       const proof = await verify(ram, { kd, registers: () => this.#registers(stop) }, stop);
+      if (kernel !== this.#kernel) throw neverTried;
       const tables = new TablePages(physicalMemoryOf(ram));
       const { software, system: paging } = proof;
       const cover = (address: VirtualAddress, bytes: Uint8Array): void => this.parts.cover(address, bytes);
