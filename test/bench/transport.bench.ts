@@ -11,6 +11,7 @@ import type { Bench, Figure } from './bench';
 import { guestRamFigures } from './transport/guestRam';
 import { liveFigures } from './transport/live';
 import { mailboxFigures } from './transport/mailbox';
+import { parkingFigures } from './transport/parking';
 
 const bench: Bench = {
   needsKernel: true,
@@ -28,7 +29,7 @@ const bench: Bench = {
       } finally {
         await debugging.end();
       }
-      return [...figures, ...(await mailboxFigures())];
+      return [...figures, ...(await mailboxFigures()), ...(await parkingFigures())];
     } finally {
       await machine.stop();
       remove();
