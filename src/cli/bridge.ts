@@ -18,7 +18,8 @@ import { printableLine, type Terminal } from './terminal';
 
 export const bridge: Command = {
   name: 'bridge',
-  usage: 'bridge MACHINE|LINK [--name NAME | --listen LINK] [--serial] [--trace FILE] [--pipe-trace FILE]',
+  usage:
+    'bridge MACHINE|LINK [--name NAME | --listen LINK] [--serial] [--trace FILE] [--pipe-trace FILE] [--leave-stopped]',
   summary: 'Lets WinDbg attach to a kernel, faster than its serial port; nothing else is needed.',
   details: `  MACHINE            a virtual machine, as “vmkd machines” lists them
   LINK               unix:/path, tcp:host:port, pipe:name; with -listen after the kind, vmkd waits to be connected
@@ -27,6 +28,7 @@ export const bridge: Command = {
   --serial           uses neither the machine's memory nor the guest module
   --trace FILE       records every packet of the kernel; “vmkd trace FILE” prints them
   --pipe-trace FILE  records every packet of the pipe
+  --leave-stopped    does not let a kernel run on that stands when the bridge ends
 
   In the terminal: ${keysHelp}.
   Machine, bridge and debugger may start in any order, and come back. docs/companion.md says who drives when.
@@ -36,6 +38,7 @@ export const bridge: Command = {
       name: { type: 'string' },
       listen: { type: 'string' },
       serial: { type: 'boolean', default: false },
+      'leave-stopped': { type: 'boolean', default: false },
       trace: { type: 'string' },
       'pipe-trace': { type: 'string' },
     });
@@ -54,7 +57,9 @@ export const bridge: Command = {
           ),
     );
     try {
-      await untilInterrupted((signal) => serve({ find, pipe, traces }, terminal, signal));
+      await untilInterrupted((signal) =>
+        serve({ find, pipe, traces, leaveStopped: values['leave-stopped'] }, terminal, signal),
+      );
     } finally {
       for (const trace of traces) trace?.close();
     }
@@ -66,10 +71,11 @@ interface BridgeOptions {
   readonly pipe: ListenSpec;
   /** Of the kernel's link, and of the pipe. */
   readonly traces: readonly (TraceWriter | undefined)[];
+  readonly leaveStopped: boolean;
 }
 
 async function serve(options: BridgeOptions, terminal: Terminal, interrupted: AbortSignal): Promise<void> {
-  const { find, pipe, traces } = options;
+  const { find, pipe, traces, leaveStopped } = options;
   const quit = new AbortController();
   const signal = AbortSignal.any([interrupted, quit.signal]);
   const say = (line: string): void => terminal.error(`vmkd: ${printableLine(line)}\n`);
@@ -106,7 +112,7 @@ async function serve(options: BridgeOptions, terminal: Terminal, interrupted: Ab
     else if (!host.press(key) && key.trim() !== '') say(keysHelp);
   });
   try {
-    await keepKernel({ find, companion, host, trace: traces[0], signal, say, onError });
+    await keepKernel({ find, companion, host, trace: traces[0], leaveStopped, signal, say, onError });
   } finally {
     unlisten();
     companion.close();

@@ -29,6 +29,7 @@ export interface LoopOptions {
   readonly companion: Companion;
   readonly host: TerminalHost;
   readonly trace: TraceWriter | undefined;
+  readonly leaveStopped: boolean;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
   readonly onError: (error: VmkdError) => void;
@@ -105,7 +106,7 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
     say(`${link}: the kernel ${client.state.kind === 'stopped' ? 'stands' : 'runs'}`);
     await Promise.race([over, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
     if (!isAborted(signal)) return await over;
-    await host.leave().catch((thrown: unknown) => onError(asVmkdError(thrown)));
+    if (!options.leaveStopped) await host.leave().catch((thrown: unknown) => onError(asVmkdError(thrown)));
     return new VmkdError('cancelled', 'The bridge ends');
   } finally {
     unfollow();

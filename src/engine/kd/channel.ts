@@ -23,6 +23,8 @@ export interface ChannelOwner {
    * @param restarted The peer itself did: it was rebooted, or had given us up. False for a RESET, ours or its.
    */
   onPeerReset(restarted: boolean): void;
+  /** The peer wants to hear again what it has acknowledged already; only target-side owners are asked. */
+  onResend?(): void;
   /** Debugger's wish to stop the target; only target-side owners see it. */
   onBreakIn(): void;
   /** Target side: false while the target runs, when it hears nothing but break-ins. The debugger always listens. */

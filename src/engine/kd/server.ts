@@ -106,6 +106,9 @@ export class KdServer {
       judge: (packet) => this.#judge(packet),
       onPacket: (packet) => this.#onPacket(packet),
       onPeerReset: () => this.#onReset(),
+      onResend: () => {
+        if (!this.#serving) this.#say();
+      },
       onBreakIn: () => this.onBreakIn(),
       onClosed: (error) => this.#onClosed(error),
     });

@@ -7,9 +7,10 @@
  *                     debugger                                   target
  *   new or repeated   repeated = id and bytes of the last one,   repeated = not the expected id
  *                     since a target may restart its ids
- *   SYNC in an id     the target started anew: so do we          stripped
+ *   SYNC in an id     the target started anew: so do we          no id that is expected
  *   RESET received    the answer to ours, else answered          ids start anew, answered once however many were
  *                                                                queued, and what was in flight is sent again
+ *   RESEND            what is in flight is sent again            the same; if nothing is, the stop is told again
  *   'b'               noise                                      a wish to break in
  *   gives up          says so                                    and takes the debugger for gone: the next id has SYNC
  *   while it runs     always listens                             hears 'b' only, answers nothing
@@ -253,9 +254,8 @@ export class KdcomChannel implements PacketChannel {
 
   #acknowledge(packetId: number): void {
     if (this.#link.queuedBytes > mostUnsent) return;
-    this.#acknowledgements.push(
-      encodeControlPacket(PacketType.Acknowledge, (packetId & ~syncPacketId) >>> 0),
-    );
+    const id = this.#isTarget ? packetId : (packetId & ~syncPacketId) >>> 0;
+    this.#acknowledgements.push(encodeControlPacket(PacketType.Acknowledge, id));
     if (this.#acknowledgements.length === 1) this.#flushSoon();
   }
 
@@ -334,7 +334,8 @@ export class KdcomChannel implements PacketChannel {
         if (this.#inFlight && packetId === (this.#nextId & ~syncPacketId) >>> 0) this.#acknowledged();
         return;
       case PacketType.Resend:
-        this.#retransmit();
+        if (this.#inFlight) this.#retransmit();
+        else if (this.#isTarget) this.#owner.onResend?.();
         return;
       case PacketType.Reset:
         this.#onReset();
@@ -398,7 +399,7 @@ export class KdcomChannel implements PacketChannel {
   }
 
   #isRepeated(type: DataType, packetId: number, length: number, sum: number): boolean {
-    if (this.#isTarget) return (packetId & ~syncPacketId) >>> 0 !== this.#expectedId;
+    if (this.#isTarget) return packetId !== this.#expectedId;
     const last = this.#lastAccepted;
     return (
       last !== undefined &&

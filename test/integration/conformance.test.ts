@@ -1,0 +1,101 @@
+// test-limit: 600 s
+/**
+ * KD conformance: the same cases against the demo kernel's kdcom over its UART, and against the companion pipe in front of the
+ * same kernel, in the same stop; with every request going to the kernel, and with memory read from guest RAM. Every reply must
+ * be equal.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { systemClock } from '../../src/engine/core/clock';
+import { decodeStateChange } from '../../src/engine/kd/stateChange';
+import { createEndpoint } from '../../src/engine/link/endpoint';
+import { Bridge } from '../fixtures/bridge';
+import { buildCli } from '../fixtures/cli';
+import { conformanceCases, type Case } from '../fixtures/conformance/cases';
+import { Dialogue, difference } from '../fixtures/conformance/dialogue';
+import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
+import { temporaryFolder } from '../fixtures/tempFolder';
+import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
+
+type Transcripts = ReadonlyMap<string, readonly string[]>;
+
+let machine: DemoMachine;
+const { folder, remove } = temporaryFolder();
+
+before(async () => {
+  buildCli();
+  machine = await bootDemoKernel({});
+});
+
+after(async () => {
+  await machine.stop();
+  remove();
+});
+
+/** @param attached What `windbg` says the stop is. */
+async function transcripts(
+  windbg: ScriptedDebugger,
+  cases: readonly Case[] = conformanceCases,
+): Promise<Transcripts> {
+  const all = new Map<string, readonly string[]>();
+  const stop = decodeStateChange(await windbg.attach());
+  assert.equal(stop.kind, 'exception');
+  for (const { name, run } of cases) {
+    const dialogue = new Dialogue(windbg, stop, machine);
+    await run(dialogue).catch((thrown: unknown) => dialogue.note(`failed: ${String(thrown)}`));
+    all.set(name, dialogue.lines);
+  }
+  return all;
+}
+
+async function overUart(cases?: readonly Case[]): Promise<Transcripts> {
+  const endpoint = createEndpoint(machine.kdLink);
+  const link = await endpoint.open({ waitMilliseconds: 10_000 });
+  const windbg = new ScriptedDebugger(link, systemClock);
+  try {
+    return await transcripts(windbg, cases);
+  } finally {
+    windbg.close();
+    await endpoint.dispose();
+  }
+}
+
+async function overPipe(args: readonly string[], way: RegExp | undefined): Promise<Transcripts> {
+  const bridge = new Bridge(machine.kdLink, folder, [...args, '--leave-stopped']);
+  try {
+    await bridge.said(/the kernel stands/);
+    const windbg = await bridge.debugger();
+    const all = await transcripts(windbg);
+    if (way !== undefined) await bridge.said(way);
+    return all;
+  } finally {
+    await bridge.end();
+  }
+}
+
+void describe('conformance', () => {
+  const found: Record<string, Transcripts> = {};
+
+  before(async () => {
+    found['the UART'] = await overUart();
+    found['the pipe'] = await overPipe(['--serial'], undefined);
+    found['the pipe with guest RAM'] = await overPipe([], /memory is read from the backing file/);
+    // What the other two have left is what they found.
+    found['the UART, once more'] = await overUart(conformanceCases.slice(0, 1));
+  });
+
+  for (const { name } of conformanceCases) {
+    void it(name, () => {
+      const expected = found['the UART']!.get(name)!;
+      assert.ok(expected.length > 3, 'it says nothing');
+      assert.ok(!expected.some((line) => line.startsWith('failed')), expected.at(-1));
+      for (const [way, all] of Object.entries(found)) {
+        const lines = all.get(name);
+        if (lines === undefined) continue;
+        const where = difference(expected, lines);
+        assert.equal(where, undefined, `${way}: ${where}`);
+      }
+    });
+  }
+});
