@@ -48,6 +48,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       store,
       linkMilliseconds: timeouts.link * 1000,
       milliseconds: timeouts.attach * 1000,
+      stopMilliseconds: timeouts.breakIn * 1000,
       // To look at it, and for its breakpoints; whether it stays stopped is decided when the client is ready.
       breakIn: true,
       signal: report.signal,

@@ -93,10 +93,17 @@ export class BreakpointBook {
         results[at] = refused(thrown);
       }
     }
+    const { target, prompts } = this.session;
+    const blocked = target.state.kind === 'running' ? prompts.unanswered : undefined;
     // First away with the old: the new may need its slots.
-    for (const { breakpoint } of before) await this.engine.remove(breakpoint);
+    for (const { breakpoint } of before) {
+      // It stops nobody any more, even if its int3 stays until the kernel stops next.
+      const removal = this.engine.remove(breakpoint).catch(unlessNoStop);
+      if (blocked === undefined) await removal;
+    }
     for (const { key, request, at } of added) {
       try {
+        if (blocked !== undefined) throw blocked;
         const breakpoint = await this.engine.add(request);
         now.push({ key, breakpoint });
         results[at] = this.describe(breakpoint);
@@ -137,6 +144,10 @@ export class BreakpointBook {
   #has(breakpoint: UserBreakpoint): boolean {
     return [...this.#groups.values()].some((group) => group.some((entry) => entry.breakpoint === breakpoint));
   }
+}
+
+function unlessNoStop(thrown: unknown): void {
+  if (asVmkdError(thrown).code !== 'target-did-not-stop') throw thrown;
 }
 
 function refused(thrown: unknown): P.Breakpoint {

@@ -3,6 +3,7 @@
  * debug console. A newer question means that the guest has given up the older.
  */
 
+import { VmkdError } from '../engine/core/errors';
 import { guestText } from './output';
 import type { Session } from './session';
 
@@ -18,6 +19,14 @@ export class Prompts {
     output.write('stdout', guestText(prompt));
     output.line('console', this.session.style('\nThe kernel waits for your answer: type it here.', 'bold'));
     return new Promise((resolve) => (this.#answer = resolve));
+  }
+
+  /** Why a kernel that runs does not stop now. Undefined: it has asked nothing. */
+  get unanswered(): VmkdError | undefined {
+    if (this.#answer === undefined) return undefined;
+    return new VmkdError('target-did-not-stop', 'The kernel waits for an answer to its question', {
+      nextStep: 'Type it into the debug console.',
+    });
   }
 
   /** @returns Whether there was a question. */

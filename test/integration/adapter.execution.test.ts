@@ -17,7 +17,7 @@ let debugging: AdapterOnKernel;
 let client: AdapterClient;
 
 before(async () => {
-  debugging = await debugDemoKernel();
+  debugging = await debugDemoKernel({ timeouts: { breakIn: 3 } });
   ({ client } = debugging);
 });
 after(() => debugging.end());
@@ -157,53 +157,6 @@ void describe('pausing', () => {
   });
 });
 
-void describe('what takes long', () => {
-  /** The machine rests: nobody answers. */
-  async function meanwhileResting(action: (from: number) => Promise<void>): Promise<void> {
-    const { machine } = debugging;
-    await machine.qmp('stop');
-    try {
-      await action(client.messages.length);
-    } finally {
-      await machine.qmp('cont');
-    }
-  }
-
-  const progress = (from: number): Promise<P.ProgressStartEvent['body']> =>
-    client.event<P.ProgressStartEvent['body']>('progressStart', from);
-
-  void it('is shown, with what it is, and can be given up', async () => {
-    await client.continueRequest({ threadId: 1 });
-    await meanwhileResting(async (from) => {
-      const pausing = client.refusal('pause', { threadId: 1 });
-      const { progressId, title, cancellable } = await progress(from);
-      assert.deepEqual([title, cancellable], ['Stopping the kernel', true]);
-      await client.ask('cancel', { progressId });
-      assert.equal((await pausing).message, 'cancelled');
-      const ended = await client.event<P.ProgressEndEvent['body']>('progressEnd', from);
-      assert.equal(ended.progressId, progressId);
-    });
-    // The break-in that was sent has its effect, or the next one.
-    if (client.isRunning) await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
-  });
-
-  void it('and only looks is answered as soon as nobody wants it any more', async () => {
-    await client.continueRequest({ threadId: 1 });
-    const stop = await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
-    await meanwhileResting(async (from) => {
-      // The registers of the other CPU are not known yet.
-      const walking = client.refusal('stackTrace', { threadId: 3 - stop.threadId! });
-      const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
-      await client.ask('cancel', { requestId: seq });
-      assert.equal((await walking).message, 'cancelled');
-      const reading = client.refusal('scopes', { frameId: 1 });
-      assert.match((await reading).message, /belongs to an earlier stop/);
-    });
-    const { stackFrames } = (await client.stackTraceRequest({ threadId: 1 })).body;
-    assert.ok(stackFrames.length > 0);
-  });
-});
-
 void describe('what the kernel says', () => {
   void it('arrives as output, in order', async () => {
     await client.continueRequest({ threadId: 1 });
@@ -223,6 +176,17 @@ void describe('what the kernel says', () => {
     await client.event<P.OutputEvent['body']>('output', from, ({ output }) =>
       output.includes('waits for your answer'),
     );
+    // Until then it does not stop, and says why.
+    const started = performance.now();
+    const { message } = await client.refusal('pause', { threadId: 1 });
+    assert.match(message, /waits for an answer.*Type it into the debug console/);
+    const [refused] = (
+      await client.ask<{ breakpoints: P.Breakpoint[] }>('setFunctionBreakpoints', {
+        breakpoints: [{ name: 'nt!KeSetEvent' }],
+      })
+    ).breakpoints as [P.Breakpoint];
+    assert.match(refused.message!, /waits for an answer/);
+    assert.ok(performance.now() - started < 2000);
     await client.ask('evaluate', { expression: 'Grace', context: 'repl' });
     assert.equal(await asked, 'Grace');
   });
@@ -341,5 +305,75 @@ void describe('exceptions', () => {
     await debugging.machine.console.waitFor(/^console ready$/, 60_000, rebooting);
     const again = await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
     assert.equal(again.reason, 'pause');
+  });
+});
+
+/** The last ones: what is sent to a machine that rests is there when it goes on. */
+void describe('what takes long', () => {
+  /** The machine rests: nobody answers. */
+  async function meanwhileResting(action: (from: number) => Promise<void>): Promise<void> {
+    const { machine } = debugging;
+    await machine.qmp('stop');
+    try {
+      await action(client.messages.length);
+    } finally {
+      await machine.qmp('cont');
+    }
+  }
+
+  /** A break-in that came too late for whoever wanted it may stop it once more. */
+  afterEach(async () => {
+    await debugging.stop();
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+  });
+
+  const progress = (from: number): Promise<P.ProgressStartEvent['body']> =>
+    client.event<P.ProgressStartEvent['body']>('progressStart', from);
+
+  void it('is shown, with what it is, and can be given up', async () => {
+    await client.continueRequest({ threadId: 1 });
+    await meanwhileResting(async (from) => {
+      const pausing = client.refusal('pause', { threadId: 1 });
+      const { progressId, title, cancellable } = await progress(from);
+      assert.deepEqual([title, cancellable], ['Stopping the kernel', true]);
+      await client.ask('cancel', { progressId });
+      assert.equal((await pausing).message, 'cancelled');
+      const ended = await client.event<P.ProgressEndEvent['body']>('progressEnd', from);
+      assert.equal(ended.progressId, progressId);
+    });
+  });
+
+  void it('for longer than the configuration allows is given up: also a breakpoint in a kernel that does not stop', async () => {
+    await client.continueRequest({ threadId: 1 });
+    await meanwhileResting(async () => {
+      const name = 'vmkdemo!VmkDemoWork';
+      const [refused] = (
+        await client.ask<{ breakpoints: P.Breakpoint[] }>('setFunctionBreakpoints', {
+          breakpoints: [{ name }],
+        })
+      ).breakpoints as [P.Breakpoint];
+      assert.equal(refused.verified, false);
+      assert.match(refused.message!, /did not stop within 3000 ms/);
+      const { message } = await client.refusal('restart');
+      assert.match(message, /did not stop within 3000 ms/);
+    });
+  });
+
+  void it('and only looks is answered as soon as nobody wants it any more', async () => {
+    // The registers of the other CPU are not known yet at a fresh stop.
+    await client.continueRequest({ threadId: 1 });
+    const running = client.messages.length;
+    await debugging.stop();
+    const stop = await client.event<StoppedBody>('stopped', running);
+    await meanwhileResting(async (from) => {
+      const walking = client.refusal('stackTrace', { threadId: 3 - stop.threadId! });
+      const { seq } = client.messages.slice(from).findLast((m) => m.type === 'request')!;
+      await client.ask('cancel', { requestId: seq });
+      assert.equal((await walking).message, 'cancelled');
+      const reading = client.refusal('scopes', { frameId: 1 });
+      assert.match((await reading).message, /belongs to an earlier stop/);
+    });
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: 1 })).body;
+    assert.ok(stackFrames.length > 0);
   });
 });

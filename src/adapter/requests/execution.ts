@@ -35,11 +35,15 @@ export const execution: Family = {
     async pause(session, _args, call) {
       call.holdEvents();
       if (session.target.state.kind === 'stopped') return;
+      const { unanswered } = session.prompts;
+      if (unanswered !== undefined) throw unanswered;
       await executionOf(session).pause(session.configuration.timeouts.breakIn * 1000, call.signal);
     },
 
     async restart(session, _args, call) {
       call.holdEvents();
+      const { unanswered } = session.prompts;
+      if (unanswered !== undefined) throw unanswered;
       await session.turn.run(() => executionOf(session).reboot());
     },
 

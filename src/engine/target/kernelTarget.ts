@@ -57,6 +57,8 @@ export interface KernelTargetOptions {
   readonly breakIn: boolean;
   /** Milliseconds for getting into step with it. */
   readonly milliseconds: number;
+  /** Milliseconds for it to stop for a change that somebody makes while it runs; default: 30 s. */
+  readonly stopMilliseconds?: number;
   readonly signal?: AbortSignal;
   readonly trace?: TraceWriter;
   /**
@@ -109,6 +111,7 @@ export class KernelTarget implements Target {
 
   constructor(options: KernelTargetOptions) {
     const { observer = {}, store, endpoint, stateFolder, transport: best = 'hybrid', guestRam } = options;
+    const { stopMilliseconds = 30_000 } = options;
     const location: RamLocation = best === 'serial' ? unwanted : (guestRam ?? nowhere);
     if (best === 'mailbox' && location.kind !== 'none') this.#mailboxMemory = new MailboxMemory(location);
     this.#onError = (error) => observer.onError?.(error);
@@ -154,7 +157,7 @@ export class KernelTarget implements Target {
     const tracker = new ModuleTracker(memory, symbols, (change) => this.onModules.tell(change));
     const ours = { sites, slots, passing };
     const breakpoints = new UserBreakpoints({
-      control: { atRest: (action) => this.#control.atRest(action) },
+      atRest: (action) => this.#control.atRest(action, stopMilliseconds),
       sites,
       slots,
       symbols,
@@ -192,7 +195,7 @@ export class KernelTarget implements Target {
     this.#tracker = tracker;
     this.execution = new LiveExecution({
       ...ours,
-      ...{ live, control: this.#control, processors, memory, code, symbols, breakpoints },
+      ...{ live, control: this.#control, processors, memory, code, symbols, breakpoints, stopMilliseconds },
       mustSupport: () => this.#mustBeX64(),
       onReleased: () => this.#detached(),
     });

@@ -146,7 +146,7 @@ export interface Execution {
   callsAhead(
     processor: number,
   ): Promise<readonly { readonly address: VirtualAddress; readonly name: string }[]>;
-  /** Asks the guest to reboot; symbols and breakpoints come back with it. */
+  /** Asks the guest to reboot; symbols and breakpoints come back with it. @throws target-did-not-stop */
   reboot(): Promise<void>;
   /** Removes what we put into the guest, lets it run (or leaves it stopped), closes the link. */
   release(options?: { readonly leaveStopped?: boolean }): Promise<void>;

@@ -18,7 +18,6 @@ import { breakpointSlots } from '../../kd/manipulate/breakpoint';
 import type { WatchKind } from '../../cpu/debugRegisters';
 import type { KernelSymbols } from '../../windows/kernelSymbols';
 import type { ModuleSymbols } from '../../windows/moduleSymbols';
-import type { RunControl } from '../execution/runControl';
 import type {
   BreakpointLocation,
   BreakpointPlace,
@@ -34,9 +33,6 @@ import type { Anchor, Binder, Binding, BoundCode } from './binding';
 import type { CodeSites } from './codeSites';
 import { slotCount, type DebugSlots } from './debugSlots';
 import { watchPieces } from './watchPieces';
-
-/** Milliseconds for a running target to stop for a change. */
-const longestWait = 30_000;
 
 /** One place of a breakpoint; it owns a site or a debug register. */
 class Location {
@@ -71,7 +67,8 @@ class Managed implements UserBreakpoint {
 }
 
 export interface BreakpointParts {
-  readonly control: Pick<RunControl, 'atRest'>;
+  /** Does something while the target stands still. @throws target-did-not-stop, after a limit */
+  readonly atRest: <T>(action: () => Promise<T>) => Promise<T>;
   readonly sites: CodeSites;
   readonly slots: DebugSlots;
   readonly binder: Binder;
@@ -101,7 +98,7 @@ export class UserBreakpoints implements Breakpoints {
   async add(request: BreakpointRequest): Promise<UserBreakpoint> {
     this.parts.mustSupport();
     const breakpoint = new Managed(this.#nextId++, request);
-    await this.parts.control.atRest(async () => {
+    await this.parts.atRest(async () => {
       const { place } = request;
       if (place.kind === 'instruction' || place.kind === 'data')
         breakpoint.anchor = this.parts.binder.anchorOf(place.address);
@@ -112,7 +109,7 @@ export class UserBreakpoints implements Breakpoints {
         this.#drop(breakpoint);
         throw error;
       }
-    }, longestWait);
+    });
     return breakpoint;
   }
 
@@ -121,7 +118,7 @@ export class UserBreakpoints implements Breakpoints {
     if (managed === undefined || managed !== breakpoint) return;
     // From now on nobody is stopped by it; its int3 goes when the target stands still.
     this.#drop(managed);
-    await this.parts.control.atRest(() => Promise.resolve(), longestWait);
+    await this.parts.atRest(() => Promise.resolve());
   }
 
   change(breakpoint: UserBreakpoint, rule: HitRule | undefined): void {

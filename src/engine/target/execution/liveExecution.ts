@@ -24,6 +24,8 @@ export interface ExecutionParts extends Ours {
   readonly code: Code;
   readonly symbols: KernelSymbols;
   readonly breakpoints: UserBreakpoints;
+  /** For a running target to stop when it shall be changed. */
+  readonly stopMilliseconds: number;
   mustSupport(): void;
   onReleased(): void;
 }
@@ -78,7 +80,7 @@ export class LiveExecution implements Execution {
     await control.atRest(async () => {
       await live.client.order(reboot, {});
       control.hasLeft();
-    });
+    }, this.parts.stopMilliseconds);
   }
 
   async release(options: { readonly leaveStopped?: boolean } = {}): Promise<void> {
