@@ -41,8 +41,8 @@ export class LiveMemory implements VirtualMemory {
   #watched: Watched | undefined;
 
   constructor(
-    private readonly guestMemory: GuestMemory,
-    private readonly client: KdClient,
+    private readonly guestMemory: Pick<GuestMemory, 'state' | 'proven' | 'fails'>,
+    private readonly client: Pick<KdClient, 'state'>,
     private readonly clock: Clock,
     private readonly cover: (address: VirtualAddress, bytes: Uint8Array) => void,
   ) {}
