@@ -463,7 +463,11 @@ export class KdClient {
       this.#version = interpretVersion(getVersion.reply.read(result.payload));
       this.#announce(session.lastStop, this.#version);
     };
-    this.#turn.run(learn).catch((thrown: unknown) => session.end(asVmkdError(thrown)));
+    this.#turn.run(learn).catch((thrown: unknown) => {
+      const error = asVmkdError(thrown);
+      // Another kernel by now, which is asked when it stops.
+      if (error.code !== 'target-running') session.end(error);
+    });
   }
 
   #announce({ change }: Stop, version: TargetVersion): void {

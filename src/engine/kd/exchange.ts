@@ -9,6 +9,9 @@
  * Continue and its like are only acknowledged, after which the target runs and listens to nothing but break-ins. They are
  * sent once; if neither acknowledgement nor repeated stop comes, the target runs.
  *
+ * What was asked of a kernel never reaches the next one, after a reset of the machine: registers and addresses of the old would
+ * be poison to it.
+ *
  * Invariant: ends exactly once, at the latest `(1 + resyncs) × patience` milliseconds after it began.
  */
 
@@ -49,6 +52,7 @@ export class Exchange {
   #timer: Timer | undefined;
   readonly #deadline: number;
   #resetAnswered = false;
+  #restarted = false;
 
   constructor(readonly setting: ExchangeSetting) {
     this.done = new Promise((resolve, reject) => {
@@ -70,14 +74,24 @@ export class Exchange {
     this.#resetAnswered = true;
   }
 
+  /** The target says that it has started anew. A damaged header says so, too: the next stop tells. */
+  onPeerRestart(): void {
+    this.#resetAnswered = this.#restarted = true;
+  }
+
   onStateChange(change: StateChange, payload: Uint8Array): Reading {
     const { api, currentStop } = this.setting;
-    const repeated = this.#resetAnswered && equalBytes(payload, currentStop);
+    const isSame = equalBytes(payload, currentStop);
+    const repeated = this.#resetAnswered && isSame;
     if (api.answer === 'reply') {
+      if (this.#restarted && !isSame) {
+        this.fail(new VmkdError('target-running', `The target has started anew during ${api.name}`));
+        return 'news';
+      }
       // The target waits for a request: it never saw ours, or has started anew and knows nothing of it.
       if (api.repeatable) this.#send();
       else this.fail(new VmkdError('request-unsure', `The link was reset during ${api.name}`));
-      return equalBytes(payload, currentStop) ? 'repetition' : 'news';
+      return isSame ? 'repetition' : 'news';
     }
     if (repeated) {
       this.#send();

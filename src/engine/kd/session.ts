@@ -253,8 +253,10 @@ export class Session {
   }
 
   #onPeerReset(restarted: boolean): void {
-    if (restarted) this.#echoesPadding = false;
-    this.#exchange?.onPeerReset();
+    if (restarted) {
+      this.#echoesPadding = false;
+      this.#exchange?.onPeerRestart();
+    } else this.#exchange?.onPeerReset();
     this.hooks.onPeerReset(restarted);
   }
 }

@@ -305,6 +305,8 @@ export class HybridChannel implements PacketChannel {
     if (restarted) {
       this.#twin = undefined;
       this.#vanished = undefined;
+      // It was meant for the kernel that was.
+      for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
       this.#carrier?.drop(new VmkdError('mailbox-gone', 'The guest was reset'));
       this.#search.lookSoon();
     }

@@ -303,8 +303,11 @@ export class RunControl {
         this.#breakIns.call();
       } else await this.#announce(stop, reason ?? { kind: 'pause' });
     } catch (thrown) {
+      const error = asVmkdError(thrown);
+      // The machine was reset meanwhile: nobody is interested in that stop any more.
+      if (live.client.state !== stop && error.code === 'target-running') return;
       // It stays stopped, so a person must know, and why.
-      policy.onError(asVmkdError(thrown));
+      policy.onError(error);
       if (live.client.state === stop) await this.#announce(stop, { kind: 'pause' });
     } finally {
       this.#decisions.succeed(undefined);
