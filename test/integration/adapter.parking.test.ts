@@ -196,7 +196,8 @@ void describe('parking', () => {
     try {
       await client.stopAfter(() => client.customRequest('next', { threadId: 1, granularity: 'instruction' }));
       await state(client, 'failed', from);
-      assert.match(client.output('stderr'), /Parking has turned itself off\. The note .* cannot be written/);
+      const said = /Parking has turned itself off\. The note .* cannot be written/;
+      await client.until(() => said.test(client.output('stderr')), 'why it failed');
       assert.equal(await witness.status(), 'running');
     } finally {
       rmSync(sessions);
