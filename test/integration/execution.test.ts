@@ -164,24 +164,25 @@ void describe('stops', () => {
   void it('a pause while breakpoints hit all the time is one at once', () =>
     withDebugger(async (session) => {
       const { target, machine } = session;
-      let hits = 0;
+      let onHit = (): void => undefined;
+      const hit = new Promise<void>((resolve) => (onHit = resolve));
       await target.breakpoints.add({
         place: { kind: 'function', name: 'vmkdemo!VmkDemoShared' },
         rule: {
           condition: () => {
-            hits++;
+            onHit();
             return Promise.resolve(false);
           },
         },
       });
       await target.execution.resume();
       await machine.console.command('hammer 100000', 60_000);
+      await hit;
       for (let i = 0; i < 3; i++) {
         await target.execution.pause(limit);
         assert.equal(reasonOf(await session.stopped()), 'pause');
         await target.execution.resume();
       }
-      assert.ok(hits > 0);
     }));
 });
 
