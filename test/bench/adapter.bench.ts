@@ -30,6 +30,7 @@ import { kernelImages } from '../fixtures/liveSymbols';
 import { MeteredRelay } from '../fixtures/meteredRelay';
 import { temporaryFolder } from '../fixtures/tempFolder';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
+import { firstStops } from './attachCost';
 import type { Bench, Figure } from './bench';
 import {
   countedSteps,
@@ -60,6 +61,11 @@ const bench: Bench = {
     const theirs = await stepWithLldb(lldb![0]!);
     mustBeTheSame(ours.way, theirs.way);
     const others = await measureTheRest();
+    const attached = await firstStops();
+    process.stderr.write(
+      `first stop: ${median(attached.with).toFixed(0)} ms with the large PDB, ` +
+        `${median(attached.without).toFixed(0)} ms without\n`,
+    );
     const whole = ours.times.map((step) => step.whole);
     const [ourOwn, theirOwn] = [median(ours.times.map(own)), median(theirs.times.map(own))];
     return [
@@ -75,6 +81,12 @@ const bench: Bench = {
       { id: 'dap.step_vs_lldb', value: theirOwn / ourOwn, unit: 'x', goal: { atLeast: 2 } },
       { id: 'dap.step_kd_requests', value: ours.requests, unit: '', goal: { atMost: 12 } },
       ...others,
+      {
+        id: 'dap.attach_pdb_cost_ms',
+        value: median(attached.with) - median(attached.without),
+        unit: 'ms',
+        goal: { atMost: 1000 },
+      },
     ];
   },
 };

@@ -128,15 +128,16 @@ async function step(
   const stopped = client.nextStop();
   const { time } = await client.timed(() => client.nextRequest({ threadId, granularity: 'line' }), stopped);
   const shown = await showStop(client, threadId);
+  if (!shown.locals.includes('Node')) throw new Error(`The locals are ${shown.locals.join(', ')}`);
   const whole = performance.now() - started;
   return { place: shown.place, time: { whole, answered: time + shown.time, waited: takeWaited() } };
 }
 
-/** Stack, scopes, and the locals of the top frame. @returns Where it is, and the milliseconds that the answers took. */
+/** Stack, scopes, and the locals of the top frame. @returns What there is, and the milliseconds that the answers took. */
 export async function showStop(
   client: TimedAdapter,
   threadId: number,
-): Promise<{ place: string; time: number }> {
+): Promise<{ place: string; locals: readonly string[]; time: number }> {
   const stack = await client.timed(() => client.stackTraceRequest({ threadId, startFrame: 0, levels: 20 }));
   const { stackFrames } = stack.answer.body;
   const [top] = stackFrames;
@@ -145,10 +146,9 @@ export async function showStop(
   if (found === undefined) throw new Error('The top frame has no locals');
   const { variablesReference } = found;
   const locals = await client.timed(() => client.variablesRequest({ variablesReference }));
-  const names = locals.answer.body.variables.map(({ name }) => name);
-  if (!names.includes('Node')) throw new Error(`The locals are ${names.join(', ')}`);
   return {
     place: `line ${top!.line}, ${stackFrames.length} frames`,
+    locals: locals.answer.body.variables.map(({ name }) => name),
     time: stack.time + scopes.time + locals.time,
   };
 }
