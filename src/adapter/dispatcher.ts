@@ -76,7 +76,7 @@ export class Dispatcher {
 /** Its signal is made when somebody asks for it: most requests are over before anybody could cancel them. */
 class CallUnderWay implements Call {
   #abort: AbortController | undefined;
-  #cancelled = false;
+  aborted = false;
   #releaseEvents: (() => void) | undefined;
   #onCancel: (() => void) | undefined;
 
@@ -88,13 +88,13 @@ class CallUnderWay implements Call {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      if (this.#cancelled) this.#abort.abort();
+      if (this.aborted) this.#abort.abort();
     }
     return this.#abort.signal;
   }
 
   cancel(): void {
-    this.#cancelled = true;
+    this.aborted = true;
     this.#abort?.abort();
     this.#onCancel?.();
   }
@@ -104,7 +104,7 @@ class CallUnderWay implements Call {
     if (!(handled instanceof Promise)) return handled;
     return new Promise((resolve, reject) => {
       this.#onCancel = () => reject(new VmkdError('cancelled', 'The request was cancelled'));
-      if (this.#cancelled) this.#onCancel();
+      if (this.aborted) this.#onCancel();
       handled.then(resolve, reject);
     });
   }

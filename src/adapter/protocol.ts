@@ -6,6 +6,7 @@
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import type { Cancellation } from '../engine/expr/access';
 import type { Target } from '../engine/target/target';
 import type { Session } from './session';
 
@@ -58,8 +59,8 @@ export type Command = keyof RequestTable;
 /** One that handles any command: it must have been found by its name. */
 export type AnyHandler = (session: Session, args: never, call: Call) => unknown;
 
-/** One request under way. */
-export interface Call {
+/** One request under way; also a cancellation, for whoever only looks whether to go on. */
+export interface Call extends Cancellation {
   /** Its `seq`, which `cancel` and progress reports name. */
   readonly id: number;
   /** Fires when the client cancels it, or the session ends. */

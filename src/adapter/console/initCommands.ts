@@ -13,7 +13,7 @@ export async function runInitCommands(session: Session, call: Call): Promise<voi
       const { result } = await runConsole(session, command, {
         frameId: undefined,
         call,
-        look: { hex: session.hex, signal: call.signal },
+        look: { hex: session.hex, signal: call },
       });
       if (result !== '') session.output.line('console', result);
     } catch (thrown) {

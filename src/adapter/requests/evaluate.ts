@@ -25,12 +25,11 @@ export const evaluate: Family = {
   }),
   requests: {
     async evaluate(session, { expression, context: purpose, frameId, format }, call) {
-      const { signal } = call;
-      const look = { hex: format?.hex ?? session.hex, signal };
+      const look = { hex: format?.hex ?? session.hex, signal: call };
       if (purpose === 'repl') return runConsole(session, expression, { frameId, call, look });
       const live = purpose === 'watch' && frameId === undefined ? liveView(session) : undefined;
       const view = live ?? (await viewOf(session, frameId));
-      const item = await understood(expression, () => compile(expression).evaluate(view.context, { signal }));
+      const item = await understood(expression, () => compile(expression).evaluate(view.context, look));
       if (live !== undefined) {
         const { value } = await showItem(live, item, look);
         return { result: `${value} (live)`, variablesReference: 0 };
@@ -43,10 +42,10 @@ export const evaluate: Family = {
 
     async setExpression(session, { expression, value, frameId, format }, call) {
       const view = await viewOf(session, frameId);
-      const look = { hex: format?.hex ?? session.hex, signal: call.signal };
+      const look = { hex: format?.hex ?? session.hex, signal: call };
       const shown = await session.turn.run(async () => {
         const item = await understood(expression, () =>
-          compile(expression).evaluate(view.context, { signal: call.signal }),
+          compile(expression).evaluate(view.context, look),
         );
         const { value: before } = await showItem(view, item, look);
         return understood(value, () => assignItem(view, item, typedOver(before, value), look));

@@ -2,6 +2,7 @@
 
 import { plus, type VirtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
+import type { Cancellation } from '../../engine/expr/access';
 import type { VirtualMemory } from '../../engine/memory/virtualMemory';
 import { memoryNow } from '../live';
 import { addressOf, memoryReference } from '../memoryReferences';
@@ -21,11 +22,11 @@ export const memory: Family = {
     supportsWriteMemoryRequest: execution,
   }),
   requests: {
-    async readMemory(session, { memoryReference: reference, offset = 0, count }, { signal }) {
+    async readMemory(session, { memoryReference: reference, offset = 0, count }, call) {
       const { memory: now, live } = memoryNow(session);
       const address = addressOf(reference, offset);
       const wanted = Math.max(0, Math.min(count, mostBytes, Number(endOfMemory - address)));
-      const bytes = await readInPieces(now, address, wanted, signal);
+      const bytes = await readInPieces(now, address, wanted, call);
       session.memoryViews.seen(reference, offset, wanted);
       const missing = wanted - bytes.length;
       const absent = missing > 0 ? await absentBytes(now, plus(address, bytes.length), missing) : 0;
@@ -64,7 +65,7 @@ async function readInPieces(
   memory: VirtualMemory,
   address: VirtualAddress,
   length: number,
-  signal: AbortSignal,
+  signal: Cancellation,
 ): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for (let done = 0; done < length; done += pieceBytes) {

@@ -24,7 +24,7 @@ export const variables: Family = {
         start,
         count: Math.min(count > 0 ? count : mostChildren, mostChildren),
         hex: format?.hex ?? session.hex,
-        signal: call.signal,
+        signal: call,
       };
       const children = await container.children(page);
       for (const child of children) seen.set(child.name, child);
@@ -40,7 +40,7 @@ export const variables: Family = {
       const { container, seen } = session.things.containers.get(variablesReference);
       if (container.set === undefined || seen.get(name)?.readOnly === true)
         throw new VmkdError('expression-refused', `${name} cannot be changed here`);
-      const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call.signal };
+      const page = { start: 0, count: Infinity, hex: format?.hex ?? session.hex, signal: call };
       const meant = typedOver(seen.get(name)?.value, value);
       const shown = await session.turn.run(() => understood(value, () => container.set!(name, meant, page)));
       seen.set(name, shown);

@@ -4,6 +4,7 @@
  */
 
 import type { VirtualAddress } from '../../engine/core/addresses';
+import type { Cancellation } from '../../engine/expr/access';
 import type { SourceLine } from '../../engine/symbols/services/imageSymbols';
 
 /** Bytes that the processor can watch, if their number and alignment are right. */
@@ -41,7 +42,7 @@ export interface Page {
   readonly count: number;
   /** Numbers in hexadecimal where the user has not said otherwise. */
   readonly hex: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 export interface Container {

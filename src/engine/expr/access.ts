@@ -11,8 +11,11 @@ import type { EvaluationContext } from './context';
 import { within, type Piece, type Place } from './values/place';
 import { encodeUnsigned, unsignedOf } from './values/scalar';
 
+/** All of an AbortSignal that is needed to look whether to go on. */
+export type Cancellation = Pick<AbortSignal, 'aborted'>;
+
 export interface AccessOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
   /** Without it nothing is ever written. */
   readonly allowWrites?: boolean;
   /** Told of what was written, piece by piece: to memory or to a register. */
@@ -36,7 +39,7 @@ const defaultBytes = 4 << 20;
 
 export class Access {
   readonly allowWrites: boolean;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Cancellation | undefined;
   readonly #onStored: AccessOptions['onStored'];
   #reads: number;
   #bytes: number;
