@@ -17,7 +17,8 @@
 
 import { equalBytes } from '../core/bytes';
 import { VmkdError } from '../core/errors';
-import type { Clock, Timer } from '../core/clock';
+import type { Alarm } from '../core/alarm';
+import type { Clock } from '../core/clock';
 import type { PacketChannel } from './channel';
 import { PacketType } from './framing';
 import type { ManipulateApi } from './manipulate/message';
@@ -33,6 +34,8 @@ export interface ExchangeSetting {
   readonly payload: Uint8Array;
   readonly channel: PacketChannel;
   readonly clock: Clock;
+  /** Its own while it lasts; lifted when it ends. */
+  readonly alarm: Alarm;
   /** Milliseconds without an answer until a resync. */
   readonly patience: number;
   /** The stop that the target is in, as sent: a repetition of it is no news. */
@@ -49,7 +52,6 @@ export class Exchange {
   #resolve!: (result: ExchangeResult) => void;
   #reject!: (error: VmkdError) => void;
   #ended = false;
-  #timer: Timer | undefined;
   readonly #deadline: number;
   #resetAnswered = false;
   #restarted = false;
@@ -105,14 +107,14 @@ export class Exchange {
   fail(error: VmkdError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#timer?.cancel();
+    this.setting.alarm.lift();
     this.#reject(error);
   }
 
   #end(result: ExchangeResult): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#timer?.cancel();
+    this.setting.alarm.lift();
     this.#resolve(result);
   }
 
@@ -137,10 +139,8 @@ export class Exchange {
 
   /** @param reason Made only if it comes to that: an error takes the stack down, and this is done for every request. */
   #await(reason: () => VmkdError): void {
-    const { clock, patience } = this.setting;
-    this.#timer?.cancel();
-    const wait = Math.max(0, Math.min(patience, this.#deadline - clock.now()));
-    this.#timer = clock.after(wait, () => this.#resync(reason));
+    const { alarm, clock, patience } = this.setting;
+    alarm.set(Math.max(0, Math.min(patience, this.#deadline - clock.now())), () => this.#resync(reason));
   }
 
   #resync(reason: () => VmkdError): void {

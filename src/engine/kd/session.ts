@@ -10,6 +10,7 @@
 
 import { equalBytes } from '../core/bytes';
 import { VmkdError, asVmkdError } from '../core/errors';
+import { Alarm } from '../core/alarm';
 import type { Clock } from '../core/clock';
 import type { ChannelOwner, PacketChannel, Verdict } from './channel';
 import { Exchange, type ExchangeResult, type ExchangeSetting } from './exchange';
@@ -52,6 +53,8 @@ export class Session {
   /** Answers to requests that we did not make: somebody else debugs this target. */
   foreignReplies = 0;
   readonly #requests: TargetRequests;
+  /** Of the exchange under way. */
+  readonly #alarm: Alarm;
   #channel: PacketChannel | undefined;
   #exchange: Exchange | undefined;
   #sequence: number;
@@ -73,6 +76,7 @@ export class Session {
     firstSequence: number,
   ) {
     this.#sequence = sequenceNumber(firstSequence);
+    this.#alarm = new Alarm(clock);
     this.#requests = new TargetRequests(servant, () => this.#channel);
   }
 
@@ -153,7 +157,11 @@ export class Session {
     const { channel, lastStop } = this;
     if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
     const { clock } = this;
-    const exchange = new Exchange({ api, payload, channel, clock, patience, currentStop: lastStop.bytes });
+    const exchange = new Exchange({
+      ...{ api, payload, channel, clock, patience },
+      alarm: this.#alarm,
+      currentStop: lastStop.bytes,
+    });
     this.#exchange = exchange;
     try {
       return await exchange.done;
@@ -170,6 +178,7 @@ export class Session {
     this.#channel = undefined;
     this.#requests.forget();
     this.#exchange?.fail(error);
+    this.#alarm.stop();
     channel?.close();
     if (!quietly) this.hooks.onEnded(error);
   }

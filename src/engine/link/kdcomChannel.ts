@@ -23,7 +23,8 @@
 
 import { concatenate } from '../core/bytes';
 import { VmkdError } from '../core/errors';
-import type { Clock, Timer } from '../core/clock';
+import { Alarm } from '../core/alarm';
+import type { Clock } from '../core/clock';
 import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel, SendOptions } from '../kd/channel';
 import {
   PacketScanner,
@@ -64,7 +65,6 @@ interface InFlight {
   /** Not sent again by itself: whoever waits for it has a limit. */
   readonly once: boolean;
   attemptsLeft: number;
-  timer: Timer | undefined;
   readonly resolve: (delivery: Delivery) => void;
   readonly reject: (error: VmkdError) => void;
 }
@@ -84,7 +84,6 @@ export class KdcomChannel implements PacketChannel {
   readonly name: string;
   readonly #link: ByteLink;
   readonly #owner: ChannelOwner;
-  readonly #clock: Clock;
   readonly #timing: KdcomTiming;
   readonly #isTarget: boolean;
   readonly #scanner: PacketScanner;
@@ -111,7 +110,10 @@ export class KdcomChannel implements PacketChannel {
   #resetsUnanswered = 0;
   #resetToAnswer = false;
   #resendAsked = false;
-  #packetTimer: Timer | undefined;
+  /** For the packet in flight to be acknowledged. */
+  readonly #acknowledgement: Alarm;
+  /** For the rest of a packet to come. */
+  readonly #rest: Alarm;
   #acknowledgements: Uint8Array[] = [];
   #closed: { error: VmkdError | undefined } | undefined;
 
@@ -119,7 +121,8 @@ export class KdcomChannel implements PacketChannel {
     this.name = link.name;
     this.#link = link;
     this.#owner = owner;
-    this.#clock = options.clock;
+    this.#acknowledgement = new Alarm(options.clock);
+    this.#rest = new Alarm(options.clock);
     this.#timing = options.timing ?? serialTiming;
     this.#isTarget = options.role === 'target';
     this.#nextId = this.#isTarget ? firstTargetId : initialPacketId;
@@ -135,7 +138,7 @@ export class KdcomChannel implements PacketChannel {
     return new Promise((resolve, reject) => {
       const once = options.once ?? false;
       const attemptsLeft = options.attempts ?? this.#timing.attempts;
-      const entry: InFlight = { packet, once, attemptsLeft, timer: undefined, resolve, reject };
+      const entry: InFlight = { packet, once, attemptsLeft, resolve, reject };
       if (this.#closed) reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
       else if (this.#waiting.length >= longestQueue) reject(this.#notAcknowledged('packets queue up'));
       else if (this.#inFlight) this.#waiting.push(entry);
@@ -178,8 +181,8 @@ export class KdcomChannel implements PacketChannel {
       this.#giveUp();
       return;
     }
-    entry.timer?.cancel();
-    if (!entry.once) entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
+    if (entry.once) this.#acknowledgement.lift();
+    else this.#acknowledgement.set(this.#timing.acknowledge, () => this.#retransmit());
     this.#counters.packetsSent++;
     this.#write(encodeDataPacket(entry.packet.type, this.#nextId, entry.packet.payload));
   }
@@ -188,8 +191,7 @@ export class KdcomChannel implements PacketChannel {
     const entry = this.#inFlight;
     if (!entry) return;
     if (this.#link.queuedBytes > mostUnsent) {
-      entry.timer?.cancel();
-      entry.timer = this.#clock.after(this.#timing.acknowledge, () => this.#retransmit());
+      this.#acknowledgement.set(this.#timing.acknowledge, () => this.#retransmit());
       return;
     }
     this.#counters.retransmissions++;
@@ -212,7 +214,7 @@ export class KdcomChannel implements PacketChannel {
   #settle(finish: (entry: InFlight) => void): void {
     const entry = this.#inFlight;
     if (!entry) return;
-    entry.timer?.cancel();
+    this.#acknowledgement.lift();
     this.#inFlight = undefined;
     finish(entry);
     const next = this.#waiting.shift();
@@ -227,7 +229,7 @@ export class KdcomChannel implements PacketChannel {
   #takeAll(concerned: (entry: InFlight) => boolean = () => true): InFlight[] {
     const taken = this.#waiting.splice(0);
     if (this.#inFlight && concerned(this.#inFlight)) {
-      this.#inFlight.timer?.cancel();
+      this.#acknowledgement.lift();
       taken.push(this.#inFlight);
       this.#inFlight = undefined;
     }
@@ -286,15 +288,15 @@ export class KdcomChannel implements PacketChannel {
       this.#resetToAnswer = false;
       this.#answerReset();
     }
-    this.#packetTimer?.cancel();
-    this.#packetTimer = undefined;
-    if (this.#scanner.midPacket && !this.#closed) {
-      this.#packetTimer = this.#clock.after(this.#timing.withinPacket, () => {
-        this.#resendAsked = false;
-        this.#scanner.expire();
-        this.#afterScan();
-      });
+    if (!this.#scanner.midPacket || this.#closed) {
+      this.#rest.lift();
+      return;
     }
+    this.#rest.set(this.#timing.withinPacket, () => {
+      this.#resendAsked = false;
+      this.#scanner.expire();
+      this.#afterScan();
+    });
   }
 
   #sink(): ScannerSink {
@@ -412,9 +414,10 @@ export class KdcomChannel implements PacketChannel {
 
   #onClosed(error: VmkdError | undefined): void {
     this.#closed = { error };
-    this.#packetTimer?.cancel();
+    this.#rest.stop();
     const reason = error ?? new VmkdError('link-lost', `${this.name} was closed`);
     for (const entry of this.#takeAll()) entry.reject(reason);
+    this.#acknowledgement.stop();
     this.#owner.onClosed(error);
   }
 }
