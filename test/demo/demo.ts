@@ -1,38 +1,51 @@
 /**
- * `npm run demo`: the main job on the demo kernel, step by step: break in, load symbols, look, set a breakpoint, hit it,
- * step, watch a variable, listen, clean up, let go. Everything shown is read from the running kernel, names, lines and
- * layouts from its PDBs; a step that does not work out ends the demo with an error.
+ * `npm run demo`: the main job on the demo kernel, step by step: find the machine, break in, load symbols, look, set a
+ * breakpoint, hit it, step, watch a variable, listen, clean up, let go; by the best way that there is (`transport: auto`), with
+ * its speed beside the debug port's. Everything shown is read from the running kernel, names, lines and layouts from its PDBs; a
+ * step that does not work out ends the demo with an error.
  */
 
 import { formatAddress, type VirtualAddress } from '../../src/engine/core/addresses';
 import { VmkdError, asVmkdError } from '../../src/engine/core/errors';
 import { hex, hexBytes } from '../../src/engine/core/hex';
-import { slotsHit } from '../../src/engine/cpu/debugRegisters';
-import { registersOf } from '../../src/engine/cpu/unwindX64';
-import type { StateChange } from '../../src/engine/kd/stateChange';
 import { createEndpoint } from '../../src/engine/link/endpoint';
-import { readMemory } from '../../src/engine/memory/virtualMemory';
+import { findMachines } from '../../src/engine/machine/find';
+import { readMemory, readPointer } from '../../src/engine/memory/virtualMemory';
 import { checkSymbolFile } from '../../src/engine/symbols/store/fileCheck';
 import { httpGet } from '../../src/engine/symbols/store/http';
 import { parseSymbolPath } from '../../src/engine/symbols/store/symbolPath';
 import { SymbolStore } from '../../src/engine/symbols/store/symbolStore';
-import { callStack, frameText } from '../../src/engine/target/callStack';
-import { LiveTarget } from '../../src/engine/target/liveTarget';
-import { unwindSourceOf } from '../../src/engine/target/unwindSource';
-import { KernelSymbols } from '../../src/engine/windows/kernelSymbols';
+import { frameText } from '../../src/engine/target/callStack';
+import { attachKernel, type KernelTarget } from '../../src/engine/target/kernelTarget';
+import type { Stop } from '../../src/engine/target/target';
 import { loadSymbols } from '../../src/engine/windows/loadSymbols';
 import { describeSymbolState } from '../../src/engine/windows/moduleSymbols';
 import { readProcesses } from '../../src/engine/windows/processes';
+import { nextStop } from '../fixtures/debugging';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
+import { rateText, serialSpeeds, settled, speedsOf, type Speeds } from './speeds';
 
 const stopLimit = 10_000;
+/** Milliseconds for the guest module's mailbox to be found and tried. */
+const mailboxLimit = 5000;
 const steps = 5;
 const mostFrames = 32;
+const memoryMiB = 128;
+/** Of guest RAM, read at once. */
+const bulkBytes = 64 << 20;
 /** Where the build of the demo kernel leaves its PDBs. */
 const symbolPath = 'build/kernel/images';
 
 interface DemoResult {
   version: { build: number; machine: string; kernelBase: string; protocol: number };
+  /** The way that carried the session, and the debug port beside it. */
+  transport: {
+    tier: string;
+    memory: string | undefined;
+    why: string | undefined;
+    speeds: Speeds;
+    serial: Speeds;
+  };
   modules: { name: string; base: string; size: number; symbols: string }[];
   cpus: { processor: number; rip: string; rsp: string; cr3: string; stack: string[] }[];
   /** Read with the layout that the kernel's own PDB has for _EPROCESS. */
@@ -50,13 +63,14 @@ interface DemoResult {
 }
 
 async function demo(say: (line: string) => void): Promise<DemoResult> {
-  say('booting the demo kernel in QEMU');
+  say('booting the demo kernel in QEMU, with vmkd.sys in it');
   const started = performance.now();
-  const machine = await bootDemoKernel({});
+  const machine = await bootDemoKernel({ memoryMiB, guestModule: 'boot' });
   try {
     const millisToBoot = Math.round(performance.now() - started);
     say(`  up after ${millisToBoot} ms, process ${machine.pid}, KD on ${machine.kdLink}`);
-    return { ...(await debug(machine, say)), millisToBoot };
+    const serial = await serialSpeeds(machine.kdLink, stopLimit);
+    return { ...(await debug(machine, serial, say)), millisToBoot };
   } finally {
     await machine.stop();
     say('the virtual machine has ended');
@@ -65,74 +79,96 @@ async function demo(say: (line: string) => void): Promise<DemoResult> {
 
 async function debug(
   machine: DemoMachine,
+  serial: Speeds,
   say: (line: string) => void,
 ): Promise<Omit<DemoResult, 'millisToBoot'>> {
   const prints: string[] = [];
+  // As a session that was given nothing but the link finds the rest.
+  const { machines } = await findMachines();
+  const found = machines.find(({ links }) => links.some(({ link }) => link === machine.kdLink));
+  if (found === undefined) throw new VmkdError('internal', `No machine has ${machine.kdLink}`);
   const endpoint = createEndpoint(machine.kdLink);
-  const target = new LiveTarget({
-    endpoint,
-    linkMilliseconds: 10_000,
-    observer: { onPrint: ({ text }) => prints.push(text.trimEnd()) },
-  });
+  const started = performance.now();
   try {
-    const started = performance.now();
-    const first = await target.attach({ breakIn: true, milliseconds: stopLimit });
-    const millisToFirstBreak = Math.round(performance.now() - started);
-    say(`broke in after ${millisToFirstBreak} ms: ${describe(first)}`);
-
-    const symbols = await load(target, say);
-    const looked = await look(target, symbols, say);
-    await target.breakpoints.removeAll();
-
-    const breakpointHit = await hitBreakpoint(target, symbols, 'vmkdemo!VmkDemoWork', say);
-    const stepped = await step(target, symbols, say);
-    const watchpointHit = await watch(target, symbols, 'vmkdemo!VmkDemoCounter', say);
-    const debugPrints = await listen(target, machine, prints, say);
-
-    const left = await target.breakpoints.removeAll();
-    say(`removed all breakpoints (${left} were left)`);
-    const resumed = await letGo(target, machine, say);
-    symbols.forget();
-    return {
-      ...looked,
-      breakpointHit,
-      steps: stepped,
-      watchpointHit,
-      debugPrints,
-      resumed,
-      millisToFirstBreak,
-    };
+    const target = await attachKernel({
+      endpoint,
+      linkMilliseconds: stopLimit,
+      milliseconds: stopLimit,
+      breakIn: true,
+      store: symbolStore(),
+      guestRam: found.ramLocation(),
+      transport: 'mailbox',
+      observer: { onPrint: ({ text }) => prints.push(text.trimEnd()) },
+    });
+    try {
+      const millisToFirstBreak = Math.round(performance.now() - started);
+      say(`broke in after ${millisToFirstBreak} ms: ${describe(target, await nextStop(target, () => true))}`);
+      await load(target, say);
+      const transport = await compare(target, serial, say);
+      const looked = await look(target, say);
+      const breakpointHit = await hitBreakpoint(target, 'vmkdemo!VmkDemoWork', say);
+      const stepped = await step(target, breakpointHit.processor, say);
+      const watchpointHit = await watch(target, 'vmkdemo!VmkDemoCounter', say);
+      const debugPrints = await listen(target, machine, prints, say);
+      const resumed = await letGo(target, machine, say);
+      return {
+        ...{ ...looked, transport, breakpointHit, steps: stepped, watchpointHit, debugPrints },
+        ...{ resumed, millisToFirstBreak },
+      };
+    } finally {
+      // Harmless after the demo has let the kernel go; after a failure it must not stay stopped.
+      await target.execution.release();
+    }
   } finally {
-    // Harmless after the demo has let the kernel go; after a failure it must not stay stopped.
-    await target.release();
     await endpoint.dispose();
   }
 }
 
-/** The PDBs of the modules, from the folder of the build: each is asked for by what the image in memory says of itself. */
-async function load(target: LiveTarget, say: (line: string) => void): Promise<KernelSymbols> {
-  const store = new SymbolStore({
+const symbolStore = (): SymbolStore =>
+  new SymbolStore({
     path: parseSymbolPath(symbolPath, 'build/cache/symbols'),
     defaultCache: 'build/cache/symbols',
     check: checkSymbolFile,
     get: httpGet(process.env),
   });
-  const symbols = new KernelSymbols({ memory: target.memory, store });
-  symbols.update(await target.modules());
+
+/** The PDBs of the modules, from the folder of the build: each is asked for by what the image in memory says of itself. */
+async function load({ symbols }: KernelTarget, say: (line: string) => void): Promise<void> {
   const started = performance.now();
   await loadSymbols(symbols.modules, { online: false });
   say(`symbols of ${symbols.modules.length} modules in ${Math.round(performance.now() - started)} ms`);
-  return symbols;
 }
 
-async function look(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
-  const { version } = target.stopped;
+async function compare(
+  target: KernelTarget,
+  serial: Speeds,
+  say: (line: string) => void,
+): Promise<DemoResult['transport']> {
+  const { tier, memory, why } = await settled(target.transport, mailboxLimit);
+  say(`transport: ${tier}${memory === undefined ? '' : `, memory in the ${memory}`}`);
+  if (why) say(`  why not better: ${why.message}. ${why.nextStep}`);
+  const start = await readPointer(target.memory, addressOf(target, 'nt!MmPhysicalWindow'), 8);
+  const speeds = await speedsOf(target.live, target.memory, start, bulkBytes);
+  const faster = (ours: number, theirs: number): string => Math.round(ours / theirs).toLocaleString('en');
+  say(
+    `  reads memory at ${rateText(speeds.bytesPerSecond)}, the debug port at ${rateText(serial.bytesPerSecond)}: ` +
+      `${faster(speeds.bytesPerSecond, serial.bytesPerSecond)} times as fast`,
+  );
+  say(
+    `  KD answers in ${speeds.microsToAnswer.toFixed(0)} µs, over the debug port in ${serial.microsToAnswer.toFixed(0)} µs: ` +
+      `${faster(serial.microsToAnswer, speeds.microsToAnswer)} times as fast`,
+  );
+  return { tier, memory, why: why?.message, speeds, serial };
+}
+
+async function look(target: KernelTarget, say: (line: string) => void) {
+  const { version } = target.live.stopped;
   say(`version: build ${version.build} ${version.machine}, kernel at ${formatAddress(version.kernelBase)}`);
-  const modules = symbols.modules.map(({ module: { name, base, size }, state }) => {
+  const modules = target.symbols.modules.map(({ module: { name, base, size }, state }) => {
     say(`  ${formatAddress(base)} ${hex(size, 5)} ${name.padEnd(12)} ${describeSymbolState(state)}`);
     return { name, base: hex(base), size, symbols: describeSymbolState(state) };
   });
-  const cpus = await lookAtProcessors(target, symbols, say);
+  const cpus = await lookAtProcessors(target, say);
   const header = await readMemory(target.memory, version.kernelBase, 64);
   say(`kernel header: ${hexBytes(header.subarray(0, 16))} …`);
   return {
@@ -144,33 +180,31 @@ async function look(target: LiveTarget, symbols: KernelSymbols, say: (line: stri
     },
     modules,
     cpus,
-    processes: await lookAtProcesses(target, symbols, say),
+    processes: await lookAtProcesses(target, say),
     kernelHeader: Buffer.from(header).toString('hex'),
   };
 }
 
-async function lookAtProcessors(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
+async function lookAtProcessors({ processors }: KernelTarget, say: (line: string) => void) {
   const cpus = [];
-  for (let processor = 0; processor < target.stopped.change.numberProcessors; processor++) {
-    const context = await target.registers.context(processor);
-    const { rip, rsp, rax, eflags } = context;
-    const { cr3 } = await target.registers.special(processor);
+  for (const processor of processors) {
+    const { rip, rsp, rax, eflags } = await processor.general();
+    const { cr3 } = await processor.special();
     say(
-      `processor ${processor}: rip ${hex(rip)} rsp ${hex(rsp)} rax ${hex(rax)} eflags ${hex(eflags)} cr3 ${hex(cr3)}`,
+      `processor ${processor.number}: rip ${hex(rip)} rsp ${hex(rsp)} rax ${hex(rax)} eflags ${hex(eflags)} cr3 ${hex(cr3)}`,
     );
-    const source = unwindSourceOf(target.memory, symbols);
-    const { frames, end } = await callStack(source, symbols, registersOf(context), mostFrames);
+    const { frames, end } = await processor.stack(mostFrames);
     if (end.kind === 'failed') throw end.error;
     const stack = frames.map(frameText);
     for (const line of stack) say(`  ${line}`);
-    cpus.push({ processor, rip: hex(rip), rsp: hex(rsp), cr3: hex(cr3), stack });
+    cpus.push({ processor: processor.number, rip: hex(rip), rsp: hex(rsp), cr3: hex(cr3), stack });
   }
   return cpus;
 }
 
-async function lookAtProcesses(target: LiveTarget, symbols: KernelSymbols, say: (line: string) => void) {
+async function lookAtProcesses({ memory, symbols }: KernelTarget, say: (line: string) => void) {
   const processes = [];
-  for (const { eprocess, id, name, directoryTableBase } of await readProcesses(target.memory, symbols)) {
+  for (const { eprocess, id, name, directoryTableBase } of await readProcesses(memory, symbols)) {
     const path = `${formatAddress(eprocess.address)} UniqueProcessId ${id} ImageFileName ${name}`;
     say(`_EPROCESS ${path} Pcb.DirectoryTableBase ${hex(directoryTableBase)}`);
     processes.push({
@@ -183,91 +217,68 @@ async function lookAtProcesses(target: LiveTarget, symbols: KernelSymbols, say: 
   return processes;
 }
 
-async function hitBreakpoint(
-  target: LiveTarget,
-  symbols: KernelSymbols,
-  symbol: string,
-  say: (line: string) => void,
-) {
-  const address = addressOf(symbols, symbol);
-  await target.breakpoints.set(address);
-  say(`breakpoint at ${symbol} ${formatAddress(address)}; continuing`);
-  await target.resume();
-  const change = await target.nextStop(stopLimit);
-  if (change.programCounter !== address) {
-    throw new VmkdError(
-      'internal',
-      `Stopped at ${formatAddress(change.programCounter)}, not at the breakpoint`,
-    );
-  }
-  say(`hit: ${describe(change)}`);
-  return { symbol, address: hex(address), processor: change.processor };
+async function hitBreakpoint(target: KernelTarget, symbol: string, say: (line: string) => void) {
+  const breakpoint = await target.breakpoints.add({ place: { kind: 'function', name: symbol } });
+  say(`breakpoint at ${symbol}: ${breakpoint.status.message}; continuing`);
+  await target.execution.resume();
+  const stop = await nextStop(target, () => true, stopLimit);
+  if (stop.reason.kind !== 'breakpoint')
+    throw new VmkdError('internal', `Stopped, but not at the breakpoint: ${describe(target, stop)}`);
+  say(`hit: ${describe(target, stop)}`);
+  await target.breakpoints.remove(breakpoint);
+  return { symbol, address: hex(stop.programCounter), processor: stop.processor };
 }
 
-async function step(
-  target: LiveTarget,
-  symbols: KernelSymbols,
-  say: (line: string) => void,
-): Promise<string[]> {
+async function step(target: KernelTarget, processor: number, say: (line: string) => void): Promise<string[]> {
   const counters = [];
   for (let i = 0; i < steps; i++) {
-    const { programCounter } = await target.step(stopLimit);
-    const [line] = symbols.framesAt(programCounter);
-    const where = line?.source && `${line.source.path.replace(/^.*[\\/]/, '')}:${line.source.line}`;
-    const bytes = hexBytes(target.report.instructionStream.subarray(0, 8));
-    say(
-      `step ${i + 1}: ${symbols.nameOf(programCounter) ?? hex(programCounter)} [${where ?? '?'}]  ${bytes} …`,
-    );
+    await target.execution.step({ kind: 'into', granularity: 'line', processor });
+    const { programCounter } = await nextStop(target, () => true, stopLimit);
+    say(`step ${i + 1}: ${placeText(target, programCounter)}`);
     counters.push(hex(programCounter));
   }
   return counters;
 }
 
-async function watch(
-  target: LiveTarget,
-  symbols: KernelSymbols,
-  symbol: string,
-  say: (line: string) => void,
-) {
-  const address = addressOf(symbols, symbol);
-  const processors = target.stopped.change.numberProcessors;
+async function watch(target: KernelTarget, symbol: string, say: (line: string) => void) {
+  const address = addressOf(target, symbol);
   const value = async (): Promise<string> => hexBytes(await readMemory(target.memory, address, 4));
   const before = await value();
-  await target.breakpoints.watch(0, address, 'write', 4, processors);
-  say(`hardware write watchpoint on ${symbol} (now ${before}); continuing`);
-  await target.resume();
-  const change = await target.nextStop(stopLimit);
-  if (!slotsHit(target.report.dr6).includes(0)) {
-    throw new VmkdError('internal', `Stopped by ${describe(change)}, not by the watchpoint`);
-  }
+  const place = { kind: 'data', address, size: 4, access: 'write' } as const;
+  const breakpoint = await target.breakpoints.add({ place });
+  say(`data breakpoint on ${symbol} (now ${before}): ${breakpoint.status.message}; continuing`);
+  await target.execution.resume();
+  const stop = await nextStop(target, () => true, stopLimit);
+  if (stop.reason.kind !== 'breakpoint')
+    throw new VmkdError('internal', `Stopped, but not by the data breakpoint: ${describe(target, stop)}`);
   const after = await value();
   say(
-    `written by the instruction before ${symbols.nameOf(change.programCounter) ?? '?'} on processor ${change.processor}: now ${after}`,
+    `written by the instruction before ${placeText(target, stop.programCounter)} on processor ${stop.processor}: now ${after}`,
   );
-  await target.breakpoints.unwatch(0, processors);
-  return { symbol, address: hex(address), rip: hex(change.programCounter), before, after };
+  await target.breakpoints.remove(breakpoint);
+  return { symbol, address: hex(address), rip: hex(stop.programCounter), before, after };
 }
 
 async function listen(
-  target: LiveTarget,
+  target: KernelTarget,
   machine: DemoMachine,
   prints: string[],
   say: (line: string) => void,
 ) {
   const before = prints.length;
-  await target.resume();
+  await target.execution.resume();
   // The answer comes when the last line has been printed, and a print is done when the debugger has it.
   await machine.console.command('print 3');
   const heard = prints.slice(before);
   if (heard.length < 3)
     throw new VmkdError('internal', `${heard.length} lines of DbgPrint came; 3 were printed`);
   for (const line of heard) say(`DbgPrint: ${line}`);
-  await target.breakIn(stopLimit);
+  await target.execution.pause(stopLimit);
   return heard;
 }
 
-async function letGo(target: LiveTarget, machine: DemoMachine, say: (line: string) => void) {
-  await target.release();
+async function letGo(target: KernelTarget, machine: DemoMachine, say: (line: string) => void) {
+  await target.execution.release();
   const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
   const ticksBefore = await ticks();
   let ticksAfter = await ticks();
@@ -283,16 +294,20 @@ async function letGo(target: LiveTarget, machine: DemoMachine, say: (line: strin
   return { ticksBefore, ticksAfter };
 }
 
-function addressOf(symbols: KernelSymbols, symbol: string): VirtualAddress {
+function addressOf({ symbols }: KernelTarget, symbol: string): VirtualAddress {
   const [found] = symbols.search(symbol, 1);
   if (!found) throw new VmkdError('symbols-not-found', `There is no ${symbol}`);
   return found.address;
 }
 
-function describe(change: StateChange | undefined): string {
-  if (change?.kind !== 'exception') return change?.kind ?? 'nothing';
-  return `exception ${hex(change.code)} on processor ${change.processor} at ${formatAddress(change.programCounter)}`;
+function placeText({ symbols }: KernelTarget, address: VirtualAddress): string {
+  const source = symbols.framesAt(address)[0]?.source;
+  const where = source ? ` [${source.path.replace(/^.*[\\/]/, '')}:${source.line}]` : '';
+  return `${symbols.nameOf(address) ?? hex(address)}${where}`;
 }
+
+const describe = (target: KernelTarget, { reason, processor, programCounter }: Stop): string =>
+  `${reason.kind} on processor ${processor} at ${placeText(target, programCounter)}`;
 
 const asJson = process.argv.includes('--json');
 const say = (line: string): void => void (asJson ? process.stderr : process.stdout).write(`${line}\n`);
