@@ -125,6 +125,9 @@ void describe('going elsewhere', () => {
     const source = { path: demoSource('work.c') };
     const { targets } = await client.ask<P.GotoTargetsResponse['body']>('gotoTargets', { source, line: to });
     assert.equal(targets[0]!.line, to);
+    // The other CPU stands elsewhere, with another stack.
+    const other = await client.refusal('goto', { threadId: 3 - threadId!, targetId: targets[0]!.id });
+    assert.match(other.message, /^CPU \d does not stand in the function of this line\. .*CPU \d/);
     const stop = await client.stopAfter(() =>
       client.gotoRequest({ threadId: threadId!, targetId: targets[0]!.id }),
     );

@@ -79,9 +79,18 @@ export const execution: Family = {
 
     async goto(session, { threadId, targetId }, call) {
       call.holdEvents();
-      const { address } = session.things.gotoTargets.get(targetId);
-      const { number } = session.processor(threadId);
-      await session.turn.run(() => executionOf(session).goto(number, address));
+      session.mustBeStopped();
+      const { address, processor: there } = session.things.gotoTargets.get(targetId);
+      const processor = session.processor(threadId);
+      const { rip } = await processor.general();
+      // Any other stack would not fit.
+      if (!isSameFunction(session, rip, address))
+        throw new VmkdError(
+          'value-out-of-range',
+          `CPU ${processor.number} does not stand in the function of this line`,
+          { nextStep: `Select CPU ${there.number}, which does, or set the register rip.` },
+        );
+      await session.turn.run(() => executionOf(session).goto(processor.number, address));
     },
   },
 };
@@ -119,12 +128,9 @@ async function placesToGo(session: Session, path: string, line: number): Promise
     .flatMap((match) => match.code.filter(({ first }) => first).map((c) => ({ ...c, line: match.line })));
   const found: PlaceToGo[] = [];
   for (const processor of processors) {
-    const { rip } = await processor.context();
-    const here = symbols.at(rip);
-    if (here?.symbol === undefined) continue;
+    const { rip } = await processor.general();
     for (const { address, line: at } of code) {
-      const there = symbols.at(address);
-      if (there?.module !== here.module || there.symbol?.rva !== here.symbol.rva) continue;
+      if (!isSameFunction(session, rip, address)) continue;
       if (!found.some((place) => place.address === address))
         found.push({ address, processor, name: symbols.nameOf(address)!, line: at });
     }
@@ -133,4 +139,11 @@ async function placesToGo(session: Session, path: string, line: number): Promise
   throw new VmkdError('value-out-of-range', `No CPU stands in the function of line ${line}`, {
     nextStep: 'Go to a line of the function in which the CPU stands, or set the register rip.',
   });
+}
+
+/** By symbols: without one nothing is known to be the same. */
+function isSameFunction({ target }: Session, one: VirtualAddress, other: VirtualAddress): boolean {
+  const [here, there] = [target.symbols.at(one), target.symbols.at(other)];
+  if (here?.symbol === undefined || there?.symbol === undefined) return false;
+  return here.module === there.module && here.symbol.rva === there.symbol.rva;
 }
