@@ -10,14 +10,20 @@ export function executionOf({ target }: Session): Execution {
   throw new VmkdError('target-unsupported', 'This target cannot run: it is no live kernel');
 }
 
-/** @param announced The client does not know yet that the kernel runs. @throws target-running, link-* */
-export async function resume(session: Session, announced: boolean): Promise<void> {
+/**
+ * @param announced The client does not know yet that the kernel runs. @param options See Execution. @throws target-running, link-*
+ */
+export async function resume(
+  session: Session,
+  announced: boolean,
+  options: { readonly passException?: boolean } = {},
+): Promise<void> {
   session.mustBeStopped();
   await session.symbolLoading.beforeRunning();
   await session.turn.run(async () => {
     session.runExpected = !announced;
     try {
-      await executionOf(session).resume();
+      await executionOf(session).resume(options);
     } finally {
       session.runExpected = false;
     }

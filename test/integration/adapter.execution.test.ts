@@ -218,7 +218,10 @@ void describe('exceptions', () => {
       /The code wrote to 0x0000000000000010, at 0x[0-9a-f]{16} \(nt!WriteTo.*\) \(first chance\)/,
     );
     assert.equal(info.breakMode, 'always');
-    await client.continueRequest({ threadId: 1 });
+    // Nobody has handled it really: the instruction fails again.
+    const again = await client.stopAfter(() => client.ask('evaluate', { expression: 'gh', context: 'repl' }));
+    assert.deepEqual([again.reason, again.description], [stop.reason, stop.description]);
+    await client.ask('evaluate', { expression: 'gn', context: 'repl' });
     assert.match(await handled, /handled c0000005/i);
     await debugging.machine.console.command('soe off');
   });

@@ -103,17 +103,18 @@ const radix: ConsoleCommand = {
   },
 };
 
-const go: ConsoleCommand = {
-  name: 'g',
-  usage: 'g',
-  help: 'Lets the kernel run.',
+/** @param passException What becomes of the exception that it stands at; absent: what is usual. */
+const running = (name: string, help: string, passException?: boolean): ConsoleCommand => ({
+  name,
+  usage: name,
+  help,
   completes: 'nothing',
   async run({ session, call }) {
     call.holdEvents();
-    await resume(session, true);
+    await resume(session, true, passException === undefined ? {} : { passException });
     return undefined;
   },
-};
+});
 
 function stepping(name: string, kind: StepKind, granularity: StepGranularity, help: string): ConsoleCommand {
   return {
@@ -136,7 +137,9 @@ export const stateCommands: readonly ConsoleCommand[] = [
   cpus,
   breakpoints,
   radix,
-  go,
+  running('g', 'Lets the kernel run.'),
+  running('gh', 'Lets it run; the exception that it stands at counts as handled.', false),
+  running('gn', 'Lets it run; its own handlers get the exception that it stands at.', true),
   stepping('p', 'over', 'instruction', 'Steps one instruction, over calls.'),
   stepping('t', 'into', 'instruction', 'Steps one instruction, into calls.'),
   stepping('gu', 'out', 'instruction', 'Runs until the function returns.'),
