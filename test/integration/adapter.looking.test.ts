@@ -320,6 +320,24 @@ void describe('registers', () => {
     frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
   });
 
+  void it('that lead nowhere end the stack, which says where and why', async () => {
+    const { variablesReference } = await group('General');
+    const threadId = await threadOfFrames();
+    const before = named(await inside({ variablesReference }), 'rsp').value.split(' ')[0]!;
+    const set = (value: string): Promise<unknown> =>
+      client.ask('setVariable', { variablesReference, name: 'rsp', value });
+    await set('0x10');
+    const { stackFrames, totalFrames } = (await client.stackTraceRequest({ threadId })).body;
+    const last = stackFrames.at(-1)!;
+    assert.deepEqual([last.presentationHint, totalFrames], ['label', stackFrames.length]);
+    assert.match(last.name, /^\[the stack ends here: .*00000000`000000/);
+    const top = (await client.stackTraceRequest({ threadId, startFrame: 0, levels: 1 })).body;
+    assert.deepEqual([top.stackFrames.length, top.totalFrames], [1, 2]);
+    await set(before);
+    frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
+    assert.equal(frames.at(-1)!.presentationHint, 'subtle');
+  });
+
   void it('of debugging are vmkd’s own, and say so', async () => {
     const { variablesReference } = await group('Debug');
     for (const name of ['dr0', 'dr7']) {

@@ -31,13 +31,15 @@ export const stacks: Family = {
       // Inlined functions share an unwound frame, so that many unwound frames are always enough.
       const { frames, end } = await processor.stack(wanted);
       const shown = frames.slice(startFrame, wanted);
-      const isAll = end.kind !== 'most-frames';
-      return {
-        stackFrames: shown.map((frame, i) =>
-          describeFrame(session, processor, frame, startFrame + i, format),
-        ),
-        totalFrames: isAll ? frames.length : frames.length + 1,
-      };
+      const stackFrames = shown.map((frame, i) =>
+        describeFrame(session, processor, frame, startFrame + i, format),
+      );
+      if (end.kind === 'most-frames') return { stackFrames, totalFrames: frames.length + 1 };
+      if (end.kind !== 'failed') return { stackFrames, totalFrames: frames.length };
+      // One more, which is none: a stack that is cut short looks like any other.
+      const isWanted = startFrame <= frames.length && (wanted ?? Infinity) > frames.length;
+      if (isWanted) stackFrames.push(describeEnd(session, end.error.message));
+      return { stackFrames, totalFrames: frames.length + 1 };
     },
   },
 };
@@ -64,3 +66,11 @@ function describeFrame(
     presentationHint: source ? 'normal' : 'subtle',
   };
 }
+
+const describeEnd = ({ numbers }: Session, why: string): P.StackFrame => ({
+  id: numbers.next(),
+  name: `[the stack ends here: ${why}]`,
+  line: 0,
+  column: 0,
+  presentationHint: 'label',
+});
