@@ -3,10 +3,12 @@
  * told then; at a hit nothing but the target is asked.
  */
 
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { asVmkdError } from '../engine/core/errors';
 import { compile } from '../engine/expr/compile';
 import { parseHitCondition } from '../engine/expr/hitCondition';
 import { compileLogMessage } from '../engine/expr/logMessage';
+import type { SourceLine } from '../engine/symbols/services/imageSymbols';
 import type { HitRule, TargetProcessor } from '../engine/target/target';
 import { errorText, inText, understood } from './errors';
 import { guestText } from './output';
@@ -40,7 +42,9 @@ export function compileRule(
       log: async (processor: TargetProcessor) => {
         const context = await session.contexts.ofProcessor(processor);
         const text = await message.text(context, { hex: false }, { signal });
-        session.output.line('console', guestText(text));
+        const { rip } = await processor.general();
+        const source = session.target.symbols.framesAt(rip)[0]?.source;
+        session.output.write('console', `${guestText(text)}\n`, source ? placeOf(session, source) : {});
       },
     }),
     onError: (error) => {
@@ -48,6 +52,12 @@ export function compileRule(
     },
   };
 }
+
+/** Where clients lead to from a line of output. */
+const placeOf = ({ sources, positions }: Session, { path, line }: SourceLine): Partial<P.OutputEvent['body']> => ({
+  source: sources.describe(path),
+  line: positions.lineToClient(line),
+});
 
 /** Undefined for a text that says nothing. @throws expression-bad */
 function read<T>(text: string | undefined, parse: (text: string) => T): T | undefined {

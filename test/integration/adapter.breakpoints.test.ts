@@ -146,6 +146,11 @@ void describe('source breakpoints', () => {
       Number(value),
     );
     assert.deepEqual(values.slice(0, 3), [values[0], values[0]! + 1, values[0]! + 2]);
+    const said = client.events.find(
+      ({ event, body }) => event === 'output' && /^work /.test((body as P.OutputEvent['body']).output),
+    );
+    const { source: where, line: at } = said!.body as P.OutputEvent['body'];
+    assert.deepEqual([where?.path, at], [demoSource('work.c'), line]);
   });
 
   void it('are set while the kernel runs', async () => {
