@@ -136,6 +136,17 @@ void describe('a session that cannot begin says why, and what to do', () => {
     ['no link at all', {}, /“link” is missing/],
     ['a link that is none', { link: 'serial0' }, /Write the link as/],
     ['a pipe that is not there', { link: 'unix:/nowhere/kd', timeouts: { link: 0 } }, /powered on/],
+    [
+      'a trace that cannot be written',
+      { link: 'unix:/nowhere/kd', trace: '/nowhere/trace', timeouts: { link: 0 } },
+      /trace \/nowhere\/trace cannot be written.*Choose a path/,
+    ],
+    ['a time that is none', { link: 'unix:/x', timeouts: { link: 'soon' } }, /wants seconds, from 0 to/],
+    [
+      'a stop that is none',
+      { link: 'unix:/x', stopAt: ['module:'] },
+      /wants “initialBreakpoint” or “module:/,
+    ],
     ['a symbol path that is none', { link: 'unix:/nowhere/kd', symbolPath: 'srv*ftp://x' }, /symbol path/],
   ];
   for (const [what, given, message] of attempts) {
