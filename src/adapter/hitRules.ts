@@ -54,7 +54,10 @@ export function compileRule(
 }
 
 /** Where clients lead to from a line of output. */
-const placeOf = ({ sources, positions }: Session, { path, line }: SourceLine): Partial<P.OutputEvent['body']> => ({
+const placeOf = (
+  { sources, positions }: Session,
+  { path, line }: SourceLine,
+): Partial<P.OutputEvent['body']> => ({
   source: sources.describe(path),
   line: positions.lineToClient(line),
 });

@@ -44,9 +44,7 @@ export const evaluate: Family = {
       const view = await viewOf(session, frameId);
       const look = { hex: format?.hex ?? session.hex, signal: call };
       const shown = await session.turn.run(async () => {
-        const item = await understood(expression, () =>
-          compile(expression).evaluate(view.context, look),
-        );
+        const item = await understood(expression, () => compile(expression).evaluate(view.context, look));
         const { value: before } = await showItem(view, item, look);
         return understood(value, () => assignItem(view, item, typedOver(before, value), look));
       });
