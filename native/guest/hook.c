@@ -74,7 +74,10 @@ KDSTATUS NTAPI HookReceivePacket(ULONG PacketType, PSTRING MessageHeader, PSTRIN
 
     if (PacketType == PACKET_TYPE_KD_POLL_BREAKIN) {
       Result = LinkPoll(&HookLink);
-      if (Result == LinkNot) Result = LinkLeft; /* a break-in may come by UART all the same */
+      if (Result == LinkNot) {
+        HeardDebugger();
+        Result = LinkLeft; /* a break-in may come by UART all the same */
+      }
     } else {
       Result = LinkReceive(&HookLink, &Packet, RECEIVE_MS);
     }
