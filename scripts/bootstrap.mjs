@@ -35,6 +35,7 @@ export const toolSets = {
     { commands: ['cabextract'], debian: 'cabextract', brew: 'cabextract' },
     { commands: ['gcab'], debian: 'gcab', brew: 'gcab' },
     { commands: ['openssl'], debian: 'openssl', brew: 'openssl' },
+    { commands: ['gcc'], debian: 'gcc', brew: 'gcc' },
   ],
   emacs: [
     { commands: ['emacs'], debian: 'emacs-nox', brew: 'emacs' },

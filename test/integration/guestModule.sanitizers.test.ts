@@ -1,0 +1,89 @@
+/**
+ * The parts of native/guest that do not need a kernel, under the address and undefined-behaviour sanitizers, against hostile
+ * images and hosts, and against an honest host in bad health: test/fixtures/guestModule/check.c.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { virtualAddress } from '../../src/engine/core/addresses';
+import { openDisassembler } from '../../src/engine/cpu/disassembler';
+import { seedFromEnvironment } from '../fixtures/random';
+import { temporaryFolder } from '../fixtures/tempFolder';
+
+const soak = process.env['VMKD_SOAK'] === 'full';
+const images = ['kdcom.dll', 'ntoskrnl.exe', 'vmkdemo.sys', 'vmkd.sys'].map(
+  (name) => `build/kernel/images/${name}`,
+);
+const checks = {
+  pe: [soak ? 2_000_000 : 100_000, 'damaged images are read, and no byte beside them'],
+  detour: [soak ? 20_000_000 : 1_000_000, 'functions of random bytes are copied whole or not at all'],
+  ring: [soak ? 2_000_000 : 50_000, 'damaged messages are refused, sound ones are not'],
+  hostile: [soak ? 3_000_000 : 100_000, 'whatever a host writes, every call ends, and soon'],
+  honest: [soak ? 3_000_000 : 200_000, 'each packet arrives once, however often its host comes, goes, and dies'],
+  announce: [1, 'VMware hears where the mailbox is'],
+} as const;
+
+const { folder, remove } = temporaryFolder();
+const program = join(folder, 'check');
+
+before(() => {
+  const sources = ['crc', 'ring', 'link', 'pe', 'detour', 'monitor'].map((name) => `native/guest/${name}.c`);
+  const flags = ['-std=gnu17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fno-strict-aliasing'];
+  const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const args = [...flags, ...sanitizers, '-o', program, 'test/fixtures/guestModule/check.c', ...sources];
+  const { status, stderr } = spawnSync('gcc', args, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+});
+
+after(remove);
+
+for (const [mode, [rounds, sentence]] of Object.entries(checks)) {
+  test(sentence, (t) => {
+    const seed = seedFromEnvironment();
+    t.diagnostic(`seed ${seed}`);
+    const { status, signal, stdout, stderr } = spawnSync(
+      program,
+      [mode, String(seed), String(rounds), ...(mode === 'pe' ? images : [])],
+      { encoding: 'utf8', env: { ...process.env, ASAN_OPTIONS: 'handle_segv=0' } },
+    );
+    assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' }, `seed ${seed}`);
+    if (stdout !== '') t.diagnostic(stdout.trim());
+  });
+}
+
+test('what is copied of a function is whole instructions that do the same in their new place', async (t) => {
+  const seed = seedFromEnvironment();
+  const rounds = soak ? 3_000_000 : 200_000;
+  const { stdout } = spawnSync(program, ['copies', String(seed), String(rounds)], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 30,
+  });
+  const [address, copyAddress] = [0xfffff80000001000n, 0xfffff80012345678n].map(virtualAddress);
+  const machines = { 64: await openDisassembler('x64'), 32: await openDisassembler('x86') };
+  const lines = stdout.trim().split('\n');
+  for (const line of lines) {
+    const [bits, code, copy] = line.split(' ');
+    const [before, now] = [code!, copy!].map((hex) => Buffer.from(hex, 'hex'));
+    const disassembler = machines[bits as unknown as 32 | 64];
+    const original = disassembler.disassemble(before!, address!);
+    assert.ok(
+      original.every(({ status }) => status === 'whole'),
+      `seed ${seed}: ${line}: ${original.map(({ text }) => text).join('; ')}`,
+    );
+    const moved = disassembler.disassemble(now!, copyAddress!);
+    assert.deepEqual(
+      moved.map(({ text }) => text),
+      original.map(({ text }) => text),
+      `seed ${seed}: ${line}`,
+    );
+    assert.ok(
+      original.every(({ text }) => !/^(j|call|ret|loop|syscall|int)/.test(text)),
+      `seed ${seed}: ${line}`,
+    );
+  }
+  t.diagnostic(`${lines.length} of ${rounds} were copied`);
+  assert.ok(lines.length > rounds / 100);
+  for (const machine of Object.values(machines)) machine.dispose();
+});
