@@ -52,6 +52,8 @@ export interface CarrierOwner {
 const offerMilliseconds = 2500;
 /** Milliseconds within which the guest's beat has moved if it lives. It ticks 64 times a second. */
 const freshMilliseconds = 150;
+/** Milliseconds within which another host's beat has moved if it lives. */
+const otherHostMilliseconds = 3 * hostBeatMilliseconds;
 
 export class MailboxCarrier {
   readonly #end: HostEnd;
@@ -61,6 +63,8 @@ export class MailboxCarrier {
   #state: 'watching' | 'offered' | 'attached' | 'ended' = 'watching';
   /** When this state began. */
   #since: number;
+  /** The beat of another host, who may have died. */
+  readonly #otherBeat: number;
   #guestBeat: number;
   #beatMoved: number;
   #lastBeat = -Infinity;
@@ -94,6 +98,7 @@ export class MailboxCarrier {
     this.#doorbell = options.doorbell;
     this.#owner = options.owner;
     this.#guestBeat = this.#end.look().beat;
+    this.#otherBeat = this.#end.other().beat;
     this.#beatMoved = options.beatMoved;
     this.#since = this.#clock.now();
     this.#offer(this.#since);
@@ -139,6 +144,11 @@ export class MailboxCarrier {
     this.#finish('gone', error);
   }
 
+  /** Whether the guest's beat has moved within that many milliseconds. */
+  livesSince(milliseconds: number): boolean {
+    return this.#clock.now() - this.#beatMoved < milliseconds;
+  }
+
   /** One look, now. */
   look(): void {
     this.#look(this.#clock.now());
@@ -177,7 +187,14 @@ export class MailboxCarrier {
   }
 
   #offer(now: number): boolean {
-    if (this.#isFresh(now)) {
+    const other = this.#end.other();
+    if (other.epoch !== 0 && other.beat !== this.#otherBeat) {
+      const error = new VmkdError('target-second-debugger', 'Another debugger uses the mailbox of this guest');
+      this.#finish('refused', error, { again: false });
+      return true;
+    }
+    const isFree = other.epoch === 0 || now - this.#since >= otherHostMilliseconds;
+    if (isFree && this.#isFresh(now)) {
       this.#state = 'offered';
       this.#since = now;
       this.#end.offer();

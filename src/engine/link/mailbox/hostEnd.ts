@@ -83,6 +83,13 @@ export class HostEnd {
     return line;
   }
 
+  /** What another host has said here, before we say anything: its epoch, 0 if there is none, and its beat. */
+  other(): { readonly epoch: number; readonly beat: number } {
+    const line = new Uint8Array(hostLine.size);
+    this.#window.read(hostOffset, line);
+    return hostLine.read(line);
+  }
+
   /** Asks the guest to use the mailbox. The guest answers by its own `epoch`. */
   offer(): void {
     const line = new Uint8Array(hostLine.size);

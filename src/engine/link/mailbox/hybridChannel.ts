@@ -78,6 +78,8 @@ const quietMilliseconds = 2000;
 const quietPause = 5;
 /** Milliseconds after which a line that has been called, and has not said anything, is not waited for any more. */
 const deadLineMilliseconds = 3500;
+/** Milliseconds for the guest to show that it lives on without its line. */
+const lineGoneMilliseconds = 1000;
 
 type Counters = { -readonly [K in keyof ChannelStatistics]: ChannelStatistics[K] };
 
@@ -319,8 +321,12 @@ export class HybridChannel implements PacketChannel {
     if (this.#closed) {
       this.#owner.onClosed(this.#closed.error);
     } else if (this.#way !== 'mailbox') {
-      this.#end(error);
-      this.#owner.onClosed(error);
+      this.#lose(error);
+    } else {
+      // Perhaps the machine is off, perhaps only its port is gone: the guest's beat will tell.
+      this.#clock.after(lineGoneMilliseconds, () => {
+        if (this.#way === 'mailbox' && !this.#carrier?.livesSince(lineGoneMilliseconds)) this.#lose(error);
+      });
     }
   }
 
@@ -456,8 +462,7 @@ export class HybridChannel implements PacketChannel {
     else this.#search.lookLater();
     if (wasUsed) this.#options.observer?.onCarrier?.('serial', ending.error);
     if (!this.#serial && ending.kind === 'lost') {
-      this.#end(ending.error);
-      this.#owner.onClosed(ending.error);
+      this.#lose(ending.error);
       return;
     }
     this.#back();
@@ -471,7 +476,11 @@ export class HybridChannel implements PacketChannel {
   }
 
   #onRamLost(error: VmkdError): void {
-    if (this.#serial || this.#closed || this.#way === 'mailbox') return;
+    if (!this.#serial && this.#way !== 'mailbox') this.#lose(error);
+  }
+
+  #lose(error: VmkdError | undefined): void {
+    if (this.#closed) return;
     this.#end(error);
     this.#owner.onClosed(error);
   }
