@@ -1,0 +1,3 @@
+/** Ten minutes without a host. */
+
+import '../integration/mailbox.idle.test';

@@ -1,0 +1,3 @@
+/** A thousand loads and unloads. */
+
+import '../integration/mailbox.takeover.test';
