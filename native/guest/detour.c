@@ -14,7 +14,15 @@ typedef struct _INSTRUCTION {
 } INSTRUCTION;
 
 /* What follows an opcode. */
-enum { None = 1, ModRm = 2, Byte = 4, Word32 = 8 /* 16 bits with prefix 66 */, Word64 = 16 /* 64 with REX.W */ };
+enum {
+  None = 1,
+  ModRm = 2,
+  Byte = 4,
+  Word32 = 8,  /* 16 bits with prefix 66 */
+  Word64 = 16, /* 64 with REX.W */
+  Digit0 = 32, /* the middle of ModRM is 0: else it is another instruction, or none */
+  Memory = 64, /* ModRM names memory, no register */
+};
 
 static ULONG OneByteOpcode(UCHAR Op)
 {
@@ -30,15 +38,18 @@ static ULONG OneByteOpcode(UCHAR Op)
   case 0x89:
   case 0x8A:
   case 0x8B:
-  case 0x8D: /* lea */
     return ModRm;
+  case 0x8D: /* lea */
+    return ModRm | Memory;
   case 0x80: /* add … cmp r/m8, imm8 */
   case 0x83: /* add … cmp r/m, imm8 */
-  case 0xC6: /* mov r/m8, imm8 */
     return ModRm | Byte;
+  case 0xC6: /* mov r/m8, imm8 */
+    return ModRm | Digit0 | Byte;
   case 0x81: /* add … cmp r/m, imm */
-  case 0xC7: /* mov r/m, imm */
     return ModRm | Word32;
+  case 0xC7: /* mov r/m, imm; as xbegin it would jump */
+    return ModRm | Digit0 | Word32;
   case 0x6A: /* push imm8 */
     return Byte;
   case 0x68: /* push imm */
@@ -50,8 +61,9 @@ static ULONG OneByteOpcode(UCHAR Op)
   }
 }
 
-static ULONG TwoByteOpcode(UCHAR Op)
+static ULONG TwoByteOpcode(UCHAR Op, BOOLEAN Repeat)
 {
+  if (Repeat && Op != 0x10 && Op != 0x11 && Op != 0x1E) return 0; /* movss, movsd, endbr64 */
   if (Op >= 0x40 && Op <= 0x4F) return ModRm; /* cmovcc */
   switch (Op) {
   case 0x10: /* movups, movaps */
@@ -75,20 +87,20 @@ static ULONG TwoByteOpcode(UCHAR Op)
 static BOOLEAN Decode(const UCHAR *Code, ULONG Length, BOOLEAN Is64, INSTRUCTION *Instruction)
 {
   ULONG At = 0, What;
-  BOOLEAN Short = FALSE, Wide = FALSE;
+  BOOLEAN Short = FALSE, Repeat = FALSE, Wide = FALSE;
 
   *Instruction = (INSTRUCTION){0};
   while (At < Length && At < 3 && (Code[At] == 0x66 || Code[At] == 0xF2 || Code[At] == 0xF3)) {
-    Short |= Code[At] == 0x66;
-    At++;
+    if (Code[At++] == 0x66) Short = TRUE;
+    else Repeat = TRUE;
   }
   if (Is64 && At < Length && Code[At] >= 0x40 && Code[At] <= 0x4F) Wide = Code[At++] >> 3 & 1;
   if (At >= Length) return FALSE;
   if (Code[At] == 0x0F) {
     if (++At >= Length) return FALSE;
-    What = TwoByteOpcode(Code[At++]);
+    What = TwoByteOpcode(Code[At++], Repeat);
   } else {
-    What = OneByteOpcode(Code[At++]);
+    What = Repeat ? 0 : OneByteOpcode(Code[At++]);
   }
   if (!What) return FALSE;
   if (What & ModRm) {
@@ -96,6 +108,7 @@ static BOOLEAN Decode(const UCHAR *Code, ULONG Length, BOOLEAN Is64, INSTRUCTION
 
     if (At >= Length) return FALSE;
     Mod = Code[At] >> 6;
+    if ((What & Digit0 && Code[At] >> 3 & 7) || (What & Memory && Mod == 3)) return FALSE;
     Rm = Code[At++] & 7;
     if (Mod != 3 && Rm == 4) {
       if (At >= Length) return FALSE;
@@ -108,7 +121,7 @@ static BOOLEAN Decode(const UCHAR *Code, ULONG Length, BOOLEAN Is64, INSTRUCTION
     At += Mod == 1 ? 1 : Mod == 2 ? 4 : 0;
   }
   if (What & Byte) At += 1;
-  if (What & Word32) At += Short ? 2 : 4;
+  if (What & Word32) At += Short && !Wide ? 2 : 4;
   if (What & Word64) At += Wide ? 8 : Short ? 2 : 4;
   Instruction->Length = At;
   return At <= Length;
