@@ -37,24 +37,20 @@ VOID LinkInitialize(LINK *Link, MAILBOX *Mailbox, ULONG64 TicksPerMillisecond)
   Mailbox->Guest.Nonce = Link->Nonce;
 }
 
-/* Whether the host that we leave, or that has left us, has all that we posted. */
-static BOOLEAN IsTaken(const LINK *Link)
-{
-  return Link->Mailbox->Host.Taken == Link->Posted;
-}
-
 VOID LinkLeave(LINK *Link, ULONG Reason)
 {
   volatile MAILBOX_GUEST *Guest = &Link->Mailbox->Guest;
 
   if (!Link->Epoch) return;
   Guest->LeftReason = Reason;
-  Guest->Withdrawn = IsTaken(Link) ? 0 : Link->Sending;
+  /* The host may have all that we posted, and just not have been seen to. From here on it stays as we say. */
+  if (Link->Mailbox->Host.Taken == Link->Posted) Link->Sending = 0;
+  Guest->Withdrawn = Link->Sending;
   Guest->LeftEpoch = Link->Epoch;
   BARRIER();
   Guest->Epoch = 0; /* last: from now on the host believes all the rest */
   Link->RefusedEpoch = Link->Epoch;
-  Link->Epoch = Link->Sending = 0;
+  Link->Epoch = 0;
 }
 
 /* Follows a host that has come anew. TRUE if there is one. */
@@ -151,31 +147,29 @@ static BOOLEAN Post(LINK *Link, USHORT Kind, const LINK_PACKET *Packet)
   return TRUE;
 }
 
-/* Waits until the host has all that we posted. */
+/* Waits until the host has all that we posted. LinkNot: another host has come meanwhile, who has not. */
 static LINK_RESULT AwaitTaken(LINK *Link)
 {
   ULONG Epoch = Link->Epoch;
   ULONG64 Start = Link->LastTicks, Waited = 0;
 
-  for (;;) {
+  while (Link->Epoch == Epoch) {
     ULONG Unread = Link->Posted - Link->Mailbox->Host.Taken;
 
     if (Unread == 0) return LinkDone;
     if (Unread > MAILBOX_SLOT_COUNT) {
       LinkLeave(Link, MAILBOX_LEFT_DAMAGED);
-      return LinkLeft;
+      break;
     }
     LinkPause();
-    if (!Look(Link)) return IsTaken(Link) ? LinkDone : LinkLeft; /* it may have taken it, and gone */
-    if (Link->Epoch != Epoch) return LinkNot;                    /* another host already */
+    Look(Link);
     Waited += Link->LastTicks - Start < Link->TicksPerMillisecond ? Link->LastTicks - Start
                                                                   : Link->TicksPerMillisecond;
     Start = Link->LastTicks;
-    if (Passed(Link, Waited, MAILBOX_HOST_STUCK_MS)) {
-      LinkLeave(Link, MAILBOX_LEFT_STUCK);
-      return LinkLeft;
-    }
+    if (Link->Epoch == Epoch && Passed(Link, Waited, MAILBOX_HOST_STUCK_MS)) LinkLeave(Link, MAILBOX_LEFT_STUCK);
   }
+  if (!Link->Sending) return LinkDone; /* it had taken it, and we left before we saw that */
+  return Link->Epoch ? LinkNot : LinkLeft;
 }
 
 LINK_RESULT LinkSend(LINK *Link, const LINK_PACKET *Packet)
