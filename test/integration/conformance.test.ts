@@ -1,4 +1,4 @@
-// test-limit: 900 s
+// test-limit: 600 s
 /**
  * KD conformance: the same cases against the demo kernel's kdcom over its UART, and against the companion pipe in front of the
  * same kernel, in the same stop; with every request going to the kernel, and with memory read from guest RAM. Every reply must
