@@ -25,7 +25,7 @@ import type { Clock, Timer } from '../../core/clock';
 import { VmkdError, asVmkdError } from '../../core/errors';
 import type { ChannelOwner, ChannelStatistics, Delivery, PacketChannel, SendOptions } from '../../kd/channel';
 import { decodeDebugIo } from '../../kd/debugIo';
-import { PacketType, encodeDataPacket, initialPacketId } from '../../kd/framing';
+import { PacketType, breakInByte, encodeDataPacket, initialPacketId } from '../../kd/framing';
 import type { KdPacket } from '../../kd/packet';
 import { KdcomChannel, serialTiming, type KdcomTiming } from '../kdcomChannel';
 import type { ByteLink } from '../link';
@@ -108,6 +108,7 @@ export class HybridChannel implements PacketChannel {
   #nonce: bigint | undefined;
   #vanished: bigint | undefined;
   #closed: { readonly error: VmkdError | undefined } | undefined;
+  readonly #recordedIds = { '>': initialPacketId, '<': initialPacketId };
   readonly #mailboxCounters: Pick<
     Counters,
     'bytesReceived' | 'bytesSent' | 'packetsReceived' | 'packetsSent' | 'duplicates'
@@ -178,7 +179,7 @@ export class HybridChannel implements PacketChannel {
 
   breakIn(): void {
     this.#called();
-    if (this.#way === 'mailbox') this.#carrier?.breakIn();
+    if (this.#way === 'mailbox' && this.#carrier) this.#callBy(this.#carrier);
     else if (this.#way === 'serial' && this.#serial) this.#serial.breakIn();
     else this.#wanted.breakIns++;
   }
@@ -415,7 +416,13 @@ export class HybridChannel implements PacketChannel {
         const isNew = this.#vanished !== undefined && this.#vanished !== this.#nonce;
         this.#vanished = undefined;
         if (isNew && !this.#serial) this.#owner.onPeerReset(true);
-        if (this.#carrier) this.#catchUp(this.#carrier);
+        const carrier = this.#carrier;
+        if (carrier) {
+          this.#catchUp({
+            breakIn: () => this.#callBy(carrier),
+            requestReset: () => carrier.requestReset(),
+          });
+        }
         this.#pump();
       },
       onTaken: () => this.#settle((entry) => entry.resolve('acknowledged')),
@@ -445,8 +452,15 @@ export class HybridChannel implements PacketChannel {
     }
   }
 
+  #callBy(carrier: MailboxCarrier): void {
+    this.#options.trace?.record('>', Uint8Array.of(breakInByte));
+    carrier.breakIn();
+  }
+
+  /** With ids that toggle, as on the line: what is said twice, and meant twice, is no repetition. */
   #record(direction: '>' | '<', { type, payload }: KdPacket): void {
-    this.#options.trace?.record(direction, encodeDataPacket(type, initialPacketId, payload));
+    const id = (this.#recordedIds[direction] ^= 1) >>> 0;
+    this.#options.trace?.record(direction, encodeDataPacket(type, id, payload));
   }
 
   #onCarrierEnded(ending: Ending): void {
