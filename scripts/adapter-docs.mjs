@@ -6,11 +6,10 @@
 // comment `// covers: setBreakpoints, supportsLogPoints`; for a request its file must also send it: `client.ask('threads')`,
 // `client.threadsRequest(…)`.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { bootstrap, main } from './bootstrap.mjs';
+import { importSources } from './import-sources.mjs';
 import { root } from './process.mjs';
 
 const coverageFile = 'docs/dap-coverage.md';
@@ -137,38 +136,12 @@ function fieldRows(fields, prefix) {
   });
 }
 
-async function loadAdapter() {
-  const { build } = await import('esbuild');
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'vmkd-docs-'));
-  try {
-    const outfile = path.join(folder, 'adapter.mjs');
-    await build({
-      absWorkingDir: root,
-      stdin: {
-        contents: [
-          "export { families } from './src/adapter/families';",
-          "export { configurationFields } from './src/adapter/configuration/configuration';",
-          "export { commands } from './src/adapter/console/commands';",
-        ].join('\n'),
-        resolveDir: root,
-        loader: 'ts',
-      },
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      // Opened only when something is disassembled.
-      external: ['iced-x86'],
-      logLevel: 'silent',
-      banner: {
-        js: "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);",
-      },
-    });
-    return await import(pathToFileURL(outfile).href);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+const loadAdapter = () =>
+  importSources([
+    "export { families } from './src/adapter/families';",
+    "export { configurationFields } from './src/adapter/configuration/configuration';",
+    "export { commands } from './src/adapter/console/commands';",
+  ]);
 
 /** Every test of the adapter: where it stands, what its file sends, what it says that it covers. */
 function readTests() {

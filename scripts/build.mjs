@@ -9,16 +9,18 @@ import { root } from './process.mjs';
 const bundles = [
   { entry: 'src/cli/main.ts', outfile: 'dist/vmkd.js', command: true },
   { entry: 'src/adapter/main.ts', outfile: 'dist/adapter.js' },
+  { entry: 'src/extension/main.ts', outfile: 'dist/extension.cjs', kind: 'extension' },
 ];
 
 await main(async () => {
   const complaint = nativeComplaint();
   await bootstrap(complaint === undefined ? ['native'] : []);
-  const { bundleProduct } = await import('./bundle.mjs');
+  const { bundleExtension, bundlePage, bundleProduct } = await import('./bundle.mjs');
+  const makers = { extension: bundleExtension, page: bundlePage };
   for (const bundle of bundles) {
     if (!existsSync(path.join(root, bundle.entry))) throw new BootstrapError(`${bundle.entry} is missing.`);
     const outfile = path.join(root, bundle.outfile);
-    await bundleProduct(bundle);
+    await (makers[bundle.kind] ?? bundleProduct)(bundle);
     if (bundle.command) chmodSync(outfile, 0o755);
     say(`${bundle.outfile} ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
   }

@@ -48,6 +48,38 @@ export async function bundleProduct({ entry, outfile, command = false, external 
   }
 }
 
+/** Makes the extension's bundle. VS Code loads CommonJS, and brings `vscode` itself. */
+export async function bundleExtension({ entry, outfile }) {
+  await build({
+    ...common,
+    banner: {},
+    format: 'cjs',
+    entryPoints: [entry],
+    outfile,
+    external: ['vscode'],
+    minify: true,
+    keepNames: true,
+    legalComments: 'eof',
+    // Of native code, which is for the adapter's process.
+    define: { 'import.meta.url': '"file:///"' },
+  });
+}
+
+/** Makes the bundle of a webview's page. */
+export async function bundlePage({ entry, outfile }) {
+  await build({
+    ...common,
+    banner: {},
+    platform: 'browser',
+    target: 'es2023',
+    format: 'iife',
+    entryPoints: [entry],
+    outfile,
+    minify: true,
+    sourcemap: false,
+  });
+}
+
 /**
  * Bundles development entries (tests, benches, the demo) into build/bundles, npm packages left outside.
  * @returns for each entry (relative to the repository, `/` separators), `{ entry, bundle }` or `{ entry, error }`
