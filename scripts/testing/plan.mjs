@@ -34,7 +34,8 @@ export const stepLimitMs = 240 * second;
 /**
  * Suites, the first that matches a file has it.
  * `serial`: one file at a time, nothing beside it; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
- * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `limitMs`: for each file.
+ * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `vsCode`: VMKD_VSCODE is the folder of a VS
+ * Code server; `limitMs`: for each file.
  */
 const suites = [
   {
@@ -54,6 +55,16 @@ const suites = [
     kernel: true,
     native: true,
     windowsNode: true,
+    limitMs: 300 * second,
+  },
+  {
+    name: 'vscode',
+    pattern: /^test\/vscode\/.*\.test\.ts$/,
+    serial: true,
+    tools: ['kernel', 'test', 'browser'],
+    kernel: true,
+    native: true,
+    vsCode: true,
     limitMs: 300 * second,
   },
   {
