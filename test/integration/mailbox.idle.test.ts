@@ -45,6 +45,8 @@ test(`${seconds} s without a host`, async (t) => {
 /** Ticks of the guest, and seconds of processor time that its QEMU has used. */
 async function state({ console, pid }: DemoMachine): Promise<{ ticks: number; cpu: number }> {
   const ticks = Number(await console.command('ticks', 60_000));
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return { ticks, cpu: (Number(fields[11]) + Number(fields[12])) / 100 };
 }

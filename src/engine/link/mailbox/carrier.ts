@@ -189,7 +189,10 @@ export class MailboxCarrier {
   #offer(now: number): boolean {
     const other = this.#end.other();
     if (other.epoch !== 0 && other.beat !== this.#otherBeat) {
-      const error = new VmkdError('target-second-debugger', 'Another debugger uses the mailbox of this guest');
+      const error = new VmkdError(
+        'target-second-debugger',
+        'Another debugger uses the mailbox of this guest',
+      );
       this.#finish('refused', error, { again: false });
       return true;
     }

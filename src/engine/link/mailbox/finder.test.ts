@@ -83,7 +83,13 @@ void describe('the finder', () => {
     const ram = new MemoryRam(600);
     const stale = new ModelMailbox(ram, frames, 1n, 5n);
     const [old, young] = [100, 300].map(
-      (first, i) => new ModelMailbox(ram, frames.map((frame) => first + frame), BigInt(i + 2), BigInt(i + 10) * 1_000_000n),
+      (first, i) =>
+        new ModelMailbox(
+          ram,
+          frames.map((frame) => first + frame),
+          BigInt(i + 2),
+          BigInt(i + 10) * 1_000_000n,
+        ),
     );
     const finder = new MailboxFinder(ram, systemClock);
     const timer = setInterval(() => {
@@ -113,13 +119,19 @@ void describe('the finder', () => {
     failed.say({ state: GuestState.Failed, status: 0xc0000354 });
     const finder = new MailboxFinder(ram, systemClock);
     const failures = finder.failures(await finder.scan(signal));
-    assert.deepEqual(failures.map(({ words }) => words.status), [0xc0000354]);
+    assert.deepEqual(
+      failures.map(({ words }) => words.status),
+      [0xc0000354],
+    );
     assert.equal(await finder.living([7], AbortSignal.timeout(50)), undefined);
   });
 });
 
 void it('announcements are taken as they are written, and nothing else', () => {
-  assert.equal(announcedByPrint('vmkd: mailbox at 00000001`2345f000, nonce 01234567`89abcdef\n'), 0x1_2345_f000n);
+  assert.equal(
+    announcedByPrint('vmkd: mailbox at 00000001`2345f000, nonce 01234567`89abcdef\n'),
+    0x1_2345_f000n,
+  );
   assert.equal(announcedByPrint('vmkd: mailbox at 12345f000, nonce 1'), undefined);
   assert.equal(announcedByGuestInfo('000000012345f000 0123456789abcdef\n'), 0x1_2345_f000n);
   assert.equal(announcedByGuestInfo('12345f000'), undefined);

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { MemoryRam, ModelGuest, TimerDoorbell, mailboxPages } from '../../../../test/fixtures/modelMailbox';
 import { randomFrom, seedFromEnvironment, type Random } from '../../../../test/fixtures/random';
 import { VirtualClock } from '../../../../test/fixtures/virtualClock';
-import type { VmkdError } from '../../core/errors';
+import { asVmkdError, type VmkdError } from '../../core/errors';
 import type { Verdict } from '../../kd/channel';
 import { PacketType } from '../../kd/framing';
 import type { KdPacket } from '../../kd/packet';
@@ -30,10 +30,7 @@ class Bench {
   closed: { readonly error: VmkdError | undefined } | undefined;
   verdict: Verdict = 'accept';
 
-  constructor(
-    random: Random,
-    options: { readonly line?: boolean; readonly load?: boolean } = {},
-  ) {
+  constructor(random: Random, options: { readonly line?: boolean; readonly load?: boolean } = {}) {
     const [near, far] = memoryLinkPair(this.clock);
     this.guestLine = far;
     this.guest = new ModelGuest(this.clock, far, this.ram, random);
@@ -160,7 +157,7 @@ void describe('on the mailbox', () => {
     const bench = new Bench(randomFrom(6));
     await bench.attach();
     const sent = bench.channel.send(numbered(1));
-    const outcome = sent.catch((error: VmkdError) => error.code);
+    const outcome = sent.catch((thrown: unknown) => asVmkdError(thrown).code);
     await bench.running(10_000);
     assert.equal(await outcome, 'target-not-acknowledging');
     const next = bench.channel.send(numbered(2));
@@ -303,7 +300,12 @@ void describe('no packet is lost or doubled', () => {
     }
     const expected = Array.from({ length: fromGuest + 1 }, (_, i) => i);
     assert.deepEqual(bench.received.map(numberOf), expected, `seed ${seed}`);
-    assert.deepEqual(got, expected.slice(1, fromHost + 1).length === fromHost ? Array.from({ length: fromHost }, (_, i) => i + 1) : got);
+    assert.deepEqual(
+      got,
+      expected.slice(1, fromHost + 1).length === fromHost
+        ? Array.from({ length: fromHost }, (_, i) => i + 1)
+        : got,
+    );
     t.diagnostic(
       `${fromGuest} from the guest, ${fromHost} to it, ${bench.ways.length} changes of way, ` +
         `${channel.statistics.duplicates} swallowed`,
