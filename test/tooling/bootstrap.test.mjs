@@ -37,7 +37,7 @@ test('a tool is missing only if none of its commands is there', () => {
   assert.deepEqual(missingTools(['kernel'], here('qemu-system-x86_64', 'clang', 'lld-link')), []);
   assert.deepEqual(
     missingTools(['kernel', 'test'], here('clang')).map((tool) => tool.debian),
-    ['qemu-system-x86', 'lld', 'llvm', 'cabextract', 'gcab', 'openssl'],
+    ['qemu-system-x86', 'lld', 'llvm', 'cabextract', 'gcab', 'openssl', 'gcc'],
   );
   for (const command of toolSets.wine[0].commands)
     assert.deepEqual(missingTools(['wine'], here(command)), []);
