@@ -49,8 +49,11 @@ export interface ChannelStatistics {
 export interface SendOptions {
   /** How often the packet is sent in all; Infinity for ever. Default: the channel's own. */
   readonly attempts?: number;
-  /** True: sent once, again only if the peer asks for it; the caller has its own limit. For orders to go on running. */
-  readonly once?: boolean;
+  /**
+   * True: an order to go on running. After it the peer may be deaf, so that whatever else it says acknowledges the order, too,
+   * and the last attempt is no failure: the caller has its own limit.
+   */
+  readonly order?: boolean;
 }
 
 export type Delivery = 'acknowledged' | 'reset';

@@ -6,8 +6,10 @@
  * its stop, which proves that the request was lost; it is sent again if that is harmless. An answer that comes late is as
  * good as one in time.
  *
- * Continue and its like are only acknowledged, after which the target runs and listens to nothing but break-ins. They are
- * sent once; if neither acknowledgement nor repeated stop comes, the target runs.
+ * Continue and its like are only acknowledged, after which the target runs and listens to nothing but break-ins. Their limit
+ * is short, and no reset is asked for: a target that is slow would obey, stop again at the same place, and answer the reset
+ * by saying that second stop twice; nobody could tell what the first of them was. The channel sends them again as they are,
+ * which a target that has had them drops by their id. If no acknowledgement comes, the target runs.
  *
  * What was asked of a kernel never reaches the next one, after a reset of the machine: registers and addresses of the old would
  * be poison to it.
@@ -53,8 +55,13 @@ export class Exchange {
   #reject!: (error: VmkdError) => void;
   #ended = false;
   readonly #deadline: number;
-  #resetAnswered = false;
+  /** A RESET came after it was sent: the target has forgotten it, unless it has obeyed. */
+  #isLost = false;
   #restarted = false;
+  /** RESETs that were asked for, and not answered. */
+  #resets = 0;
+  /** The reply, which came all the same: it counts when the ids are certain again. */
+  #reply: Uint8Array | undefined;
 
   constructor(readonly setting: ExchangeSetting) {
     this.done = new Promise((resolve, reject) => {
@@ -68,36 +75,47 @@ export class Exchange {
 
   /** A reply that the session has found to be for this exchange. */
   onReply(payload: Uint8Array): void {
-    this.#end({ kind: 'reply', payload });
+    if (this.#resets === 0) this.#end({ kind: 'reply', payload });
+    else {
+      this.#reply = payload;
+      this.#await(() => new VmkdError('internal', 'There is a reply'));
+    }
   }
 
-  /** The target has answered a RESET: what it says next about its stop, it says again. */
-  onPeerReset(): void {
-    this.#resetAnswered = true;
+  /** @param restarted The target says that it has started anew. A damaged header says so, too: the next stop tells. */
+  onPeerReset(restarted: boolean): void {
+    this.#isLost = true;
+    if (restarted) this.#restarted = true;
+    if (this.#resets > 0) this.#resets--;
+    if (this.#resets === 0 && this.#reply !== undefined) this.#end({ kind: 'reply', payload: this.#reply });
   }
 
-  /** The target says that it has started anew. A damaged header says so, too: the next stop tells. */
-  onPeerRestart(): void {
-    this.#resetAnswered = this.#restarted = true;
+  /** After a RESET the target has said again what it had said before: it waits for a request. */
+  onRepetition(): void {
+    if (!this.#isLost || this.#reply !== undefined) return;
+    const { answer, repeatable } = this.setting.api;
+    if (answer !== 'reply' || repeatable) this.#send();
+    else this.fail(new VmkdError('request-unsure', `The link was reset during ${this.setting.api.name}`));
   }
 
-  onStateChange(change: StateChange, payload: Uint8Array): Reading {
+  /** @param afterReset It is what the target says first after a RESET: a stop that is the same is the same one. */
+  onStateChange(change: StateChange, payload: Uint8Array, afterReset: boolean): Reading {
     const { api, currentStop } = this.setting;
     const isSame = equalBytes(payload, currentStop);
-    const repeated = this.#resetAnswered && isSame;
+    if (afterReset && isSame) {
+      this.onRepetition();
+      return 'repetition';
+    }
     if (api.answer === 'reply') {
       if (this.#restarted && !isSame) {
         this.fail(new VmkdError('target-running', `The target has started anew during ${api.name}`));
         return 'news';
       }
       // The target waits for a request: it never saw ours, or has started anew and knows nothing of it.
-      if (api.repeatable) this.#send();
+      if (this.#reply !== undefined) this.#end({ kind: 'reply', payload: this.#reply });
+      else if (api.repeatable) this.#send();
       else this.fail(new VmkdError('request-unsure', `The link was reset during ${api.name}`));
       return isSame ? 'repetition' : 'news';
-    }
-    if (repeated) {
-      this.#send();
-      return 'repetition';
     }
     // It has run and stopped again, so it has had our order, though the acknowledgement was lost.
     this.#end(api.answer === 'stateChange' ? { kind: 'stateChange', change } : { kind: 'acknowledged' });
@@ -121,13 +139,12 @@ export class Exchange {
   #send(): void {
     if (this.#ended) return;
     const { api, channel, payload } = this.setting;
-    this.#resetAnswered = false;
+    this.#isLost = false;
     this.#await(() => new VmkdError('target-no-reply', `${api.name} was not answered`));
-    // A target that runs does not listen: repeating Continue would only feed its break-in poll with noise.
-    const once = api.answer === 'acknowledgement';
-    channel.send({ type: PacketType.StateManipulate, payload }, { once }).then(
+    const order = api.answer === 'acknowledgement';
+    channel.send({ type: PacketType.StateManipulate, payload }, { order }).then(
       (delivery) => {
-        if (delivery === 'acknowledged' && once) this.#end({ kind: 'acknowledged' });
+        if (delivery === 'acknowledged' && order) this.#end({ kind: 'acknowledged' });
       },
       (thrown: unknown) => {
         const error = thrown as VmkdError;
@@ -139,19 +156,26 @@ export class Exchange {
 
   /** @param reason Made only if it comes to that: an error takes the stack down, and this is done for every request. */
   #await(reason: () => VmkdError): void {
-    const { alarm, clock, patience } = this.setting;
-    alarm.set(Math.max(0, Math.min(patience, this.#deadline - clock.now())), () => this.#resync(reason));
+    const { api, alarm, clock, patience } = this.setting;
+    const left = this.#deadline - clock.now();
+    const wait = api.answer === 'acknowledgement' ? left : Math.min(patience, left);
+    alarm.set(Math.max(0, wait), () => this.#resync(reason));
   }
 
   #resync(reason: () => VmkdError): void {
     if (this.#ended) return;
     const { api, channel, clock } = this.setting;
+    if (this.#reply !== undefined) {
+      this.#end({ kind: 'reply', payload: this.#reply });
+      return;
+    }
     if (clock.now() >= this.#deadline) {
       if (api.answer === 'acknowledgement') this.#end({ kind: 'acknowledged' });
       else this.fail(reason());
       return;
     }
     this.#await(reason);
+    this.#resets++;
     channel.requestReset();
   }
 }

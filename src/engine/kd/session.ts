@@ -14,7 +14,7 @@ import { Alarm } from '../core/alarm';
 import type { Clock } from '../core/clock';
 import type { ChannelOwner, PacketChannel, Verdict } from './channel';
 import { Exchange, type ExchangeResult, type ExchangeSetting } from './exchange';
-import { PacketType } from './framing';
+import { PacketType, breakInByte, encodeDataPacket, initialPacketId } from './framing';
 import { encodeManipulate, readManipulateHead, type ManipulateApi } from './manipulate/message';
 import { getVersion } from './manipulate/version';
 import { NtStatus } from './ntstatus';
@@ -44,8 +44,18 @@ const recentSequences = 65536;
 /** How often the same nonsense must come until it is taken as meant. */
 const convincing = 3;
 
-/** Always large, so that the padding of a target that sends zeros or small numbers is never one of ours. */
-const sequenceNumber = (count: number): number => ((count & 0x7fff_ffff) | 0x8000_0000) >>> 0;
+/** Enough to get past those whose second byte is a break-in's. */
+const mostNumbersTried = 1024;
+
+/** An order may come again to a target that runs already, which looks for nothing but one byte. */
+const looksLikeBreakIn = (payload: Uint8Array): boolean =>
+  encodeDataPacket(PacketType.StateManipulate, initialPacketId, payload).includes(breakInByte);
+
+/**
+ * Always large, so that the padding of a target that sends zeros or small numbers is never one of ours. The upper bytes are
+ * never a break-in's; a number comes again after two million.
+ */
+const sequenceNumber = (count: number): number => ((count & 0x5fdf_ffff) | 0x8000_0000) >>> 0;
 
 export class Session {
   /** The last stop heard of. */
@@ -61,6 +71,8 @@ export class Session {
   #echoesPadding = false;
   /** A request of somebody else's was given up: its reply may come yet, and has no number of ours. */
   #mayAnswerLate = false;
+  /** A RESET was answered: what the target says next, it says again. */
+  #repeats = false;
   #relaying = false;
   /** The stop that was judged last: it is delivered next, if at all. */
   #judgedStop: StateChange | undefined;
@@ -117,16 +129,22 @@ export class Session {
     fields: object,
     options: { readonly data?: Uint8Array; readonly processor?: number; readonly patience: number },
   ): Promise<ExchangeResult> {
-    this.#sequence = sequenceNumber(this.#sequence + 1);
     const { processorLevel = 0, processor = 0 } = this.lastStop?.change ?? {};
-    const head = {
-      apiNumber: api.number,
-      processorLevel,
-      processor: options.processor ?? processor,
-      returnStatus: NtStatus.Pending,
-      padding: this.#sequence,
+    const encode = (): Uint8Array => {
+      this.#sequence = sequenceNumber(this.#sequence + 1);
+      const head = {
+        apiNumber: api.number,
+        processorLevel,
+        processor: options.processor ?? processor,
+        returnStatus: NtStatus.Pending,
+        padding: this.#sequence,
+      };
+      return encodeManipulate(api.request, head, fields, options.data);
     };
-    return this.#perform(api, encodeManipulate(api.request, head, fields, options.data), options.patience);
+    let payload = encode();
+    if (api.answer === 'acknowledgement')
+      for (let tries = 0; tries < mostNumbersTried && looksLikeBreakIn(payload); tries++) payload = encode();
+    return this.#perform(api, payload, options.patience);
   }
 
   /**
@@ -185,9 +203,15 @@ export class Session {
 
   #judge(packet: KdPacket): Verdict {
     try {
-      if (packet.type === PacketType.StateManipulate) return this.#judgeReply(packet.payload);
+      if (packet.type === PacketType.StateManipulate) {
+        const verdict = this.#judgeReply(packet.payload);
+        if (verdict === 'stale' && this.#repeats) this.#exchange?.onRepetition();
+        this.#repeats = false;
+        return verdict;
+      }
       const message = decodeTargetPacket(packet);
       if (message.family === 'stateChange') this.#judgedStop = message.change;
+      else this.#repeats = false;
       return 'accept';
     } catch (thrown) {
       return this.#refuse(packet, asVmkdError(thrown));
@@ -256,16 +280,16 @@ export class Session {
   #onStateChange(stop: Stop): void {
     const repeated = this.lastStop !== undefined && equalBytes(this.lastStop.bytes, stop.bytes);
     const ordered = this.#exchange !== undefined && this.#exchange.setting.api.answer !== 'reply';
-    const reading = this.#exchange?.onStateChange(stop.change, stop.bytes) ?? 'news';
+    const reading = this.#exchange?.onStateChange(stop.change, stop.bytes, this.#repeats) ?? 'news';
+    this.#repeats = false;
     this.lastStop = stop;
     if (reading === 'news') this.hooks.onStop(stop, repeated && !ordered);
   }
 
   #onPeerReset(restarted: boolean): void {
-    if (restarted) {
-      this.#echoesPadding = false;
-      this.#exchange?.onPeerRestart();
-    } else this.#exchange?.onPeerReset();
+    this.#repeats = true;
+    if (restarted) this.#echoesPadding = false;
+    this.#exchange?.onPeerReset(restarted);
     this.hooks.onPeerReset(restarted);
   }
 }

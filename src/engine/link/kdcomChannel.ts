@@ -62,8 +62,8 @@ export interface KdcomOptions {
 
 interface InFlight {
   readonly packet: KdPacket;
-  /** Not sent again by itself: whoever waits for it has a limit. */
-  readonly once: boolean;
+  /** See SendOptions. */
+  readonly order: boolean;
   attemptsLeft: number;
   readonly resolve: (delivery: Delivery) => void;
   readonly reject: (error: VmkdError) => void;
@@ -108,6 +108,10 @@ export class KdcomChannel implements PacketChannel {
   readonly #waiting: InFlight[] = [];
   /** RESETs of ours that have not been answered. */
   #resetsUnanswered = 0;
+  /** Those that nobody waits for any more, for something else was acknowledged: they may be answered yet. */
+  #resetsLate = 0;
+  /** What was in flight when a RESET was sent may have been taken, and its id with it. */
+  #mayBeTaken = false;
   #resetToAnswer = false;
   #resendAsked = false;
   /** For the packet in flight to be acknowledged. */
@@ -136,9 +140,9 @@ export class KdcomChannel implements PacketChannel {
 
   send(packet: KdPacket, options: SendOptions = {}): Promise<Delivery> {
     return new Promise((resolve, reject) => {
-      const once = options.once ?? false;
+      const order = options.order ?? false;
       const attemptsLeft = options.attempts ?? this.#timing.attempts;
-      const entry: InFlight = { packet, once, attemptsLeft, resolve, reject };
+      const entry: InFlight = { packet, order, attemptsLeft, resolve, reject };
       if (this.#closed) reject(this.#closed.error ?? new VmkdError('link-lost', `${this.name} is closed`));
       else if (this.#waiting.length >= longestQueue) reject(this.#notAcknowledged('packets queue up'));
       else if (this.#inFlight) this.#waiting.push(entry);
@@ -158,8 +162,9 @@ export class KdcomChannel implements PacketChannel {
   requestReset(): void {
     this.#resetsUnanswered++;
     this.#scanner.clear();
-    // An order that is sent once may have been obeyed: its acknowledgement is still welcome.
-    this.#settleAll('reset', (entry) => !entry.once);
+    if (this.#inFlight && !this.#inFlight.order) this.#mayBeTaken = true;
+    // An order may have been obeyed: its acknowledgement is still welcome.
+    this.#settleAll('reset', (entry) => !entry.order);
     this.#writeIfTaken(encodeControlPacket(PacketType.Reset, 0));
   }
 
@@ -172,17 +177,18 @@ export class KdcomChannel implements PacketChannel {
   // --- sending
 
   #launch(entry: InFlight): void {
+    this.#mayBeTaken = false;
     this.#inFlight = entry;
     this.#transmit(entry);
   }
 
   #transmit(entry: InFlight): void {
     if (entry.attemptsLeft-- <= 0) {
-      this.#giveUp();
+      // An order stays: it may be acknowledged yet, and its id is used until then.
+      if (!entry.order) this.#giveUp();
       return;
     }
-    if (entry.once) this.#acknowledgement.lift();
-    else this.#acknowledgement.set(this.#timing.acknowledge, () => this.#retransmit());
+    this.#acknowledgement.set(this.#timing.acknowledge, () => this.#retransmit());
     this.#counters.packetsSent++;
     this.#write(encodeDataPacket(entry.packet.type, this.#nextId, entry.packet.payload));
   }
@@ -221,6 +227,10 @@ export class KdcomChannel implements PacketChannel {
     if (next) this.#launch(next);
   }
 
+  get #awaitsTaking(): boolean {
+    return this.#inFlight !== undefined || this.#mayBeTaken;
+  }
+
   #settleAll(delivery: Delivery, concerned?: (entry: InFlight) => boolean): void {
     for (const entry of this.#takeAll(concerned)) entry.resolve(delivery);
   }
@@ -237,9 +247,13 @@ export class KdcomChannel implements PacketChannel {
   }
 
   #acknowledged(): void {
+    this.#mayBeTaken = false;
     this.#nextId = (this.#nextId ^ 1) & ~syncPacketId;
     this.#nextId >>>= 0;
-    this.#resetsUnanswered = 0;
+    if (this.#inFlight) {
+      this.#resetsLate += this.#resetsUnanswered;
+      this.#resetsUnanswered = 0;
+    }
     this.#settle((entry) => entry.resolve('acknowledged'));
   }
 
@@ -333,7 +347,7 @@ export class KdcomChannel implements PacketChannel {
     if (this.#deaf) return;
     switch (type) {
       case PacketType.Acknowledge:
-        if (this.#inFlight && packetId === (this.#nextId & ~syncPacketId) >>> 0) this.#acknowledged();
+        if (this.#awaitsTaking && packetId === (this.#nextId & ~syncPacketId) >>> 0) this.#acknowledged();
         return;
       case PacketType.Resend:
         if (this.#inFlight) this.#retransmit();
@@ -353,12 +367,14 @@ export class KdcomChannel implements PacketChannel {
       this.#resetToAnswer = true;
       return;
     }
-    if (this.#resetsUnanswered > 0) {
-      this.#resetsUnanswered--;
-      // Who answers a RESET does not run: an order that lingers was not obeyed.
-      this.#settleAll('reset', (entry) => entry.once);
-    } else {
-      this.#settleAll('reset');
+    this.#mayBeTaken = false;
+    // Who answers a RESET does not run: an order that lingers was not obeyed.
+    this.#settleAll('reset');
+    if (this.#resetsUnanswered > 0) this.#resetsUnanswered--;
+    else if (this.#resetsLate > 0) this.#resetsLate--;
+    else {
+      // An answer to the answer would be answered for ever.
+      this.#resetsLate++;
       this.#write(encodeControlPacket(PacketType.Reset, 0));
     }
     this.#owner.onPeerReset(false);
@@ -387,6 +403,7 @@ export class KdcomChannel implements PacketChannel {
     const startsAnew = !this.#isTarget && (packetId & syncPacketId) !== 0;
     if (startsAnew) {
       this.#nextId = initialPacketId;
+      this.#mayBeTaken = false;
       this.#settleAll('reset');
     }
     this.#acknowledge(packetId);
@@ -395,7 +412,8 @@ export class KdcomChannel implements PacketChannel {
     this.#expectedId = (this.#expectedId ^ 1) >>> 0;
     this.#counters.packetsReceived++;
     // Who says something new has got what we said before: its acknowledgement was lost.
-    if (this.#inFlight && (this.#isTarget || this.#inFlight.once || isAnswer(type))) this.#acknowledged();
+    if (this.#awaitsTaking && (this.#isTarget || this.#inFlight?.order === true || isAnswer(type)))
+      this.#acknowledged();
     if (startsAnew) this.#owner.onPeerReset(true);
     this.#owner.onPacket({ type, payload: payload.slice() });
   }

@@ -188,8 +188,8 @@ export class HybridChannel implements PacketChannel {
     this.#called();
     for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
     if (this.#way === 'mailbox') {
-      // An order that is sent once may have been obeyed: its acknowledgement is still welcome.
-      if (this.#current && !this.#current.options.once) {
+      // An order may have been obeyed: its acknowledgement is still welcome.
+      if (this.#current && !this.#current.options.order) {
         this.#carrier?.abandon();
         this.#settle((entry) => entry.resolve('reset'));
       }
@@ -237,8 +237,8 @@ export class HybridChannel implements PacketChannel {
   }
 
   /** Milliseconds. */
-  #limit({ attempts = this.#timing.attempts, once = false }: SendOptions): number {
-    return once ? Infinity : attempts * this.#timing.acknowledge + turningMilliseconds;
+  #limit({ attempts = this.#timing.attempts, order = false }: SendOptions): number {
+    return order ? Infinity : attempts * this.#timing.acknowledge + turningMilliseconds;
   }
 
   /** A packet that waits for its turn does not wait for ever. */
@@ -433,7 +433,7 @@ export class HybridChannel implements PacketChannel {
       onPacket: (packet) => this.#onMailboxPacket(packet),
       onResetDone: () => {
         // Who answers a RESET does not run: an order that lingers was not obeyed.
-        if (this.#current?.options.once) this.#settle((entry) => entry.resolve('reset'));
+        if (this.#current?.options.order) this.#settle((entry) => entry.resolve('reset'));
         this.#owner.onPeerReset(false);
       },
       onEnded: (ending) => this.#onCarrierEnded(ending),
