@@ -1,6 +1,6 @@
 /**
  * A line that loses nothing and is slow, as that of a virtual machine whose host is busy, or that was paused: whatever is
- * sent again for it, each stop of a target is heard of once, though one is as the other, byte for byte.
+ * sent again for it, each print and each stop of a target is heard of once, though a stop is as the one before, byte for byte.
  */
 
 import assert from 'node:assert/strict';
@@ -19,8 +19,9 @@ import { KdcomChannel } from './kdcomChannel';
 const stops = 500;
 
 interface Counts {
-  heard: number;
+  readonly heard: number;
   readonly made: number;
+  readonly said: readonly string[];
 }
 
 /** Stops again and again at the same place; at each stop up to `mostRequests` are made before it is let go. */
@@ -29,10 +30,17 @@ async function countStops(seed: number, faults: Faults, mostRequests: number): P
   const clock = new VirtualClock();
   const endpoint = new FaultyEndpoint({ clock, random: randomFrom(seed + 1), faults });
   const target = new ModelTarget(endpoint.target, clock);
-  target.comesAgain = true;
+  const said: string[] = [];
+  // As in a loop with a breakpoint, and a print.
+  const onLetGo = async (): Promise<void> => {
+    await target.server.print(`turn ${target.orders.length}`, 0, Infinity);
+    target.breakNow();
+  };
+  target.onLetGo = () => void onLetGo();
   const client = new KdClient({
     clock,
     firstSequence: seed,
+    observer: { onPrint: ({ text }) => said.push(text) },
     open: async (owner) =>
       new KdcomChannel(await endpoint.open({ waitMilliseconds: 10_000 }), owner, { role: 'debugger', clock }),
   });
@@ -56,7 +64,7 @@ async function countStops(seed: number, faults: Faults, mostRequests: number): P
     }
   };
   await clock.run(exchange(), 24 * 3_600_000);
-  return { heard, made: target.orders.length };
+  return { heard, made: target.orders.length, said };
 }
 
 function mustBeUnsure(thrown: unknown): void {
@@ -70,12 +78,19 @@ void describe('on a line that stands still for up to five seconds now and then',
     ['a target is asked before', stalls, 2],
     ['packets come in pieces', { ...stalls, split: 0.2 }, 2],
   ] as const)
-    void it(`${what}: each stop is heard of, and once`, async (t) => {
+    void it(`${what}: each stop and each print is heard of, and once`, async (t) => {
       const first = seedFromEnvironment();
       t.diagnostic(`seed ${first}`);
       for (let seed = first; seed < first + 4; seed++) {
-        const { heard, made } = await countStops(seed, faults, mostRequests);
+        const { heard, made, said } = await countStops(seed, faults, mostRequests);
         assert.equal(heard, made, `seed ${seed}`);
+        // The last one may be under way.
+        assert.deepEqual(
+          said.slice(0, made - 1),
+          Array.from({ length: made - 1 }, (_, i) => `turn ${i + 1}`),
+          `seed ${seed}`,
+        );
+        assert.ok(said.length <= made);
       }
     });
 });
