@@ -47,6 +47,13 @@ async function ticksGrow(machine: DemoMachine): Promise<void> {
   for (const end = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < end);
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 60_000; !condition();) {
+    assert.ok(Date.now() < end, 'it never came');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** Counts stops that anybody is told of from now on. */
 function listen({ target }: Debugging): { readonly stops: Stop[]; end(): void } {
   const stops: Stop[] = [];
@@ -114,6 +121,27 @@ void describe('stops', () => {
       assert.equal(await machine.console.command('break', limit), 'continued');
       assert.deepEqual(heard.stops, []);
       heard.end();
+      assert.deepEqual(session.errors, []);
+    }));
+
+  void it('a break-in that nobody waits for any more stops nobody, however long the machine was at rest', () =>
+    withDebugger(async (session) => {
+      const { target, machine } = session;
+      await target.execution.resume();
+      await ticksGrow(machine);
+      const heard = listen(session);
+      await machine.qmp('stop');
+      await assert.rejects(target.execution.pause(300), { code: 'target-did-not-stop' });
+      // Break-ins that are too old to come show soon after the kernel was let go; these have not been there yet.
+      await target.execution.pause(2500).catch(() => undefined);
+      await machine.qmp('cont');
+      await until(() => target.live.client.unspentBreakIns === 0);
+      await ticksGrow(machine);
+      assert.deepEqual(heard.stops.map(reasonOf), []);
+      heard.end();
+      // Whoever wants one now has it.
+      await target.execution.pause(limit);
+      assert.equal(reasonOf(await session.stopped()), 'pause');
       assert.deepEqual(session.errors, []);
     }));
 

@@ -110,6 +110,7 @@ export class KdClient {
   #synchroniser: Synchroniser | undefined;
   #version: TargetVersion | undefined;
   #unspentBreakIns = 0;
+  #breakInsSent = 0;
   #stoppedByAttach = false;
   #exchanges = 0;
 
@@ -131,6 +132,11 @@ export class KdClient {
 
   set unspentBreakIns(count: number) {
     this.#unspentBreakIns = Math.max(0, count);
+  }
+
+  /** Break-ins sent in all. */
+  get breakInsSent(): number {
+    return this.#breakInsSent;
   }
 
   /** The last attach found a running target, and its break-in stopped it. */
@@ -196,6 +202,7 @@ export class KdClient {
    */
   callBreakIn(): void {
     this.#mustHaveChannel().breakIn();
+    this.#breakInsSent++;
     this.#unspentBreakIns++;
   }
 

@@ -173,6 +173,17 @@ void describe('stops that are no news', () => {
     assert.equal((await clock.run(stop)).programCounter, breakInAddress);
   });
 
+  void it('one that was sent since then is not forgotten: its machine may be at rest', async () => {
+    const { clock, target, machine } = setUp();
+    await clock.run(target.attach(attach));
+    machine().server.onBreakIn = () => undefined;
+    target.client.unspentBreakIns = 1;
+    await clock.run(target.resume());
+    target.client.callBreakIn();
+    await clock.advance(3_600_000);
+    assert.equal(target.client.unspentBreakIns, 1);
+  });
+
   void it('the break-in of an attach to a kernel that was stopped already is swallowed as well', async () => {
     const clock = new VirtualClock();
     const line = new FaultyEndpoint({ clock, random: randomFrom(1), faults: allFaults(0) });

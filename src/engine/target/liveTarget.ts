@@ -306,12 +306,21 @@ export class LiveTarget {
   ): Promise<boolean> {
     const { dr7 } = this.breakpoints;
     this.#atInt3 = undefined;
+    this.#openStrayWindow();
+    return this.client.continue({ from, ...(dr7 !== undefined && { dr7 }), ...options });
+  }
+
+  /** What was sent before the target was let go shows soon. What is sent from now on may take as long as the target rests. */
+  #openStrayWindow(): void {
+    const { client } = this;
+    const { breakInsSent } = client;
     this.#strayWindow?.cancel();
     this.#strayWindow = this.#clock.after(strayBreakInWindow, () => {
       this.#strayWindow = undefined;
-      if (this.client.state.kind === 'running') this.client.unspentBreakIns = 0;
+      // A sieve tells by itself, and for as long as it likes, which break-ins are meant.
+      if (this.#options.sieve || client.state.kind !== 'running') return;
+      client.unspentBreakIns = Math.min(client.unspentBreakIns, client.breakInsSent - breakInsSent);
     });
-    return this.client.continue({ from, ...(dr7 !== undefined && { dr7 }), ...options });
   }
 
   /** A breakpoint of ours never shows here: NT takes it out of the code before it reports the stop. */

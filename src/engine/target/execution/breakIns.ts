@@ -1,6 +1,10 @@
 /**
  * Break-ins: sent until whoever waits for a stop has one. Each stops the target once, when the guest gets round to it, so one
- * that was sent too often, or by a session that is no more, stops it some time later. That is told from one that is wanted.
+ * that was sent too often, or by a session that is no more, stops it some time later: when its machine, which may have been at
+ * rest, goes on. That is told from one that is wanted.
+ *
+ * How many are on their way is not certain: a stopped target takes several for one. So they are counted down by the stops that
+ * they make, and never up by time.
  */
 
 import { systemClock, type Clock, type Timer } from '../../core/clock';
@@ -17,6 +21,7 @@ export class BreakIns {
   #foreignUntil = Infinity;
   /** Until then one of ours may show that was sent too often. */
   #ownUntil = 0;
+  #sentAt = -Infinity;
 
   /** @param isAwaited Whether anybody still waits for a stop. */
   constructor(
@@ -31,9 +36,11 @@ export class BreakIns {
     const send = (again: boolean): void => {
       this.#timer = undefined;
       if (!this.isAwaited()) return;
-      const { state, unspentBreakIns } = this.client;
       // A stop that is being decided on serves who waits, or is followed by another call.
-      if (state.kind === 'running' && (again || unspentBreakIns === 0)) this.client.callBreakIn();
+      if (this.client.state.kind === 'running' && (again || !this.mayBeOwn)) {
+        this.client.callBreakIn();
+        this.#sentAt = this.clock.now();
+      }
       this.#timer = this.clock.after(interval, () => send(true));
     };
     send(false);
@@ -53,6 +60,12 @@ export class BreakIns {
   /** A break-in that we did not send may be somebody's who has gone. */
   get mayBeForeign(): boolean {
     return this.clock.now() < this.#foreignUntil;
+  }
+
+  /** One of ours that has not stopped anything was sent lately, or before the target was let go lately. */
+  get mayBeOwn(): boolean {
+    const until = Math.max(this.#ownUntil, this.#sentAt + interval);
+    return this.client.unspentBreakIns > 0 && this.clock.now() < until;
   }
 
   /** Milliseconds until none can come any more that nobody wants. */

@@ -19,7 +19,7 @@ import type { ModuleTracker } from '../moduleTracker';
 import type { LiveProcessor, Processors } from '../processors';
 import type { StopMemory } from '../stopMemory';
 import type { StopReason, UserBreakpoint } from '../target';
-import { goOn, type RunPolicy, type Verdict } from './runControl';
+import { goOn, type ExpectedBreakIns, type RunPolicy, type Verdict } from './runControl';
 import type { Ours, StopEvent } from './stopEvent';
 
 export interface PolicyParts extends Ours {
@@ -95,14 +95,14 @@ export class KernelPolicy implements RunPolicy {
     return this.parts.breakpoints.judge(owners, processor);
   }
 
-  async decide(event: StopEvent, stop: StoppedState, mayBeStray: boolean): Promise<Verdict> {
+  async decide(event: StopEvent, stop: StoppedState, breakIns: ExpectedBreakIns): Promise<Verdict> {
     switch (event.kind) {
       case 'module':
         return this.#onModule(event.change, stop);
       case 'exception':
         return this.#onException(event.change);
       case 'code-breakpoint':
-        return this.#onCodeBreakpoint(stop, mayBeStray);
+        return this.#onCodeBreakpoint(stop, breakIns);
       case 'gone':
       case 'command':
       case 'places':
@@ -175,7 +175,7 @@ export class KernelPolicy implements RunPolicy {
     return { kind: 'go', passException: code !== NtStatus.WakeSystemDebugger };
   }
 
-  async #onCodeBreakpoint(stop: StoppedState, mayBeStray: boolean): Promise<Verdict> {
+  async #onCodeBreakpoint(stop: StoppedState, breakIns: ExpectedBreakIns): Promise<Verdict> {
     const { live, memory, processors, symbols, breakpoints } = this.parts;
     const { client } = live;
     const { programCounter, processor } = stop.change;
@@ -192,12 +192,15 @@ export class KernelPolicy implements RunPolicy {
       return { kind: 'announce', reason: { kind: 'bugcheck', code, parameters } };
     }
     // A break-in: ours, one too many, or somebody else's. One that is awaited was served already.
-    const mayBe = status === breakStatus.controlC || facts.breakWithStatus === undefined;
-    if (mayBe && client.unspentBreakIns > 0) {
+    const isOwn =
+      status === breakStatus.controlC
+        ? client.unspentBreakIns > 0
+        : facts.breakWithStatus === undefined && breakIns.mayBeOwn;
+    if (isOwn) {
       client.unspentBreakIns--;
       return goOn;
     }
-    if (status === breakStatus.controlC && mayBeStray) return goOn;
+    if (status === breakStatus.controlC && breakIns.mayBeForeign) return goOn;
     if (status === breakStatus.controlC) return { kind: 'announce', reason: { kind: 'pause' } };
     return rule.codeBreakpoints ? { kind: 'announce', reason: { kind: 'code-breakpoint' } } : goOn;
   }

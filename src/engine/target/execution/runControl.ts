@@ -61,14 +61,22 @@ export interface ActiveStep {
   end(): void;
 }
 
+/** Which break-ins that nobody waits for may come now. */
+export interface ExpectedBreakIns {
+  /** One of ours, where only the time can tell. */
+  readonly mayBeOwn: boolean;
+  /** Somebody's who has gone. */
+  readonly mayBeForeign: boolean;
+}
+
 /** What the parts around know about stops. */
 export interface RunPolicy {
   /** The kernel is another one than before, or the first. */
   onKernel(stop: StoppedState): Promise<void>;
   /** Which of the breakpoints whose places were hit shall stop. */
   judge(owners: readonly object[], processor: LiveProcessor): Promise<readonly UserBreakpoint[]>;
-  /** An event that has nothing to do with places of ours. @param mayBeStray A break-in may be somebody's who has gone. */
-  decide(event: StopEvent, stop: StoppedState, mayBeStray: boolean): Promise<Verdict>;
+  /** An event that has nothing to do with places of ours. */
+  decide(event: StopEvent, stop: StoppedState, breakIns: ExpectedBreakIns): Promise<Verdict>;
   /** Before the target runs on. */
   onRun(): void;
   /** @param processor The one that it is about. */
@@ -137,9 +145,7 @@ export class RunControl {
       this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
       const event = entryEvent(stop, this.#atInt3);
       const verdict =
-        made || event === undefined
-          ? goOn
-          : await this.parts.policy.decide(event, stop, this.#breakIns.mayBeForeign);
+        made || event === undefined ? goOn : await this.parts.policy.decide(event, stop, this.#breakIns);
       await this.#announce(stop, verdict.kind === 'announce' ? verdict.reason : { kind: 'entry' });
     });
   }
@@ -343,12 +349,12 @@ export class RunControl {
         return goOn;
       case 'code-breakpoint':
         this.#atInt3 = true;
-        return policy.decide(event, stop, this.#breakIns.mayBeForeign);
+        return policy.decide(event, stop, this.#breakIns);
       case 'module':
       case 'gone':
       case 'command':
       case 'exception':
-        return policy.decide(event, stop, this.#breakIns.mayBeForeign);
+        return policy.decide(event, stop, this.#breakIns);
       case 'places':
         break;
     }
