@@ -215,29 +215,37 @@ void describe('stops', () => {
 });
 
 void describe('memory', () => {
-  void it('is read once a stop, and never beyond it', () =>
-    withDebugger(async (session) => {
-      const { target } = session;
-      const address = session.addressOf('vmkdemo!VmkDemoCounter');
-      const sent = (): number => target.live.client.statistics!.packetsSent;
-      const before = sent();
-      const first = await readMemory(target.memory, address, 8);
-      await readMemory(target.memory, plus(address, 8), 16);
-      assert.equal(sent() - before, 1);
-      await target.execution.resume();
-      await ticksGrow(session.machine);
-      await target.execution.pause(limit);
-      for (let i = 0; i < 10 && Buffer.from(await readMemory(target.memory, address, 8)).equals(first); i++) {
+  void it('is asked of KD once a stop, and not taken for that of another', () =>
+    withDebugger(
+      async (session) => {
+        const { target } = session;
+        const address = session.addressOf('vmkdemo!VmkDemoCounter');
+        const sent = (): number => target.live.client.statistics!.packetsSent;
+        const before = sent();
+        const first = await readMemory(target.memory, address, 8);
+        await readMemory(target.memory, plus(address, 8), 16);
+        assert.equal(sent() - before, 1);
         await target.execution.resume();
         await ticksGrow(session.machine);
         await target.execution.pause(limit);
-      }
-      assert.notDeepEqual(await readMemory(target.memory, address, 8), first);
-      await target.memory.write(address, Uint8Array.of(1, 2, 3, 4));
-      assert.deepEqual(await readMemory(target.memory, address, 4), Uint8Array.of(1, 2, 3, 4));
-      await target.execution.resume();
-      await assert.rejects(readMemory(target.memory, address, 4), { code: 'target-running' });
-    }));
+        for (
+          let i = 0;
+          i < 10 && Buffer.from(await readMemory(target.memory, address, 8)).equals(first);
+          i++
+        ) {
+          await target.execution.resume();
+          await ticksGrow(session.machine);
+          await target.execution.pause(limit);
+        }
+        assert.notDeepEqual(await readMemory(target.memory, address, 8), first);
+        await target.memory.write(address, Uint8Array.of(1, 2, 3, 4));
+        assert.deepEqual(await readMemory(target.memory, address, 4), Uint8Array.of(1, 2, 3, 4));
+        await target.execution.resume();
+        await assert.rejects(readMemory(target.memory, address, 4), { code: 'target-running' });
+      },
+      {},
+      { transport: 'serial' },
+    ));
 
   void it('registers: changes are there, and gone to the processor', () =>
     withDebugger(async (session) => {
