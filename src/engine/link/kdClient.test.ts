@@ -23,6 +23,7 @@ import {
 import { continue2X64 } from '../kd/manipulate/execution';
 import { readVirtualMemory } from '../kd/manipulate/memory';
 import { encodeManipulate, readManipulateHead } from '../kd/manipulate/message';
+import { setContext } from '../kd/manipulate/context';
 import { getVersion } from '../kd/manipulate/version';
 import { encodeStateChange } from '../kd/stateChange';
 import { ack, answerReset, attach, fails, rawPeer, setUp, withTarget } from '../../../test/fixtures/peers';
@@ -320,6 +321,63 @@ void describe('continuing', () => {
     far.write(encodeDataPacket(PacketType.StateChange64, (initialPacketId | syncPacketId) >>> 0, payload));
     await clock.run(client.waitForStop(5000));
     assert.equal(client.state.kind === 'stopped' && client.state.version.kernelBase, plus(modelBase, 0x2000));
+  });
+});
+
+void describe('a machine that is reset during a request', () => {
+  const firstId = (initialPacketId | syncPacketId) >>> 0;
+
+  /** Its kernel says this stop instead of an answer to the first write of registers. */
+  function resetting(stop: Uint8Array) {
+    const setting = setUp();
+    const { far } = setting;
+    let base = 0x1000;
+    let id = initialPacketId;
+    const seen: number[] = [];
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6') {
+        answerReset(far);
+        id = initialPacketId;
+      }
+      if (kind !== 'data 2') return;
+      const head = readManipulateHead(payload);
+      seen.push(head.apiNumber);
+      if (head.apiNumber === setContext.number && base === 0x1000) {
+        base = 0x2000;
+        id = initialPacketId;
+        far.write(encodeDataPacket(PacketType.StateChange64, firstId, stop));
+        return;
+      }
+      const fields = { machineType: 0x8664, protocolVersion: 6, kernelBase: plus(modelBase, base) };
+      const reply =
+        head.apiNumber === getVersion.number
+          ? encodeManipulate(getVersion.reply, head, fields)
+          : encodeManipulate(setContext.reply, { ...head, returnStatus: 0 }, {});
+      id = (id ^ 1) >>> 0;
+      far.write(Buffer.concat([ack(packetId), encodeDataPacket(PacketType.StateManipulate, id, reply)]));
+    });
+    const writes = (): number => seen.filter((api) => api === setContext.number).length;
+    return { ...setting, writes };
+  }
+
+  void it('is another kernel: it never gets what the first one was asked', async () => {
+    const stop = encodeStateChange({ ...breakInStop, thread: plus(modelBase, 8) });
+    const { clock, client, writes } = resetting(stop);
+    await clock.run(client.attach(attach));
+    const written = client.request(setContext, {}, { data: new Uint8Array(64) });
+    await assert.rejects(clock.run(written), fails('target-running'));
+    await clock.run(client.waitForStop(5000));
+    assert.equal(client.state.kind === 'stopped' && client.state.version.kernelBase, plus(modelBase, 0x2000));
+    await clock.advance(60_000);
+    assert.equal(writes(), 1);
+  });
+
+  void it('was none, if its stop is the one that we know: a header was damaged', async () => {
+    const { clock, client, writes } = resetting(encodeStateChange(breakInStop));
+    await clock.run(client.attach(attach));
+    const { status } = await clock.run(client.request(setContext, {}, { data: new Uint8Array(64) }));
+    assert.equal(status, 0);
+    assert.equal(writes(), 2);
   });
 });
 
