@@ -51,6 +51,8 @@ const resyncs = 3;
 
 export class Exchange {
   readonly done: Promise<ExchangeResult>;
+  /** It has been sent so often: the target may have had each, and answer each. */
+  sent = 0;
   #resolve!: (result: ExchangeResult) => void;
   #reject!: (error: VmkdError) => void;
   #ended = false;
@@ -140,6 +142,7 @@ export class Exchange {
     if (this.#ended) return;
     const { api, channel, payload } = this.setting;
     this.#isLost = false;
+    this.sent++;
     this.#await(() => new VmkdError('target-no-reply', `${api.name} was not answered`));
     const order = api.answer === 'acknowledgement';
     channel.send({ type: PacketType.StateManipulate, payload }, { order }).then(

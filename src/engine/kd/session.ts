@@ -69,7 +69,7 @@ export class Session {
   #exchange: Exchange | undefined;
   #sequence: number;
   #echoesPadding = false;
-  /** A request of somebody else's was given up: its reply may come yet, and has no number of ours. */
+  /** A request of somebody else's was given up, or sent again: a reply may come yet, and has no number of ours. */
   #mayAnswerLate = false;
   /** A RESET was answered: what the target says next, it says again. */
   #repeats = false;
@@ -159,9 +159,9 @@ export class Session {
     }
     this.#mayAnswerLate = this.#relaying = true;
     try {
-      const result = await this.#perform(api, payload, patience);
-      this.#mayAnswerLate = false;
-      return result;
+      return await this.#perform(api, payload, patience, ({ sent }) => {
+        this.#mayAnswerLate = sent > 1;
+      });
     } finally {
       this.#relaying = false;
     }
@@ -171,6 +171,7 @@ export class Session {
     api: ExchangeSetting['api'],
     payload: Uint8Array,
     patience: number,
+    onAnswered?: (exchange: Exchange) => void,
   ): Promise<ExchangeResult> {
     const { channel, lastStop } = this;
     if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
@@ -182,7 +183,9 @@ export class Session {
     });
     this.#exchange = exchange;
     try {
-      return await exchange.done;
+      const result = await exchange.done;
+      onAnswered?.(exchange);
+      return result;
     } finally {
       if (this.#exchange === exchange) this.#exchange = undefined;
     }

@@ -10,7 +10,7 @@ import { VmkdError } from '../core/errors';
 import { KdcomChannel } from './kdcomChannel';
 import type {} from './link';
 import { memoryLinkPair } from './memoryLink';
-import { KdClient } from '../kd/client';
+import { KdClient, type Relayed } from '../kd/client';
 import { encodeDebugIo } from '../kd/debugIo';
 import {
   PacketType,
@@ -19,6 +19,7 @@ import {
   encodeDataPacket,
   initialPacketId,
   syncPacketId,
+  type DataType,
 } from '../kd/framing';
 import { continue2X64 } from '../kd/manipulate/execution';
 import { readVirtualMemory } from '../kd/manipulate/memory';
@@ -88,6 +89,57 @@ void describe('requests', () => {
     const { data } = await clock.run(client.request(readVirtualMemory, { address: modelBase, count: 5 }));
     assert.deepEqual([...data], [5, 5, 5, 5, 5]);
     assert.ok(readSequence > 0);
+  });
+
+  void it('of another debugger that went out twice have one answer, and the other goes to nobody', async () => {
+    const { clock, client, far } = setUp();
+    let id = initialPacketId;
+    const say = (type: DataType, payload: Uint8Array): void => {
+      far.write(encodeDataPacket(type, id, payload));
+      id = (id ^ 1) >>> 0;
+    };
+    const answer = (request: Uint8Array): void =>
+      say(
+        PacketType.StateManipulate,
+        encodeManipulate(
+          getVersion.reply,
+          { ...readManipulateHead(request), returnStatus: 0 },
+          { machineType: 0x8664, protocolVersion: 6 },
+        ),
+      );
+    let first: Uint8Array | undefined;
+    let late: Uint8Array | undefined;
+    rawPeer(far, (kind, packetId, payload) => {
+      if (kind === 'control 6') {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        id = initialPacketId;
+        say(PacketType.StateChange64, encodeStateChange(breakInStop));
+      }
+      if (kind !== 'data 2') return;
+      far.write(ack(packetId));
+      if (readManipulateHead(payload).processor === 7 && first === undefined) {
+        // It is slow: the answer comes after the one to the repetition.
+        first = late = payload.slice();
+        return;
+      }
+      if (readManipulateHead(payload).processor !== 7 && late !== undefined) {
+        answer(late);
+        late = undefined;
+      }
+      answer(payload);
+    });
+    await clock.run(client.attach(attach));
+    const { state } = client;
+    assert.ok(state.kind === 'stopped');
+    for (const processor of [7, 8]) {
+      const head = { apiNumber: getVersion.number, processor, padding: 0xcdcdcdcd };
+      const relayed: Relayed = await clock.run(
+        client.relay(encodeManipulate(getVersion.request, head, {}), state),
+      );
+      assert.ok(relayed.kind === 'reply');
+      assert.equal(readManipulateHead(relayed.payload).processor, processor);
+    }
+    assert.equal(late, undefined);
   });
 
   void it('are not disturbed by prints in between', async () => {
