@@ -3,6 +3,7 @@
 
 export {};
 
+// The tests are imported when this is set, not before.
 process.env['VMKD_TRANSPORT'] = 'mailbox';
 await import('../integration/breakpoints.test');
 await import('../integration/stepping.test');

@@ -201,6 +201,26 @@ void describe('stops that are no news', () => {
     assert.equal(machine.orders.length, 2);
   });
 
+  void it('one that a debugger left behind is swallowed when the target first runs, and only then', async () => {
+    const { clock, target, machine } = setUp();
+    await clock.run(target.attach(attach));
+    assert.equal(target.client.unspentBreakIns, 0);
+    await clock.run(target.resume());
+    for (let left = 2; left > 0; left--) {
+      machine().breakNow();
+      await clock.advance(100);
+      assert.equal(target.client.state.kind, 'running');
+    }
+    await clock.advance(1000);
+    const stop = target.nextStop(5000);
+    machine().breakNow();
+    assert.equal((await clock.run(stop)).programCounter, breakInAddress);
+    await clock.run(target.resume());
+    const again = target.nextStop(5000);
+    machine().breakNow();
+    assert.equal((await clock.run(again)).programCounter, breakInAddress);
+  });
+
   void it('an int3 elsewhere is never taken for one', async () => {
     const { clock, target, machine } = setUp();
     await clock.run(target.attach(attach));
@@ -299,6 +319,16 @@ void describe('leaving', () => {
     const { clock, target, machine } = setUp();
     await clock.run(target.attach(attach));
     target.client.unspentBreakIns = 1;
+    const released = target.release();
+    clock.after(300, () => machine().breakNow());
+    await clock.run(released);
+    assert.equal(machine().orders.length, 2);
+    assert.ok(clock.now() < 5000);
+  });
+
+  void it('waits for one that a debugger left behind, and no longer than that', async () => {
+    const { clock, target, machine } = setUp();
+    await clock.run(target.attach(attach));
     const released = target.release();
     clock.after(300, () => machine().breakNow());
     await clock.run(released);

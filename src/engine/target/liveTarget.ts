@@ -3,8 +3,8 @@
  * news for a person, and what must be done before a kernel may run on.
  *
  *   - module loads and unloads stop NT; they are reported and continued, unless the observer wants to stop there;
- *   - a break-in too many (one that was still on the wire when an earlier one had its effect) is continued silently; it
- *     is known by its address, and only for a short while after a continue;
+ *   - a break-in too many (one that was still on the wire when an earlier one had its effect, or that a debugger before us
+ *     has left behind) is continued silently; it is known by its address, and only for a short while after a continue;
  *   - an int3 that is part of the code is stepped over before continuing, or it would hit for ever;
  *   - hardware breakpoints live on: each Continue carries Dr7;
  *   - an exception that nobody has handled is handed to the guest when we leave.
@@ -105,6 +105,8 @@ export class LiveTarget {
   /** Where this kernel stops for a break-in; learnt from the first. */
   #breakInAddress: VirtualAddress | undefined;
   #strayWindow: Timer | undefined;
+  /** On the clock. Until then a break-in of a debugger before us may show: when the target first runs. */
+  #foreignUntil = Infinity;
   /** The stop that is being looked at. */
   #sifting: Promise<void> | undefined;
 
@@ -256,8 +258,10 @@ export class LiveTarget {
       for (;;) {
         // It may have stopped in the same breath as it was let go.
         await this.#sifting;
-        if (kindOf(this.client) !== 'running' || this.client.unspentBreakIns === 0) break;
-        await this.nextStop(strayBreakInWindow).catch(ignoreNoStop);
+        const mayCome =
+          this.client.unspentBreakIns > 0 ? strayBreakInWindow : this.#foreignUntil - this.#clock.now();
+        if (kindOf(this.client) !== 'running' || !(mayCome > 0 && mayCome < Infinity)) break;
+        await this.nextStop(mayCome).catch(ignoreNoStop);
         if (kindOf(this.client) === 'stopped') await this.#leave(this.stopped);
         else break;
       }
@@ -306,6 +310,7 @@ export class LiveTarget {
   ): Promise<boolean> {
     const { dr7 } = this.breakpoints;
     this.#atInt3 = undefined;
+    if (this.#foreignUntil === Infinity) this.#foreignUntil = this.#clock.now() + strayBreakInWindow;
     this.#openStrayWindow();
     return this.client.continue({ from, ...(dr7 !== undefined && { dr7 }), ...options });
   }
@@ -408,7 +413,8 @@ export class LiveTarget {
   }
 
   #isStrayBreakIn(state: StoppedState): boolean {
-    if (this.client.unspentBreakIns === 0 || this.#strayWindow === undefined) return false;
+    const ours = this.client.unspentBreakIns > 0 && this.#strayWindow !== undefined;
+    if (!ours && this.#clock.now() >= this.#foreignUntil) return false;
     // While somebody waits for a break-in, each one is theirs.
     return isAtInt3(state) && state.change.programCounter === this.#breakInAddress && !this.#breakingIn;
   }
@@ -417,6 +423,7 @@ export class LiveTarget {
     this.breakpoints.forget();
     this.#atInt3 = undefined;
     this.#breakInAddress = undefined;
+    this.#foreignUntil = Infinity;
   }
 }
 
