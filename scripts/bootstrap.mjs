@@ -20,6 +20,13 @@ const lldbAdapters = ['lldb-dap', 'lldb-vscode'].flatMap((name) => [
   ...Array.from({ length: 15 }, (_, i) => `${name}-${i + 14}`),
 ]);
 
+const sanitizersX86 = {
+  commands: [],
+  proof: '/usr/include/x86_64-linux-gnu/gnu/stubs-32.h',
+  debian: 'gcc-multilib',
+  brew: 'gcc',
+};
+
 /**
  * System tools by what they are for. A tool is there if one of `commands` is, or the file `proof`; `debian` and `brew`
  * are the packages that bring it.
@@ -36,6 +43,7 @@ export const toolSets = {
     { commands: ['gcab'], debian: 'gcab', brew: 'gcab' },
     { commands: ['openssl'], debian: 'openssl', brew: 'openssl' },
     { commands: ['gcc'], debian: 'gcc', brew: 'gcc' },
+    ...(process.platform === 'linux' ? [sanitizersX86] : []),
   ],
   emacs: [
     { commands: ['emacs'], debian: 'emacs-nox', brew: 'emacs' },

@@ -36,7 +36,9 @@ test('a tool is missing only if none of its commands is there', () => {
       names.includes(name) ? `/bin/${name}` : undefined;
   assert.deepEqual(missingTools(['kernel'], here('qemu-system-x86_64', 'clang', 'lld-link')), []);
   assert.deepEqual(
-    missingTools(['kernel', 'test'], here('clang')).map((tool) => tool.debian),
+    missingTools(['kernel', 'test'], here('clang'))
+      .filter(({ commands }) => commands.length > 0)
+      .map((tool) => tool.debian),
     ['qemu-system-x86', 'lld', 'llvm', 'cabextract', 'gcab', 'openssl', 'gcc'],
   );
   for (const command of toolSets.wine[0].commands)
