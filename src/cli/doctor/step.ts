@@ -42,10 +42,6 @@ export interface Patient {
   target?: LiveTarget;
   /** Why no kernel answered, after the link was open. */
   silence?: VmkdError;
-  /** Guest RAM is the memory of the kernel that answered. */
-  ramIsVerified?: boolean;
-  /** The guest module is there, and answers. */
-  hasMailbox?: boolean;
 }
 
 export const pass = (sentence: string): StepResult => ({ kind: 'pass', sentence });

@@ -4,7 +4,6 @@ import { bytesCome, kdAnswers, linkOpens, version } from './kernelSteps';
 import { control, firmware, machineFound, machineRuns, serialConfigured } from './machineSteps';
 import { memoryLayout, memoryLocated, memoryVerified } from './memorySteps';
 import type { Step } from './step';
-import { guestModule, transport } from './transportSteps';
 
 export const steps: readonly Step[] = [
   machineFound,
@@ -18,7 +17,5 @@ export const steps: readonly Step[] = [
   memoryLocated,
   memoryLayout,
   memoryVerified,
-  guestModule,
-  transport,
   control,
 ];

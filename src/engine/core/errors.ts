@@ -29,8 +29,6 @@ const vocabulary = {
     'Something in the guest writes over the module’s memory. The session goes on over the serial port; reboot the guest.',
   'mailbox-gone':
     'The guest was reset, or the module’s memory is used by others. The mailbox is looked for anew.',
-  'module-failed':
-    'docs/guest-module.md has every reason for which it does not load. The session goes on over the serial port.',
   // Who answers on it (engine/kd)
   'target-silent':
     'No byte came from the guest. Turn kernel debugging on in the guest (bcdedit /debug on; bcdedit /dbgsettings serial debugport:N) and reboot it.',
