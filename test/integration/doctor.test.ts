@@ -49,6 +49,9 @@ async function doctor(...args: string[]): Promise<Report> {
   return { code, ok, steps, results: Object.fromEntries(results) as Record<string, string> };
 }
 
+const sentence = ({ steps }: Report, name: string): string =>
+  steps.find((step) => step.name === name)!.sentence;
+
 const allWell = {
   machine: 'pass',
   running: 'pass',
@@ -61,6 +64,8 @@ const allWell = {
   'guest RAM': 'pass',
   layout: 'pass',
   'RAM verified': 'pass',
+  'guest module': 'warn mailbox-absent',
+  transport: 'pass',
   control: 'pass',
 };
 
@@ -79,6 +84,35 @@ void describe('vmkd doctor', () => {
       Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
     const first = await ticks();
     for (const deadline = Date.now() + 20_000; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+  });
+
+  void it('a guest module that is loaded, and what it is good for', async (t) => {
+    const machine = await boot(t, { guestModule: 'later' });
+    const without = await doctor(name);
+    assert.match(sentence(without, 'transport'), /^hybrid: /);
+    await machine.console.command('load vmkd.sys', 30_000);
+    const loaded = await doctor(name);
+    assert.deepEqual(loaded.results, { ...allWell, 'guest module': 'pass' });
+    assert.match(sentence(loaded, 'guest module'), /alive, by the kernel’s import slots$/);
+    assert.match(sentence(loaded, 'transport'), /^mailbox: /);
+    await machine.console.command('ticks', 30_000);
+    // What it leaves behind in memory is not taken for it.
+    await machine.reset();
+    assert.deepEqual((await doctor(name)).results, allWell);
+  });
+
+  void it('a guest module that could not start says why, until the next boot', async (t) => {
+    const machine = await boot(t, { guestModule: 'later' });
+    await machine.console.command('kd off', 30_000);
+    await machine.console.command('load vmkd.sys', 30_000).catch(() => undefined);
+    await machine.console.command('kd on', 30_000);
+    const { results, steps } = await doctor(name);
+    assert.equal(results['guest module'], 'warn mailbox-failed');
+    const step = steps.find((one) => one.name === 'guest module')!;
+    assert.match(step.sentence, /kernel debugging is off \(status C0000354\)/);
+    assert.match(step.nextStep!, /bcdedit/);
+    await machine.reset();
+    assert.deepEqual((await doctor(name)).results, allWell);
   });
 
   void it('a kernel that stands at a break already is left standing', async (t) => {
@@ -112,6 +146,7 @@ void describe('vmkd doctor', () => {
       KD: 'skip',
       version: 'skip',
       'RAM verified': 'skip',
+      transport: 'skip',
     });
     assert.match(steps.find(({ result }) => result === 'fail')!.nextStep!, /bcdedit/);
     await machine.console.command('ticks');
@@ -143,6 +178,8 @@ void describe('vmkd doctor', () => {
       'guest RAM': 'warn machine-off',
       layout: 'pass',
       'RAM verified': 'skip',
+      'guest module': 'skip',
+      transport: 'skip',
       control: 'warn machine-no-control',
     });
     assert.match(steps[2]!.nextStep!, /^serial0\.fileType = "pipe"$/m);

@@ -44,7 +44,8 @@ export const memoryLayout: Step = {
 
 export const memoryVerified: Step = {
   name: 'RAM verified',
-  async run({ machine, target }) {
+  async run(patient) {
+    const { machine, target } = patient;
     const location = machine?.ramLocation();
     if (location === undefined || location.kind === 'none') return skip('there is none');
     if (target === undefined) return skip('no kernel answered that it could be compared with');
@@ -55,6 +56,7 @@ export const memoryVerified: Step = {
     guest.restarted();
     switch (state.kind) {
       case 'verified':
+        patient.ramIsVerified = true;
         return pass(`it is this kernel’s memory, by ${state.way}`);
       case 'refused':
         return fail(state.reason);

@@ -42,6 +42,10 @@ export interface Patient {
   target?: LiveTarget;
   /** Why no kernel answered, after the link was open. */
   silence?: VmkdError;
+  /** Guest RAM is that of the kernel that answered. */
+  ramIsVerified?: boolean;
+  /** The guest's module lives, and its mailbox may be written to. */
+  moduleIsLoaded?: boolean;
 }
 
 export const pass = (sentence: string): StepResult => ({ kind: 'pass', sentence });

@@ -3,6 +3,7 @@
 import { bytesCome, kdAnswers, linkOpens, version } from './kernelSteps';
 import { control, firmware, machineFound, machineRuns, serialConfigured } from './machineSteps';
 import { memoryLayout, memoryLocated, memoryVerified } from './memorySteps';
+import { guestModule, tier } from './moduleSteps';
 import type { Step } from './step';
 
 export const steps: readonly Step[] = [
@@ -17,5 +18,7 @@ export const steps: readonly Step[] = [
   memoryLocated,
   memoryLayout,
   memoryVerified,
+  guestModule,
+  tier,
   control,
 ];

@@ -24,6 +24,8 @@ const vocabulary = {
   // Packets through guest memory (engine/link/mailbox)
   'mailbox-absent':
     'Load vmkd’s guest module in the guest for the fastest way. It is used as soon as it is there; nothing else changes.',
+  'mailbox-failed':
+    'Everything works over the serial port. docs/guest-module.md lists what each status means; the guest’s DbgPrint says it too.',
   'mailbox-left': 'The session goes on over the serial port, and comes back to the mailbox when it can.',
   'mailbox-damaged':
     'Something in the guest writes over the module’s memory. The session goes on over the serial port; reboot the guest.',

@@ -13,6 +13,7 @@ import { plus, virtualAddress, type VirtualAddress } from '../../core/addresses'
 import { generalX64 } from '../../cpu/contextX64';
 import type { MachineType } from '../../kd/machineType';
 import type { AddressSpace } from '../../memory/addressSpace';
+import type { VirtualMemory } from '../../memory/virtualMemory';
 import type { DebuggerData } from '../debuggerData';
 
 /** KUSER_SHARED_DATA, mapped at the same address in every kernel since Windows XP. */
@@ -23,6 +24,7 @@ export const sharedData: Record<MachineType, VirtualAddress> = {
 /** Its times: bytes from its start, and how many. */
 export const timesAt = 8;
 export const timesSize = 0x18;
+const systemTimeAt = 0x14;
 
 /** Offset in KSPECIAL_REGISTERS of x64. */
 const cr3 = 0x10;
@@ -74,6 +76,18 @@ export class KernelPlaces {
 /** 100 ns since boot, as the kernel's clock has it. */
 export const interruptTime = (space: AddressSpace, machine: MachineType): bigint | undefined =>
   readU64(space, plus(sharedData[machine], timesAt));
+
+/** When the kernel was booted, by its own clock, which may have been set since. @throws link and target errors */
+export async function bootTime(memory: VirtualMemory, machine: MachineType): Promise<Date | undefined> {
+  const bytes = await memory.readPartial(plus(sharedData[machine], timesAt), timesSize);
+  if (bytes.length < timesSize) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const [sinceBoot, since1601] = [
+    view.getBigUint64(0, true),
+    view.getBigUint64(systemTimeAt - timesAt, true),
+  ];
+  return new Date(Number((since1601 - sinceBoot) / 10_000n - 11_644_473_600_000n));
+}
 
 function readU64(space: AddressSpace, address: VirtualAddress): bigint | undefined {
   const bytes = new Uint8Array(8);
