@@ -49,8 +49,9 @@ export async function startParking(
     if (!wasLeft && enabled === false && machine.state === 'paused') throw pausedByOthers(machine);
     if (enabled === false) return undefined;
     const password = process.env['VMKD_VM_PASSWORD'];
-    const control = await machine.openControl(password === undefined ? {} : { password });
-    return new Parked(session, { control, machine, note, delay: after * 1000 });
+    const open = (): Promise<MachineControl> =>
+      machine.openControl(password === undefined ? {} : { password });
+    return new Parked(session, { control: await open(), open, machine, note, delay: after * 1000 });
   } catch (thrown) {
     const error = asVmkdError(thrown);
     if (error.code === 'machine-paused') throw error;
@@ -72,13 +73,26 @@ class Parked implements SessionParking {
 
   constructor(
     session: Session,
-    parts: { control: MachineControl; machine: Machine; note: ParkedNote; delay: number },
+    parts: {
+      control: MachineControl;
+      /** Another one. */
+      open: () => Promise<MachineControl>;
+      machine: Machine;
+      note: ParkedNote;
+      delay: number;
+    },
   ) {
-    const { control, machine, note, delay } = parts;
+    const { control, open, machine, note, delay } = parts;
     this.#session = session;
     this.#control = control;
     this.#note = note;
-    this.#parking = new Parking({ control: noted(control, machine, note), clock: systemClock, delay });
+    const reopen = async (): Promise<MachineControl> => noted(await open(), machine, note);
+    this.#parking = new Parking({
+      control: noted(control, machine, note),
+      clock: systemClock,
+      delay,
+      reopen,
+    });
     this.#parking.onState.add((state) => this.#tell(state));
   }
 

@@ -237,6 +237,40 @@ test('a lost monitor is told, and parking is over; whoever waits goes on', async
   assert.deepEqual(machine.orders, []);
 });
 
+test('a monitor that is lost while the machine rests is opened anew, to wake it; then parking is over', async () => {
+  for (const broken of [undefined, 'unpause'] as const) {
+    const clock = new VirtualClock();
+    const machine = new StandIn(clock);
+    const other = new StandIn(clock);
+    other.paused = true;
+    other.broken = broken;
+    let closed = 0;
+    other.close = () => {
+      closed++;
+    };
+    const reopen = () => Promise.resolve(other);
+    const parking = new Parking({ control: machine, clock, delay: 1000, wakeLimit: 2000, reopen });
+    parking.stands = true;
+    await clock.advance(1100);
+    assert.deepEqual(machine.orders, ['pause']);
+    const error = new VmkdError('machine-monitor-lost', 'gone');
+    machine.tell({ kind: 'lost', error });
+    let wasAwake: boolean | undefined;
+    await clock.run(
+      parking.use(() => {
+        wasAwake = !other.paused;
+        return nothing();
+      }),
+    );
+    // If nobody can wake it, KD's silence tells.
+    assert.equal(wasAwake, broken === undefined);
+    assert.deepEqual([machine.orders, other.orders, closed], [['pause'], ['unpause'], 1]);
+    assert.deepEqual(parking.state, { kind: 'failed', error });
+    await clock.advance(10_000);
+    assert.deepEqual(other.orders, ['unpause']);
+  }
+});
+
 test('what the action throws is thrown, and it counts as ended', async () => {
   const { clock, machine, parking } = setUp();
   parking.stands = true;

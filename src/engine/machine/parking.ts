@@ -7,6 +7,8 @@
  *     │                                                                                          │
  *     └──────── pausing or resuming fails, control is lost ──▶ failed ◀───────────────────────────┘
  *
+ * If control is lost while the machine rests it is taken once more, to wake the machine for good.
+ *
  * What needs the guest runs inside `use`, which wakes the machine first and keeps it awake meanwhile: the KD client's hook
  * `whileAwake`. Memory that the host reads by itself does not need it.
  *
@@ -37,6 +39,8 @@ export interface ParkingOptions {
   readonly delay: number;
   /** Milliseconds that waking may take, and that a machine which somebody else has paused is waited for. */
   readonly wakeLimit?: number;
+  /** Takes control anew, after the first was lost while the machine was paused by us. */
+  readonly reopen?: () => Promise<MachineControl>;
 }
 
 const usualWakeLimit = 10_000;
@@ -47,6 +51,7 @@ export class Parking {
   readonly #clock: Clock;
   readonly #delay: number;
   readonly #wakeLimit: number;
+  readonly #reopen: ParkingOptions['reopen'];
   /** One order to the machine at a time. */
   readonly #turn = new Mutex();
   /** For those who wait for a machine that somebody else has paused: also a session that was killed. */
@@ -63,11 +68,12 @@ export class Parking {
   #users = 0;
   #timer: Timer | undefined;
 
-  constructor({ control, clock, delay, wakeLimit = usualWakeLimit }: ParkingOptions) {
+  constructor({ control, clock, delay, wakeLimit = usualWakeLimit, reopen }: ParkingOptions) {
     this.#control = control;
     this.#clock = clock;
     this.#delay = delay;
     this.#wakeLimit = wakeLimit;
+    this.#reopen = reopen;
     this.#resumed = new Waiters(clock);
     this.#unwatch = control.watch((event) => this.#onEvent(event));
     this.#begun = this.#begin();
@@ -185,6 +191,22 @@ export class Parking {
     });
   }
 
+  /** Who needs the guest meanwhile waits for the outcome. Never rejects: it may be paused for ever, and KD's silence will show. */
+  #rescue(reopen: () => Promise<MachineControl>): Promise<void> {
+    return this.#turn.run(async () => {
+      const wakeAnew = async (): Promise<void> => {
+        const control = await reopen();
+        try {
+          await control.unpause();
+        } finally {
+          control.close();
+        }
+      };
+      await this.#order(wakeAnew).catch(() => undefined);
+      this.#isParked = false;
+    });
+  }
+
   async #order(order: () => Promise<void>): Promise<void> {
     const limit = new Waiters<undefined>(this.#clock);
     const tooLate = (): VmkdError =>
@@ -235,8 +257,9 @@ export class Parking {
         if (this.#state.kind === 'parked') this.#become({ kind: 'awake' });
         return;
       case 'lost':
+        if (this.#isParked && this.#reopen) void this.#rescue(this.#reopen);
         // It may be paused for ever now. That KD gets no answer will show; to keep it from asking would help nobody.
-        this.#isParked = false;
+        else this.#isParked = false;
         this.#endOfForeignPause();
         this.#fail(event.error);
         return;
