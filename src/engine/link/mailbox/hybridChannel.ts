@@ -384,7 +384,10 @@ export class HybridChannel implements PacketChannel {
   }
 
   get #isQuiet(): boolean {
-    return !this.#current && (this.#serial?.isQuiet ?? true);
+    if (this.#current) return false;
+    const serial = this.#serial;
+    // What was called into a line on which nobody is will never be answered.
+    return serial === undefined || serial.isQuiet || serial.statistics.bytesReceived === 0;
   }
 
   /** Not narrowed by the compiler: it changes while somebody waits. */
