@@ -152,7 +152,7 @@ function readTests() {
     .flatMap((file) => {
       const text = readFileSync(path.join(folder, file), 'utf8');
       const sends = new Set(
-        [...text.matchAll(/\.(?:ask(?:<[^(]*>)?|refusal)\(\s*'(\w+)'|\.(\w+)Request\(/g)].map(
+        [...text.matchAll(/\.(?:ask(?:<[^(]*>)?|refusal)\(\s*'([\w/]+)'|\.(\w+)Request\(/g)].map(
           ([, quoted, method]) => quoted ?? method,
         ),
       );

@@ -32,10 +32,12 @@ export const rooms = {
   ...Object.fromEntries(
     Object.entries(engineRooms).map(([room, known]) => [`engine/${room}`, known.map((k) => `engine/${k}`)]),
   ),
-  adapter: wholeEngine,
+  // What the adapter and its own clients say to each other beyond DAP.
+  protocol: [],
+  adapter: [...wholeEngine, 'protocol'],
   language: wholeEngine,
   cli: wholeEngine,
-  extension: ['engine/machine'],
+  extension: ['engine/core', 'engine/machine', 'protocol'],
 };
 
 /** Packages that only some rooms may import. */

@@ -30,6 +30,10 @@ const quietCommands: ReadonlySet<string> = new Set([
   'stepInTargets',
   'threads',
   'variables',
+  'vmkd/locate',
+  'vmkd/processes',
+  'vmkd/symbolize',
+  'vmkd/threads',
 ]);
 
 /** What DAP has a word of its own for; clients act on it and show nothing. */

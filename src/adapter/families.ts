@@ -11,6 +11,7 @@ import { disassembly } from './requests/disassembly';
 import { evaluate } from './requests/evaluate';
 import { exceptions } from './requests/exceptions';
 import { execution } from './requests/execution';
+import { inspect } from './requests/inspect';
 import { leave } from './requests/leave';
 import { memory } from './requests/memory';
 import { modules } from './requests/modules';
@@ -34,6 +35,7 @@ export const families: readonly (Family & { readonly name: string })[] = Object.
   disassembly,
   modules,
   source,
+  inspect,
 }).map(([name, family]) => ({ name, ...family }));
 
 export function capabilitiesOf(parts: OfferedParts): P.Capabilities {

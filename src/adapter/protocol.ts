@@ -8,7 +8,13 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import type { Cancellation } from '../engine/expr/access';
 import type { Target } from '../engine/target/target';
+import type { OwnRequests } from '../protocol/ownRequests';
 import type { Session } from './session';
+
+type OwnRow<Name extends keyof OwnRequests> = readonly [
+  OwnRequests[Name]['arguments'],
+  OwnRequests[Name]['body'],
+];
 
 type Row<Arguments, Response extends P.Response> = readonly [Arguments, Response['body']];
 
@@ -51,6 +57,10 @@ interface RequestTable {
   stepOut: Row<P.StepOutArguments, P.StepOutResponse>;
   threads: Row<undefined, P.ThreadsResponse>;
   variables: Row<P.VariablesArguments, P.VariablesResponse>;
+  'vmkd/locate': OwnRow<'vmkd/locate'>;
+  'vmkd/processes': OwnRow<'vmkd/processes'>;
+  'vmkd/symbolize': OwnRow<'vmkd/symbolize'>;
+  'vmkd/threads': OwnRow<'vmkd/threads'>;
   writeMemory: Row<P.WriteMemoryArguments, P.WriteMemoryResponse>;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Transport, TransportState } from '../engine/target/transport';
+import type { OwnEvents } from '../protocol/ownRequests';
 import type { Session } from './session';
 
 export function followTransport(session: Session, transport: Transport): void {
@@ -17,7 +18,7 @@ export function followTransport(session: Session, transport: Transport): void {
       tier,
       ...(memory !== undefined && { memory }),
       ...(why !== undefined && { why: why.toJSON() }),
-    });
+    } satisfies OwnEvents['vmkd/transport']);
     // What is not proven yet may be so a moment later; it is news only if it stays.
     if (why?.code === 'ram-unproven' || (tier === shown && why?.code === whyShown)) return;
     [shown, whyShown] = [tier, why?.code];

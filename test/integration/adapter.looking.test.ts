@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import type { OwnRequests } from '../../src/protocol/ownRequests';
 import { debugDemoKernel, type AdapterClient, type AdapterOnKernel } from '../fixtures/adapter';
 import { demoSource, lineOf } from '../fixtures/demoSource';
 
@@ -667,5 +668,42 @@ void describe('modules and sources', () => {
     });
     const lines = breakpoints.map((place) => place.line);
     assert.ok(lines.includes(line) && !lines.includes(line - 2), lines.join(' '));
+  });
+});
+
+void describe('what views ask beyond DAP', () => {
+  type Body<Name extends keyof OwnRequests> = OwnRequests[Name]['body'];
+
+  void it('lists processes with the CPUs that are in them, and their threads', async () => {
+    // covers: vmkd/processes, vmkd/threads
+    const { processes } = await client.ask<Body<'vmkd/processes'>>('vmkd/processes');
+    assert.equal(processes[0]!.name, 'System');
+    assert.equal(processes[0]!.id, 4);
+    assert.ok(processes.some(({ cpus }) => cpus.length > 0));
+    const { threads } = await client.ask<Body<'vmkd/threads'>>('vmkd/threads', {
+      eprocess: processes[0]!.eprocess,
+    });
+    const running = threads.find(({ cpu }) => cpu !== undefined);
+    assert.match(running!.start!, /^vmkdemo!WorkerThread/);
+    const { result } = await evaluate('@$thread,x');
+    assert.ok(result.includes(running!.ethread.slice(2)), `${result} is ${running!.ethread}`);
+    const { error } = await client.refusal('vmkd/threads', { eprocess: '0xffffffffffff0000' });
+    assert.equal(error.showUser, false);
+  });
+
+  void it('finds the address that an expression means, and names of addresses', async () => {
+    // covers: vmkd/locate, vmkd/symbolize
+    const locate = async (expression: string): Promise<string> =>
+      (await client.ask<Body<'vmkd/locate'>>('vmkd/locate', { expression, frameId: frame().id }))
+        .memoryReference;
+    const list = await locate('nt!PsLoadedModuleList');
+    assert.equal(list, await locate('&nt!PsLoadedModuleList'));
+    assert.equal(await locate('poi(&nt!PsLoadedModuleList)'), await locate('nt!PsLoadedModuleList.Flink'));
+    const { names } = await client.ask<Body<'vmkd/symbolize'>>('vmkd/symbolize', {
+      addresses: [list, '0x0000000000001000'],
+    });
+    assert.deepEqual(names, ['nt!PsLoadedModuleList', null]);
+    assert.equal((await client.refusal('vmkd/locate', { expression: 'nope' })).error.showUser, false);
+    assert.equal((await client.refusal('vmkd/symbolize', { addresses: 'nope' })).error.showUser, false);
   });
 });

@@ -1,0 +1,60 @@
+/**
+ * Requests and events that are not DAP's, between the adapter and clients that know it. Addresses are texts as memory references
+ * are: `0xfffff80312345678`. Text of the guest has no control characters.
+ */
+
+export interface OwnRequests {
+  /** All processes, in the order of the kernel's list. */
+  'vmkd/processes': {
+    arguments: undefined;
+    body: { readonly processes: readonly OwnProcess[] };
+  };
+  /** The threads of a process. */
+  'vmkd/threads': {
+    arguments: { readonly eprocess: string };
+    body: { readonly threads: readonly OwnThread[] };
+  };
+  /** The address that an expression means, as console commands take it: of a symbol with its module, its own. */
+  'vmkd/locate': {
+    arguments: { readonly expression: string; readonly frameId?: number };
+    body: { readonly memoryReference: string };
+  };
+  /** Names of addresses: `nt!KeSetEvent+0x12`; null: nobody knows one. */
+  'vmkd/symbolize': {
+    arguments: { readonly addresses: readonly string[] };
+    body: { readonly names: readonly (string | null)[] };
+  };
+}
+
+export interface OwnProcess {
+  readonly eprocess: string;
+  readonly id: number;
+  readonly name: string;
+  readonly directoryTableBase: string;
+  /** Numbers of the processors that are in it. */
+  readonly cpus: readonly number[];
+}
+
+export interface OwnThread {
+  readonly ethread: string;
+  readonly id: number;
+  /** Where it began, by name. */
+  readonly start?: string;
+  /** The processor that it runs on. */
+  readonly cpu?: number;
+}
+
+export interface OwnEvents {
+  'vmkd/transport': {
+    readonly tier: 'serial' | 'hybrid' | 'mailbox';
+    readonly memory?: string;
+    readonly why?: OwnProblem;
+  };
+  'vmkd/parking': { readonly state: 'awake' | 'parked' | 'off' | 'failed'; readonly why?: OwnProblem };
+}
+
+export interface OwnProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly nextStep: string;
+}
