@@ -10,6 +10,11 @@ const bundles = [
   { entry: 'src/cli/main.ts', outfile: 'dist/vmkd.js', command: true },
   { entry: 'src/adapter/main.ts', outfile: 'dist/adapter.js' },
   { entry: 'src/extension/main.ts', outfile: 'dist/extension.cjs', kind: 'extension' },
+  ...['doctor', 'memory', 'registers'].map((page) => ({
+    entry: `src/extension/pages/${page}.ts`,
+    outfile: `dist/pages/${page}.js`,
+    kind: 'page',
+  })),
 ];
 
 await main(async () => {

@@ -21,6 +21,7 @@ const packed = [
   'dist/adapter.js',
   'dist/extension.cjs',
   'dist/iced_x86_bg.wasm',
+  'dist/pages',
   'dist/vmkd.js',
   'media',
 ];

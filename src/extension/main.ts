@@ -5,10 +5,40 @@
 
 import * as vscode from 'vscode';
 import { AdapterProcess } from './adapterProcess';
-import { debugType } from './names';
+import { registerControl } from './machines/control';
+import { Doctor } from './machines/doctor';
+import { pickMachine } from './machines/pick';
+import { registerMemory } from './memory/openMemory';
+import { commands, debugType } from './names';
+import { RegistersView } from './registers/registersView';
+import { attachTo, registerConfigurations } from './session/configurations';
+import { KernelSessions } from './session/sessions';
+import { showStatus } from './session/statusBar';
+import { ModulesTree } from './trees/modulesTree';
+import { ProcessesTree } from './trees/processesTree';
 
-export function activate({ subscriptions, extensionPath }: vscode.ExtensionContext): void {
+export function activate({ subscriptions, extensionPath, extensionUri }: vscode.ExtensionContext): void {
+  const sessions = new KernelSessions();
+  sessions.register(subscriptions);
   subscriptions.push(
     vscode.debug.registerDebugAdapterDescriptorFactory(debugType, new AdapterProcess(extensionPath)),
+    vscode.commands.registerCommand(commands.pickVm, async () => (await pickMachine())?.where),
+    vscode.commands.registerCommand(commands.attach, async () => {
+      const machine = await pickMachine();
+      if (machine === undefined) return;
+      const [folder] = vscode.workspace.workspaceFolders ?? [];
+      await vscode.debug.startDebugging(folder, attachTo(machine.where, `Attach to ${machine.name}`));
+    }),
+    vscode.commands.registerCommand(commands.showDisassembly, () =>
+      vscode.commands.executeCommand('debug.action.openDisassemblyView'),
+    ),
   );
+  registerConfigurations(subscriptions);
+  showStatus(sessions, subscriptions);
+  registerControl(sessions, subscriptions);
+  registerMemory(extensionUri, sessions, subscriptions);
+  new Doctor(extensionUri, sessions).register(subscriptions);
+  new RegistersView(extensionUri, sessions).register(subscriptions);
+  new ModulesTree(sessions).register(subscriptions);
+  new ProcessesTree(sessions).register(subscriptions);
 }

@@ -1,4 +1,40 @@
 /** Names that the manifest (package.json) and the code must agree on; a test compares them. */
 
-/** Of debuggers in launch configurations. */
+/** Of debuggers in launch configurations, and of our settings. */
 export const debugType = 'vmkd';
+
+export const commands = {
+  pickVm: 'vmkd.pickVm',
+  attach: 'vmkd.attach',
+  doctor: 'vmkd.doctor',
+  openMemory: 'vmkd.openMemory',
+  openMemoryOfVariable: 'vmkd.openMemoryOfVariable',
+  openMemoryOfModule: 'vmkd.openMemoryOfModule',
+  openMemoryOfThread: 'vmkd.openMemoryOfThread',
+  loadSymbols: 'vmkd.loadSymbols',
+  copyAddress: 'vmkd.copyAddress',
+  refreshProcesses: 'vmkd.refreshProcesses',
+  showDisassembly: 'vmkd.showDisassembly',
+  pauseMachine: 'vmkd.pauseMachine',
+  resumeMachine: 'vmkd.resumeMachine',
+  resetMachine: 'vmkd.resetMachine',
+  takeSnapshot: 'vmkd.takeSnapshot',
+  revertToSnapshot: 'vmkd.revertToSnapshot',
+} as const;
+
+export const views = {
+  registers: 'vmkd.registers',
+  modules: 'vmkd.modules',
+  processes: 'vmkd.processes',
+} as const;
+
+/** Of editors that are webviews. */
+export const panels = { memory: 'vmkd.memory', doctor: 'vmkd.doctorReport' } as const;
+
+/** What `when` clauses ask. */
+export const contexts = {
+  /** There is a session. */
+  session: 'vmkd.session',
+  /** The kernel of the active session stands. */
+  stopped: 'vmkd.stopped',
+} as const;

@@ -1,0 +1,28 @@
+/** Asks the user which machine is meant. */
+
+import * as vscode from 'vscode';
+import { findMachines } from '../../engine/machine/find';
+import { offeredMachines, type OfferedMachine } from './offer';
+
+/** @returns undefined: none was chosen */
+export async function pickMachine(): Promise<OfferedMachine | undefined> {
+  const items = findMachines().then(({ machines, problems }) => {
+    if (machines.length > 0) return offeredMachines(machines).map(itemOf);
+    const why = problems[0]?.message ?? 'Start one, or write its “link” into the launch configuration.';
+    void vscode.window.showInformationMessage(`No virtual machine was found. ${why}`);
+    return [];
+  });
+  const picked = await vscode.window.showQuickPick(items, {
+    placeHolder: 'Which virtual machine?',
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
+  return picked?.machine;
+}
+
+const itemOf = (machine: OfferedMachine): vscode.QuickPickItem & { readonly machine: OfferedMachine } => ({
+  label: machine.name,
+  description: machine.state,
+  detail: machine.way,
+  machine,
+});

@@ -1,0 +1,205 @@
+/**
+ * A memory view: an editor on the address space of one kernel. It asks the adapter for what its page wants to show, and tells the
+ * page when that is old. Any number of them may be open.
+ *
+ * Invariant: a view belongs to one session; when that has ended, to the next of the same name. Sessions never mix in it.
+ */
+
+import * as vscode from 'vscode';
+import { panels } from '../names';
+import type { KernelSession, KernelSessions } from '../session/sessions';
+import type { Message } from '../session/sessionState';
+import { preparePage } from '../webviews/html';
+import type { FromMemory, ToMemory } from '../webviews/messages';
+
+interface ReadBody {
+  readonly data?: string;
+  readonly unreadableBytes?: number;
+}
+
+export class MemoryPanel {
+  readonly #panel: vscode.WebviewPanel;
+  readonly #disposables: vscode.Disposable[] = [];
+  #bound: vscode.Disposable[] = [];
+  #session: KernelSession | undefined;
+  #name: string;
+  #expression: string;
+
+  constructor(extension: vscode.Uri, sessions: KernelSessions, session: KernelSession, expression: string) {
+    this.#name = session.name;
+    this.#expression = expression;
+    this.#panel = vscode.window.createWebviewPanel(
+      panels.memory,
+      titleOf(expression),
+      { viewColumn: vscode.ViewColumn.Beside },
+      { retainContextWhenHidden: true, enableFindWidget: true },
+    );
+    this.#panel.webview.onDidReceiveMessage(
+      (message: FromMemory) => this.#heard(message),
+      undefined,
+      this.#disposables,
+    );
+    this.#disposables.push(
+      sessions.onStarted((started) => {
+        if (this.#session === undefined && started.name === this.#name) this.#bind(started);
+      }),
+    );
+    this.#panel.onDidDispose(() => {
+      for (const one of [...this.#disposables, ...this.#bound]) one.dispose();
+    });
+    this.#bind(session);
+    preparePage(this.#panel.webview, extension, 'memory');
+  }
+
+  #bind(session: KernelSession): void {
+    for (const one of this.#bound) one.dispose();
+    this.#session = session;
+    this.#name = session.name;
+    this.#bound = [
+      session.onChange(() => {
+        if (session.state.phase === 'ended') this.#session = undefined;
+        this.#tellState(session);
+      }),
+      session.onMessage((message) => this.#follow(message)),
+    ];
+    this.#tellState(session);
+  }
+
+  /** Memory that somebody has written. */
+  #follow({ type, event }: Message): void {
+    if (type === 'event' && event === 'memory' && this.#session?.state.phase === 'stopped')
+      this.#send({ kind: 'touched' });
+  }
+
+  #tellState({ state }: KernelSession): void {
+    const { phase, epoch, transport } = state;
+    this.#send({
+      kind: 'state',
+      phase,
+      epoch,
+      canWrite: phase === 'stopped',
+      canBeLive: transport !== undefined && transport.memory !== undefined,
+    });
+  }
+
+  #send(message: ToMemory): void {
+    void this.#panel.webview.postMessage(message);
+  }
+
+  #heard(message: FromMemory): void {
+    this.#answer(message).catch((thrown: unknown) => {
+      const text = (thrown as Error).message;
+      this.#send(
+        message.kind === 'read'
+          ? { kind: 'unread', id: message.id, message: text }
+          : { kind: 'failed', message: text },
+      );
+    });
+  }
+
+  async #answer(message: FromMemory): Promise<void> {
+    const session = this.#session;
+    switch (message.kind) {
+      case 'ready':
+        if (session === undefined) return;
+        this.#tellState(session);
+        await this.#go(session, this.#expression);
+        return;
+      case 'copy':
+        await vscode.env.clipboard.writeText(message.text);
+        return;
+      case 'shows':
+        this.#expression = message.expression;
+        this.#panel.title = titleOf(message.expression);
+        return;
+      case 'breakOn':
+        await breakOn(message.address, message.count);
+        return;
+      case 'go':
+      case 'read':
+      case 'save':
+      case 'symbolize':
+      case 'write':
+        if (session === undefined) throw new Error('The session has ended');
+        await this.#ask(session, message);
+    }
+  }
+
+  async #ask(
+    session: KernelSession,
+    message: Exclude<FromMemory, { kind: 'ready' | 'copy' | 'shows' | 'breakOn' }>,
+  ): Promise<void> {
+    switch (message.kind) {
+      case 'go':
+        await this.#go(session, message.expression);
+        return;
+      case 'read': {
+        const { id, address, count } = message;
+        const body = await session.ask<ReadBody>('readMemory', { memoryReference: address, count });
+        this.#send({ kind: 'bytes', id, data: body.data ?? '', unreadable: body.unreadableBytes ?? 0 });
+        return;
+      }
+      case 'symbolize': {
+        const { names } = await session.own('vmkd/symbolize', { addresses: message.addresses });
+        this.#send({ kind: 'names', id: message.id, names });
+        return;
+      }
+      case 'write':
+        await session.ask('writeMemory', { memoryReference: message.address, data: message.data });
+        this.#send({ kind: 'touched' });
+        return;
+      case 'save':
+        await save(session, message.address, message.count);
+        return;
+    }
+  }
+
+  async #go(session: KernelSession, expression: string): Promise<void> {
+    // An address is one while the kernel runs, too.
+    const given = /^\s*0x[0-9a-f`]+\s*$/i.test(expression)
+      ? expression.trim().replaceAll('`', '')
+      : undefined;
+    const { frameId } = session;
+    const { memoryReference } =
+      given === undefined
+        ? await session.own('vmkd/locate', { expression, ...(frameId !== undefined && { frameId }) })
+        : { memoryReference: given };
+    this.#expression = expression;
+    this.#panel.title = titleOf(expression);
+    this.#send({ kind: 'went', expression, address: memoryReference });
+  }
+}
+
+const titleOf = (expression: string): string => `Memory: ${expression}`;
+
+/** VS Code takes data breakpoints from people only: its own question is opened, with the answer at hand. */
+async function breakOn(address: string, count: number): Promise<void> {
+  await vscode.env.clipboard.writeText(`${address}+${count}`);
+  await vscode.commands.executeCommand('workbench.debug.viewlet.action.addDataBreakpointOnAddress');
+}
+
+const mostSaved = 64 << 20;
+const savePiece = 1 << 20;
+
+async function save(session: KernelSession, address: string, count: number): Promise<void> {
+  if (count > mostSaved) throw new Error(`At most ${mostSaved >> 20} MiB are saved at once`);
+  const target = await vscode.window.showSaveDialog({
+    saveLabel: 'Save memory',
+    title: `${count} bytes at ${address}`,
+  });
+  if (target === undefined) return;
+  const pieces: Buffer[] = [];
+  for (let done = 0; done < count; done += savePiece) {
+    const wanted = Math.min(savePiece, count - done);
+    const body = await session.ask<ReadBody>('readMemory', {
+      memoryReference: address,
+      offset: done,
+      count: wanted,
+    });
+    const piece = Buffer.from(body.data ?? '', 'base64');
+    if (piece.length < wanted)
+      throw new Error(`Not all of the memory can be read: it ends after ${done + piece.length} bytes`);
+    pieces.push(piece);
+  }
+  await vscode.workspace.fs.writeFile(target, Buffer.concat(pieces));
+}

@@ -1,0 +1,54 @@
+/** Commands that open memory views: at an expression, at what a variable points to. */
+
+import * as vscode from 'vscode';
+import { commands } from '../names';
+import type { KernelSessions } from '../session/sessions';
+import { MemoryPanel } from './memoryPanel';
+
+/** What VS Code hands to commands in the menu of a variable. */
+interface VariableContext {
+  readonly sessionId?: string;
+  readonly variable?: { readonly evaluateName?: string; readonly memoryReference?: string };
+}
+
+export function registerMemory(
+  extension: vscode.Uri,
+  sessions: KernelSessions,
+  subscriptions: vscode.ExtensionContext['subscriptions'],
+): void {
+  const open = (expression: string, session = sessions.shown): void => {
+    if (session === undefined) {
+      void vscode.window.showInformationMessage(
+        'There is no kernel whose memory could be shown: attach to one first.',
+      );
+      return;
+    }
+    new MemoryPanel(extension, sessions, session, expression);
+  };
+  subscriptions.push(
+    vscode.commands.registerCommand(commands.openMemory, async (given?: unknown) => {
+      const expression =
+        typeof given === 'string'
+          ? given
+          : await vscode.window.showInputBox({
+              prompt: 'Memory at which address?',
+              placeHolder: '@rsp, nt!PsLoadedModuleList, poi(@rsp+8), 0xfffff80312345678',
+              value: selectedText() ?? '@rsp',
+            });
+      if (expression !== undefined && expression.trim() !== '') open(expression);
+    }),
+    vscode.commands.registerCommand(commands.openMemoryOfVariable, (context?: VariableContext) => {
+      const { memoryReference, evaluateName } = context?.variable ?? {};
+      const expression = memoryReference ?? evaluateName;
+      const session = context?.sessionId === undefined ? undefined : sessions.byId(context.sessionId);
+      if (expression !== undefined) open(expression, session ?? sessions.shown);
+    }),
+  );
+}
+
+/** A word of the editor, if one is selected while a kernel is debugged. */
+function selectedText(): string | undefined {
+  const editor = vscode.window.activeTextEditor;
+  const text = editor?.document.getText(editor.selection) ?? '';
+  return text === '' || text.length > 200 || text.includes('\n') ? undefined : text;
+}

@@ -1,0 +1,186 @@
+/**
+ * The page of a memory view: a bar with an expression and how bytes are shown, and below it a grid over all of the address space.
+ * Only rows that can be seen are there; a scroll moves them and changes their texts.
+ *
+ * Invariants: what is drawn comes from the store of pages; whatever is missing there is asked for, and drawn when it comes.
+ */
+
+import { parseReference, reference, units, type Unit } from '../memory/units';
+import type { FromMemory, ToMemory } from '../webviews/messages';
+import { MemoryGrid } from './memoryGrid';
+import { connect, element } from './page';
+
+interface Kept {
+  readonly unit: Unit;
+  readonly expression: string;
+}
+
+interface Place {
+  readonly address: bigint;
+  readonly expression: string;
+}
+
+const liveMilliseconds = 250;
+
+const host = connect<FromMemory>(heard);
+const kept = host.state as Partial<Kept> | undefined;
+const grid = new MemoryGrid(host, {
+  onCursor: showCursor,
+  onFollow: (address) => go(reference(address)),
+  onBack: goBack,
+});
+const past: Place[] = [];
+let here: Place | undefined;
+let isGoingBack = false;
+let state: Extract<ToMemory, { kind: 'state' }> | undefined;
+let timer: number | undefined;
+
+const expressionInput = element('input', {
+  type: 'text',
+  class: 'expression',
+  spellcheck: 'false',
+  'aria-label': 'Address: any expression',
+  placeholder: 'Address: @rsp, nt!PsLoadedModuleList, poi(@rsp+8) …',
+  onkeydown: ({ key }: KeyboardEvent) => {
+    if (key === 'Enter') go(expressionInput.value);
+    if (key === 'Escape') grid.focus();
+  },
+});
+const unitSelect = element(
+  'select',
+  { 'aria-label': 'Shown as', onchange: () => setUnit(unitSelect.value as Unit) },
+  ...Object.entries(units).map(([value, { title }]) => element('option', { value }, title)),
+);
+const backButton = button('←', 'Back to where this view was before (Alt+Left)', goBack);
+const followButton = button('→', 'To where the pointer under the cursor points (Ctrl+Enter)', () =>
+  grid.follow(),
+);
+const trackBox = checkbox('Track', 'Evaluates the expression anew at each stop');
+const liveBox = checkbox('Live', 'Reads memory again and again while the kernel runs', setLive);
+const status = element('span', { class: 'status', role: 'status' });
+
+document.body.append(
+  element(
+    'header',
+    { role: 'toolbar', 'aria-label': 'Memory' },
+    element('div', {}, backButton, followButton, expressionInput),
+    element(
+      'div',
+      {},
+      unitSelect,
+      trackBox.label,
+      liveBox.label,
+      button('Copy', 'Copies the selected bytes as hexadecimal (Ctrl+C)', () => grid.copy()),
+      button('Save…', 'Saves the selected bytes into a file', () =>
+        host.send({ kind: 'save', ...grid.selection }),
+      ),
+      button('Break…', 'Stops the kernel when the selected bytes change', () =>
+        host.send({ kind: 'breakOn', ...grid.selection }),
+      ),
+    ),
+  ),
+  grid.element,
+  element('footer', {}, status),
+);
+unitSelect.value = kept?.unit ?? 'bytes';
+setUnit(unitSelect.value as Unit);
+host.send({ kind: 'ready' });
+
+function heard(message: ToMemory): void {
+  switch (message.kind) {
+    case 'state':
+      setState(message);
+      return;
+    case 'went':
+      went(message.expression, message.address);
+      return;
+    case 'failed':
+      say(message.message, true);
+      return;
+    case 'bytes':
+    case 'unread':
+    case 'names':
+      grid.answered(message);
+      return;
+    case 'touched':
+      grid.touched();
+  }
+}
+
+function setState(next: Extract<ToMemory, { kind: 'state' }>): void {
+  const before = state;
+  state = next;
+  grid.setState(next, before === undefined || next.epoch < before.epoch);
+  liveBox.box.disabled = !next.canBeLive;
+  document.body.classList.toggle('old', next.phase !== 'stopped' && !liveBox.box.checked);
+  if (next.phase === 'ended') say('The session has ended.');
+  const isNewStop = next.phase === 'stopped' && next.epoch !== before?.epoch;
+  if (isNewStop && before !== undefined && trackBox.box.checked && here !== undefined) go(here.expression);
+  setLive();
+}
+
+function setLive(): void {
+  const isLive = liveBox.box.checked && state?.phase === 'running' && state.canBeLive;
+  window.clearInterval(timer);
+  timer = isLive ? window.setInterval(() => grid.touched(), liveMilliseconds) : undefined;
+  document.body.classList.toggle('live', isLive);
+  document.body.classList.toggle('old', !isLive && state?.phase !== 'stopped');
+}
+
+function go(expression: string): void {
+  if (expression.trim() !== '') host.send({ kind: 'go', expression });
+}
+
+function went(expression: string, address: string): void {
+  const found = parseReference(address);
+  if (found === undefined) return;
+  if (here !== undefined && !isGoingBack && here.address !== found) past.push(here);
+  isGoingBack = false;
+  here = { address: found, expression };
+  backButton.disabled = past.length === 0;
+  expressionInput.value = expression;
+  keep();
+  grid.show(found);
+}
+
+function goBack(): void {
+  const place = past.pop();
+  if (place === undefined) return;
+  isGoingBack = true;
+  // The expression may mean something else by now.
+  went(place.expression, reference(place.address));
+  host.send({ kind: 'shows', expression: place.expression });
+}
+
+function setUnit(unit: Unit): void {
+  grid.setUnit(unit);
+  document.body.style.setProperty('--cell', `${units[unit].width}ch`);
+  document.body.dataset['unit'] = unit;
+  keep();
+}
+
+function keep(): void {
+  host.keep({ unit: unitSelect.value as Unit, expression: expressionInput.value } satisfies Kept);
+}
+
+function showCursor(text: string): void {
+  say(text);
+}
+
+function say(text: string, isError = false): void {
+  status.textContent = text;
+  status.classList.toggle('error', isError);
+}
+
+function button(text: string, title: string, onclick: () => void): HTMLButtonElement {
+  return element('button', { type: 'button', title, 'aria-label': title, onclick }, text);
+}
+
+function checkbox(
+  text: string,
+  title: string,
+  onchange: () => void = () => undefined,
+): { label: HTMLElement; box: HTMLInputElement } {
+  const box = element('input', { type: 'checkbox', onchange });
+  return { box, label: element('label', { title }, box, text) };
+}

@@ -1,0 +1,160 @@
+/**
+ * The registers of a processor of the shown session. Groups that are folded are not read.
+ *
+ * Invariant: what is shown is of one stop; an answer that comes after the kernel has gone on is dropped.
+ */
+
+import * as vscode from 'vscode';
+import { commands, views } from '../names';
+import type { KernelSession, KernelSessions } from '../session/sessions';
+import { preparePage } from '../webviews/html';
+import type { FromRegisters, RegisterGroup, ToRegisters } from '../webviews/messages';
+
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+  readonly variablesReference: number;
+  readonly presentationHint?: { readonly attributes?: readonly string[]; readonly lazy?: boolean };
+}
+
+const openAtFirst = ['General', 'Flags', 'Segments'];
+
+export class RegistersView implements vscode.WebviewViewProvider {
+  #view: vscode.WebviewView | undefined;
+  readonly #open = new Set(openAtFirst);
+  /** Chosen by the user, for the session. */
+  #cpu: { readonly session: string; readonly id: number } | undefined;
+  /** Of the groups that are shown. */
+  #references: ReadonlyMap<string, number> = new Map();
+  #loaded = '';
+  #count = 0;
+
+  constructor(
+    private readonly extension: vscode.Uri,
+    private readonly sessions: KernelSessions,
+  ) {}
+
+  register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
+    subscriptions.push(
+      vscode.window.registerWebviewViewProvider(views.registers, this),
+      this.sessions.onShown(() => void this.#show()),
+    );
+  }
+
+  resolveWebviewView(view: vscode.WebviewView): void {
+    this.#view = view;
+    view.onDidDispose(() => (this.#view = undefined));
+    view.onDidChangeVisibility(() => void this.#show(true));
+    view.webview.onDidReceiveMessage((message: FromRegisters) => void this.#heard(message));
+    preparePage(view.webview, this.extension, 'registers');
+  }
+
+  async #heard(message: FromRegisters): Promise<void> {
+    const session = this.sessions.shown;
+    switch (message.kind) {
+      case 'ready':
+        break;
+      case 'cpu':
+        if (session !== undefined) this.#cpu = { session: session.session.id, id: message.id };
+        break;
+      case 'open':
+        if (message.isOpen) this.#open.add(message.group);
+        else this.#open.delete(message.group);
+        break;
+      case 'set':
+        await this.#set(session, message.group, message.name, message.value);
+        break;
+      case 'memory':
+        await vscode.commands.executeCommand(commands.openMemory, message.expression);
+        return;
+    }
+    await this.#show(true);
+  }
+
+  async #set(session: KernelSession | undefined, group: string, name: string, value: string): Promise<void> {
+    const variablesReference = this.#references.get(group);
+    if (session === undefined || variablesReference === undefined) return;
+    try {
+      await session.ask('setVariable', { variablesReference, name, value });
+    } catch (thrown) {
+      this.#send({ kind: 'failed', message: (thrown as Error).message });
+    }
+  }
+
+  /** @param again Also if this stop is shown already. */
+  async #show(again = false): Promise<void> {
+    if (this.#view?.visible !== true) return;
+    const session = this.sessions.shown;
+    if (session?.state.phase !== 'stopped') {
+      this.#loaded = '';
+      this.#send({
+        kind: 'nothing',
+        why: session === undefined ? 'No kernel is debugged.' : 'The kernel is running.',
+      });
+      return;
+    }
+    const { epoch, threads, threadId } = session.state;
+    const { id } = session.session;
+    const cpu = (this.#cpu?.session === id ? this.#cpu.id : undefined) ?? threadId ?? 1;
+    const key = `${id} ${epoch} ${cpu} ${threads.size}`;
+    if (key === this.#loaded && !again) return;
+    this.#loaded = key;
+    const turn = ++this.#count;
+    const isOld = (): boolean =>
+      turn !== this.#count || session.state.epoch !== epoch || session.state.phase !== 'stopped';
+    try {
+      const { groups, references } = await this.#read(session, cpu);
+      if (isOld()) return;
+      this.#references = references;
+      const cpus = [...threads].map(([number, name]) => ({ id: number, name }));
+      this.#send({ kind: 'registers', session: id, epoch, cpus, cpu, groups });
+    } catch (thrown) {
+      if (isOld()) return;
+      this.#loaded = '';
+      this.#send({ kind: 'failed', message: (thrown as Error).message });
+    }
+  }
+
+  async #read(
+    session: KernelSession,
+    threadId: number,
+  ): Promise<{ groups: RegisterGroup[]; references: ReadonlyMap<string, number> }> {
+    const { stackFrames } = await session.ask<{ stackFrames: readonly { id: number }[] }>('stackTrace', {
+      threadId,
+      startFrame: 0,
+      levels: 1,
+    });
+    const [frame] = stackFrames;
+    if (frame === undefined) throw new Error('The processor stands nowhere');
+    const { scopes } = await session.ask<{
+      scopes: readonly { presentationHint?: string; variablesReference: number }[];
+    }>('scopes', { frameId: frame.id });
+    const scope = scopes.find(({ presentationHint }) => presentationHint === 'registers');
+    if (scope === undefined) throw new Error('There are no registers');
+    const inside = async (variablesReference: number): Promise<readonly Variable[]> =>
+      (await session.ask<{ variables: readonly Variable[] }>('variables', { variablesReference })).variables;
+    const found = await inside(scope.variablesReference);
+    const groups = await Promise.all(
+      found.map(async ({ name, variablesReference }): Promise<RegisterGroup> => {
+        if (!this.#open.has(name)) return { name, lines: undefined };
+        const lines = await Promise.all(
+          (await inside(variablesReference)).map(async (line) => {
+            // What costs a request each is read when its group is open.
+            const [value] = line.presentationHint?.lazy === true ? await inside(line.variablesReference) : [];
+            return {
+              name: line.name,
+              value: value?.value ?? line.value,
+              canSet: line.presentationHint?.attributes?.includes('readOnly') !== true,
+            };
+          }),
+        );
+        return { name, lines };
+      }),
+    );
+    return { groups, references: new Map(found.map((group) => [group.name, group.variablesReference])) };
+  }
+
+  #send(message: ToRegisters): void {
+    void this.#view?.webview.postMessage(message);
+  }
+}

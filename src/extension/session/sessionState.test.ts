@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { follow, newSession, type Message, type SessionState } from './sessionState';
+import { statusDetails, statusText } from './statusText';
+
+const event = (name: string, body: unknown = {}): Message => ({ type: 'event', event: name, body });
+const response = (command: string, body: unknown = {}, success = true): Message => ({
+  type: 'response',
+  command,
+  success,
+  body,
+});
+const after = (...messages: Message[]): SessionState => messages.reduce(follow, newSession);
+
+const attached = [
+  response('attach'),
+  event('vmkd/transport', { tier: 'hybrid', memory: 'backing file' }),
+  event('stopped', { reason: 'entry', description: 'Paused on attach', threadId: 1 }),
+  response('threads', {
+    threads: [
+      { id: 1, name: 'CPU 0: System (4), thread 12 at 0xffff' },
+      { id: 2, name: 'CPU 1: idle' },
+    ],
+  }),
+];
+
+void describe('a session', () => {
+  void it('is what its messages say', () => {
+    const stopped = after(...attached);
+    assert.equal(stopped.phase, 'stopped');
+    assert.equal(stopped.epoch, 1);
+    const running = follow(stopped, response('continue'));
+    assert.equal(running.phase, 'running');
+    assert.equal(follow(running, event('stopped', { reason: 'step', threadId: 2 })).epoch, 2);
+    assert.equal(follow(stopped, response('continue', {}, false)).phase, 'stopped');
+    assert.equal(follow(stopped, event('terminated')).phase, 'ended');
+    assert.equal(follow(stopped, response('scopes')), stopped);
+  });
+
+  void it('knows its modules as they come and go', () => {
+    const module = { id: '0x1', name: 'a.sys', path: '', addressRange: '', symbolStatus: 'none' };
+    const state = after(
+      response('modules', { modules: [module] }),
+      event('module', { reason: 'new', module: { ...module, id: '0x2' } }),
+      event('module', { reason: 'changed', module: { ...module, symbolStatus: 'loaded' } }),
+    );
+    assert.deepEqual(
+      [...state.modules.values()].map(({ id, symbolStatus }) => [id, symbolStatus]),
+      [
+        ['0x1', 'loaded'],
+        ['0x2', 'none'],
+      ],
+    );
+    assert.deepEqual(
+      [...follow(state, event('module', { reason: 'removed', module })).modules.keys()],
+      ['0x2'],
+    );
+  });
+
+  void it('keeps why there was no attaching', () => {
+    const failed = follow(newSession, { ...response('attach', {}, false), message: 'Nobody there' });
+    assert.equal(failed.failure, 'Nobody there');
+    assert.deepEqual(statusDetails(failed), ['Nobody there']);
+  });
+});
+
+void describe('the line at the bottom', () => {
+  void it('says transport, processors, why it stands, and in whose process', () => {
+    assert.equal(statusText(newSession), '$(sync~spin) attaching');
+    const stopped = after(...attached);
+    assert.equal(statusText(stopped), '$(debug-pause) hybrid · 2 CPUs · Paused on attach · System (4)');
+    assert.equal(
+      statusText(follow(stopped, event('vmkd/parking', { state: 'parked' }))).endsWith(' · parked'),
+      true,
+    );
+    assert.equal(
+      statusText(follow(stopped, response('continue'))),
+      '$(play-circle) hybrid · 2 CPUs · running',
+    );
+  });
+
+  void it('takes no icons from the names of processes', () => {
+    const state = after(
+      ...attached,
+      response('threads', { threads: [{ id: 1, name: 'CPU 0: $(bug) (4)' }] }),
+    );
+    assert.doesNotMatch(statusText(state).slice(2), /\$\(/);
+  });
+});

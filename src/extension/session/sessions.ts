@@ -1,0 +1,122 @@
+/**
+ * The debug sessions of vmkd, as their messages tell (sessionState.ts): one object each, and which of them views show.
+ *
+ * Invariant: a message is only looked at; nothing here changes what goes between VS Code and the adapter.
+ */
+
+import * as vscode from 'vscode';
+import type { OwnRequests } from '../../protocol/ownRequests';
+import { contexts, debugType } from '../names';
+import { follow, newSession, type Message, type SessionState } from './sessionState';
+
+export class KernelSession {
+  state: SessionState = newSession;
+  readonly #changed = new vscode.EventEmitter<SessionState>();
+  readonly #told = new vscode.EventEmitter<Message>();
+  /** Told with the state of before. */
+  readonly onChange = this.#changed.event;
+  /** Every message of the adapter. */
+  readonly onMessage = this.#told.event;
+
+  constructor(readonly session: vscode.DebugSession) {}
+
+  get name(): string {
+    return this.session.name;
+  }
+
+  /** Sends a request of DAP. @throws what the adapter answers */
+  async ask<Body>(command: string, args?: unknown): Promise<Body> {
+    return (await this.session.customRequest(command, args)) as Body;
+  }
+
+  /** Sends one that is not DAP's. */
+  own<Name extends keyof OwnRequests>(
+    command: Name,
+    args: OwnRequests[Name]['arguments'],
+  ): Promise<OwnRequests[Name]['body']> {
+    return this.ask(command, args);
+  }
+
+  /** The frame that the user has selected, if it is of this session. */
+  get frameId(): number | undefined {
+    const item = vscode.debug.activeStackItem;
+    return item instanceof vscode.DebugStackFrame && item.session.id === this.session.id
+      ? item.frameId
+      : undefined;
+  }
+
+  heard(message: Message): void {
+    const before = this.state;
+    this.state = follow(before, message);
+    if (this.state !== before) this.#changed.fire(before);
+    this.#told.fire(message);
+  }
+
+  ended(): void {
+    const before = this.state;
+    this.state = { ...before, phase: 'ended' };
+    this.#changed.fire(before);
+    this.#changed.dispose();
+    this.#told.dispose();
+  }
+}
+
+export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
+  readonly #sessions = new Map<string, KernelSession>();
+  readonly #shown = new vscode.EventEmitter<void>();
+  /** The shown session is another, or something of it has changed. */
+  readonly onShown = this.#shown.event;
+  readonly #started = new vscode.EventEmitter<KernelSession>();
+  readonly onStarted = this.#started.event;
+  #lastActive: string | undefined;
+
+  register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
+    subscriptions.push(
+      vscode.debug.registerDebugAdapterTrackerFactory(debugType, this),
+      vscode.debug.onDidTerminateDebugSession(({ id }) => this.#end(id)),
+      vscode.debug.onDidChangeActiveDebugSession((session) => {
+        if (session?.type === debugType) this.#lastActive = session.id;
+        this.#tell();
+      }),
+      this.#shown,
+      this.#started,
+    );
+  }
+
+  createDebugAdapterTracker(session: vscode.DebugSession): vscode.DebugAdapterTracker {
+    const known = new KernelSession(session);
+    this.#sessions.set(session.id, known);
+    this.#lastActive ??= session.id;
+    known.onChange(() => {
+      if (known === this.shown) this.#tell();
+    });
+    this.#started.fire(known);
+    this.#tell();
+    return { onDidSendMessage: (message: Message) => known.heard(message) };
+  }
+
+  /** The one that views show: the active one, else the one that was it last. */
+  get shown(): KernelSession | undefined {
+    const active = vscode.debug.activeDebugSession?.id ?? this.#lastActive;
+    const found = active === undefined ? undefined : this.#sessions.get(active);
+    return found ?? (this.#lastActive === undefined ? undefined : this.#sessions.get(this.#lastActive));
+  }
+
+  byId(id: string): KernelSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  #end(id: string): void {
+    this.#sessions.get(id)?.ended();
+    this.#sessions.delete(id);
+    if (this.#lastActive === id) [this.#lastActive] = this.#sessions.keys();
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { shown } = this;
+    void vscode.commands.executeCommand('setContext', contexts.session, shown !== undefined);
+    void vscode.commands.executeCommand('setContext', contexts.stopped, shown?.state.phase === 'stopped');
+    this.#shown.fire();
+  }
+}

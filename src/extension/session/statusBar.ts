@@ -1,0 +1,31 @@
+/** The shown session in the bar at the bottom; a click opens the doctor. */
+
+import * as vscode from 'vscode';
+import { commands } from '../names';
+import type { KernelSessions } from './sessions';
+import { statusDetails, statusText } from './statusText';
+
+export function showStatus(
+  sessions: KernelSessions,
+  subscriptions: vscode.ExtensionContext['subscriptions'],
+): void {
+  const item = vscode.window.createStatusBarItem('vmkd.status', vscode.StatusBarAlignment.Left, 10);
+  item.name = 'vmkd';
+  item.command = commands.doctor;
+  const show = (): void => {
+    const session = sessions.shown;
+    if (session === undefined) {
+      item.hide();
+      return;
+    }
+    item.text = statusText(session.state);
+    item.tooltip = [
+      session.name,
+      ...statusDetails(session.state),
+      'Click to check the way to the machine.',
+    ].join('\n');
+    item.show();
+  };
+  subscriptions.push(item, sessions.onShown(show));
+  show();
+}

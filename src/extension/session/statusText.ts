@@ -1,0 +1,49 @@
+/** A session in one line, for the bar at the bottom; and what stands behind it, for the hover. */
+
+import type { SessionState } from './sessionState';
+
+export function statusText(state: SessionState): string {
+  const { phase, transport, threads, reason, parking } = state;
+  const parts = [
+    transport?.tier,
+    threads.size === 0 ? undefined : `${threads.size} CPU${threads.size === 1 ? '' : 's'}`,
+    phase === 'stopped' ? (reason ?? 'stopped') : phase,
+    phase === 'stopped' ? processOf(state) : undefined,
+    parking === 'parked' ? 'parked' : undefined,
+  ];
+  return `$(${icons[phase]}) ${parts
+    .filter((part) => part !== undefined)
+    .map(plain)
+    .join(' · ')}`;
+}
+
+const icons = {
+  attaching: 'sync~spin',
+  running: 'play-circle',
+  stopped: 'debug-pause',
+  ended: 'debug-disconnect',
+} as const;
+
+/** What the processor that stopped is in: what its name says behind the number. */
+function processOf({ threads, threadId }: SessionState): string | undefined {
+  const name = threadId === undefined ? undefined : threads.get(threadId);
+  return name === undefined ? undefined : /: ([^,]*)/.exec(name)?.[1];
+}
+
+/** VS Code draws icons where a text has `$(name)`: a process may be called so. */
+const plain = (text: string): string => text.replaceAll('$(', '$ (');
+
+/** Lines, without any marks. */
+export function statusDetails({ transport, parking, threads, failure }: SessionState): string[] {
+  const lines = [...threads.values()];
+  if (transport !== undefined) {
+    lines.unshift(
+      `Transport: ${transport.tier}${transport.memory === undefined ? '' : `, memory by ${transport.memory}`}`,
+    );
+    if (transport.why !== undefined)
+      lines.push(`Why not better: ${transport.why.message}. ${transport.why.nextStep}`);
+  }
+  if (parking !== undefined) lines.push(`Parking: ${parking}`);
+  if (failure !== undefined) lines.push(failure);
+  return lines;
+}

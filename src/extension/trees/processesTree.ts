@@ -1,0 +1,114 @@
+/** Processes of the stopped kernel, and their threads; those that a processor is in are marked. Read when somebody unfolds them. */
+
+import * as vscode from 'vscode';
+import type { OwnProcess, OwnThread } from '../../protocol/ownRequests';
+import { commands, views } from '../names';
+import type { KernelSession, KernelSessions } from '../session/sessions';
+
+type Node =
+  | { readonly kind: 'process'; readonly process: OwnProcess }
+  | { readonly kind: 'thread'; readonly thread: OwnThread }
+  | { readonly kind: 'note'; readonly text: string };
+
+export class ProcessesTree implements vscode.TreeDataProvider<Node> {
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChangeTreeData = this.#changed.event;
+  #shown = '';
+
+  constructor(private readonly sessions: KernelSessions) {}
+
+  register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
+    const view = vscode.window.createTreeView(views.processes, { treeDataProvider: this });
+    subscriptions.push(
+      view,
+      this.#changed,
+      this.sessions.onShown(() => this.#look()),
+      vscode.commands.registerCommand(commands.refreshProcesses, () => this.#changed.fire()),
+      vscode.commands.registerCommand(commands.openMemoryOfThread, async (node?: Node) => {
+        const address = addressOf(node ?? view.selection[0]);
+        if (address !== undefined) await vscode.commands.executeCommand(commands.openMemory, address);
+      }),
+      vscode.commands.registerCommand(commands.copyAddress, async (node?: Node | { readonly id: string }) => {
+        const address = node !== undefined && 'id' in node ? node.id : addressOf(node);
+        if (address !== undefined) await vscode.env.clipboard.writeText(address);
+      }),
+    );
+  }
+
+  #look(): void {
+    const { shown } = this.sessions;
+    const now = shown === undefined ? '' : `${shown.session.id} ${shown.state.phase} ${shown.state.epoch}`;
+    if (now === this.#shown) return;
+    this.#shown = now;
+    this.#changed.fire();
+  }
+
+  async getChildren(parent?: Node): Promise<Node[]> {
+    const { shown } = this.sessions;
+    if (shown === undefined) return [];
+    if (shown.state.phase !== 'stopped') return [{ kind: 'note', text: 'The kernel is running.' }];
+    try {
+      return await childrenOf(shown, parent);
+    } catch (thrown) {
+      return [{ kind: 'note', text: (thrown as Error).message }];
+    }
+  }
+
+  getTreeItem(node: Node): vscode.TreeItem {
+    switch (node.kind) {
+      case 'process':
+        return processItem(node.process);
+      case 'thread':
+        return threadItem(node.thread);
+      case 'note':
+        return new vscode.TreeItem(node.text);
+    }
+  }
+}
+
+async function childrenOf(session: KernelSession, parent: Node | undefined): Promise<Node[]> {
+  if (parent === undefined) {
+    const { processes } = await session.own('vmkd/processes', undefined);
+    return processes.map((process) => ({ kind: 'process', process }));
+  }
+  if (parent.kind !== 'process') return [];
+  const { threads } = await session.own('vmkd/threads', { eprocess: parent.process.eprocess });
+  return threads.map((thread) => ({ kind: 'thread', thread }));
+}
+
+function processItem({ eprocess, id, name, directoryTableBase, cpus }: OwnProcess): vscode.TreeItem {
+  const item = new vscode.TreeItem(
+    name === '' ? '(no name)' : name,
+    vscode.TreeItemCollapsibleState.Collapsed,
+  );
+  item.id = eprocess;
+  item.description = [String(id), ...cpus.map((cpu) => `CPU ${cpu}`)].join(' · ');
+  item.iconPath = new vscode.ThemeIcon(cpus.length > 0 ? 'server-process' : 'circle-small');
+  item.tooltip = `EPROCESS ${eprocess}\nDirectoryTableBase ${directoryTableBase}`;
+  item.contextValue = 'process';
+  return item;
+}
+
+function threadItem({ ethread, id, start, cpu }: OwnThread): vscode.TreeItem {
+  const item = new vscode.TreeItem(`Thread ${id}`);
+  item.id = ethread;
+  item.description = [start, cpu === undefined ? undefined : `CPU ${cpu}`]
+    .filter((part) => part !== undefined)
+    .join(' · ');
+  item.iconPath = new vscode.ThemeIcon(cpu === undefined ? 'circle-small' : 'debug-stackframe');
+  item.tooltip = `ETHREAD ${ethread}`;
+  item.contextValue = 'thread';
+  return item;
+}
+
+function addressOf(node: Node | undefined): string | undefined {
+  switch (node?.kind) {
+    case 'process':
+      return node.process.eprocess;
+    case 'thread':
+      return node.thread.ethread;
+    case 'note':
+    case undefined:
+      return undefined;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * What the extension and the pages of its webviews say to each other: one union a page and direction. Addresses are hexadecimal
+ * texts as memory references are; bytes are base64. Text of a guest may be in any of it: pages show it as text.
+ */
+
+/** Of the memory page. */
+export type ToMemory =
+  /** What of the session matters to it. `epoch`: a new one: what it has is old. */
+  | {
+      readonly kind: 'state';
+      readonly phase: 'attaching' | 'running' | 'stopped' | 'ended';
+      readonly epoch: number;
+      readonly canWrite: boolean;
+      readonly canBeLive: boolean;
+    }
+  /** An expression means this address. */
+  | { readonly kind: 'went'; readonly expression: string; readonly address: string }
+  | { readonly kind: 'failed'; readonly message: string }
+  /** Answers `read`. `unreadable`: bytes that are not there, behind those that are. */
+  | {
+      readonly kind: 'bytes';
+      readonly id: number;
+      readonly data: string;
+      readonly unreadable: number;
+    }
+  | { readonly kind: 'unread'; readonly id: number; readonly message: string }
+  | { readonly kind: 'names'; readonly id: number; readonly names: readonly (string | null)[] }
+  /** Memory that it may show has been written. */
+  | { readonly kind: 'touched' };
+
+export type FromMemory =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'go'; readonly expression: string }
+  | { readonly kind: 'read'; readonly id: number; readonly address: string; readonly count: number }
+  | { readonly kind: 'symbolize'; readonly id: number; readonly addresses: readonly string[] }
+  | { readonly kind: 'write'; readonly address: string; readonly data: string }
+  | { readonly kind: 'copy'; readonly text: string }
+  | { readonly kind: 'save'; readonly address: string; readonly count: number }
+  | { readonly kind: 'breakOn'; readonly address: string; readonly count: number }
+  /** What it shows, to be restored. */
+  | { readonly kind: 'shows'; readonly expression: string };
+
+/** A line of the registers page. */
+export interface RegisterLine {
+  readonly name: string;
+  /** As the adapter has it: number, then what it means. */
+  readonly value: string;
+  readonly canSet: boolean;
+}
+
+export interface RegisterGroup {
+  readonly name: string;
+  /** undefined: nobody has asked for them yet. */
+  readonly lines: readonly RegisterLine[] | undefined;
+}
+
+/** Of the registers page. */
+export type ToRegisters =
+  | { readonly kind: 'nothing'; readonly why: string }
+  | {
+      readonly kind: 'registers';
+      /** Which session, and which stop of it. */
+      readonly session: string;
+      readonly epoch: number;
+      readonly cpus: readonly { readonly id: number; readonly name: string }[];
+      readonly cpu: number;
+      readonly groups: readonly RegisterGroup[];
+    }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export type FromRegisters =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'cpu'; readonly id: number }
+  | { readonly kind: 'open'; readonly group: string; readonly isOpen: boolean }
+  | { readonly kind: 'set'; readonly group: string; readonly name: string; readonly value: string }
+  | { readonly kind: 'memory'; readonly expression: string };
+
+export interface DoctorStep {
+  readonly name: string;
+  readonly result: 'pass' | 'warn' | 'fail' | 'skip';
+  readonly sentence: string;
+  readonly nextStep?: string;
+}
+
+/** Of the doctor's page, which only listens. */
+export type ToDoctor = {
+  readonly kind: 'report';
+  readonly subject: string;
+  /** Why the doctor was called, or what is being done. */
+  readonly note: string;
+  readonly steps: readonly DoctorStep[];
+};
+
+export type FromDoctor = { readonly kind: 'ready' } | { readonly kind: 'again' };
