@@ -2,30 +2,46 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { Frame } from 'playwright-core';
 import { lineOf } from '../fixtures/demoSource';
 import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
+import type { Workbench } from '../fixtures/vscode/workbench';
 
 let window: KernelWindow;
+let workbench: Workbench;
 before(async () => {
   window = await openKernelWindow();
+  ({ workbench } = window);
 });
 after(async () => {
   await window.end();
 });
 
+const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
+
+async function openMemory(expression: string): Promise<Frame> {
+  await workbench.command('vmkd: Open Memory View');
+  await workbench.answer('Memory at which address?', expression);
+  await workbench.page.locator('.tab', { hasText: `Memory: ${expression}` }).waitFor();
+  const memory = await workbench.webview('memory');
+  await memory
+    .locator('#cursor')
+    .filter({ hasText: /^[0-9a-f]{2}$/ })
+    .waitFor();
+  return memory;
+}
+
 void describe('F5 on “Attach to VMware kernel”', () => {
-  void it('stops the kernel', async () => {
-    const { workbench } = window;
+  void it('stops the kernel, and says so at the bottom', async () => {
     await workbench.openFile('work.c');
     await workbench.startDebugging();
     await workbench.stopped('Paused on attach');
     await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
+    await workbench.status(/hybrid · 2 CPUs · Paused on attach/).waitFor();
     await workbench.screenshot('attached');
   });
 
   void it('stops it at a breakpoint that was clicked into the margin, and steps', async () => {
-    const { workbench } = window;
-    const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
     await workbench.openFile('work.c');
     await workbench.goToLine(line);
     await workbench.clickMargin(line);
@@ -34,19 +50,141 @@ void describe('F5 on “Attach to VMware kernel”', () => {
     await workbench.stopped('Paused on breakpoint');
     await workbench.callStack.filter({ hasText: 'vmkdemo!VmkDemoWork' }).first().waitFor();
     await workbench.page.locator('.debug-variables .monaco-list-row', { hasText: 'Value' }).first().waitFor();
+    await workbench.status(/breakpoint · System \(4\)/).waitFor();
     await workbench.screenshot('breakpoint');
+  });
+});
+
+void describe('the registers view', () => {
+  void it('shows the registers of the processor that stopped, and sets them', async () => {
+    await workbench.openView('Registers');
+    const registers = await workbench.webview('registers');
+    const value = (name: string) => registers.locator(`[id="General/${name}"]`);
+    await registers
+      .locator('tr', { has: value('rip') })
+      .filter({ hasText: 'vmkdemo!VmkDemoWork' })
+      .waitFor();
+    const before = await value('r11').innerText();
+    await value('r11').dblclick();
+    await value('r11').locator('input').fill('1234abcd');
+    await workbench.page.keyboard.press('Enter');
+    await value('r11').filter({ hasText: '00000000`1234abcd' }).waitFor();
+    await value('r11').dblclick();
+    await value('r11').locator('input').fill(before);
+    await workbench.page.keyboard.press('Enter');
+    await value('r11').filter({ hasText: before }).waitFor();
+    await registers.locator('summary', { hasText: 'Control' }).click();
+    await registers.locator('[id="Control/cr0"]').waitFor();
+  });
+
+  void it('marks what a step has changed', async () => {
     await workbench.page.keyboard.press('F10');
     await workbench.callStack
       .filter({ hasText: 'vmkdemo!VmkDemoWork' })
       .filter({ hasText: String(line + 1) })
       .waitFor();
+    const registers = await workbench.webview('registers');
+    await registers.locator('tr.changed', { hasText: 'rip' }).waitFor();
+    assert.equal(await registers.locator('tr.changed', { hasText: 'cr0' }).count(), 0);
+  });
+});
+
+void describe('a memory view', () => {
+  let memory: Frame;
+
+  void it('opens at an expression, and writes what is typed over a byte', async () => {
+    memory = await openMemory('&vmkdemo!VmkDemoWatched');
+    const address = (await memory.locator('footer').innerText()).replace('`', '');
+    const cursor = memory.locator('#cursor');
+    const before = await cursor.innerText();
+    const wanted = before === '5a' ? 'a5' : '5a';
+    await memory.locator('.grid').focus();
+    await workbench.page.keyboard.press('Enter');
+    await memory.locator('.editor').fill(wanted);
+    await workbench.page.keyboard.press('Enter');
+    await workbench.page.keyboard.press('ArrowLeft');
+    await cursor.filter({ hasText: wanted }).waitFor();
+    await workbench.screenshot('memory');
+    // Asked another way.
+    await workbench.command('Debug Console: Focus on Debug Console View');
+    await workbench.page.locator('.repl-input-wrapper .monaco-editor.focused').waitFor();
+    await workbench.page.keyboard.type(`db 0x${address} L1`);
+    await workbench.page.keyboard.press('Enter');
+    await workbench.page
+      .locator('.repl .monaco-list-row', { hasText: new RegExp(` ${wanted} `) })
+      .last()
+      .waitFor();
   });
 
-  void it('lets it go', async () => {
-    const { workbench, machine } = window;
+  void it('marks bytes that have changed since the stop before', async () => {
+    memory = await openMemory('&vmkdemo!VmkDemoWorkCalls');
+    assert.equal(await memory.locator('.changed').count(), 0);
+    await workbench.page.keyboard.press('F5');
+    await memory.locator('#cursor.changed').waitFor();
+    await workbench.stopped('Paused on breakpoint');
+  });
+
+  void it('shows what pointers point at, follows them, and comes back', async () => {
+    memory = await openMemory('nt!PsLoadedModuleList');
+    const home = await memory.locator('footer').innerText();
+    await memory.locator('select').selectOption('pointers');
+    await memory.locator('.grid').focus();
+    await workbench.page.keyboard.press('Control+Enter');
+    await memory.locator('footer').filter({ hasNotText: home }).waitFor();
+    await workbench.page.keyboard.press('Alt+ArrowLeft');
+    await memory.locator('footer', { hasText: home }).waitFor();
+    await memory.locator('.expression').fill('@rsp');
+    await memory.locator('.expression').press('Enter');
+    await memory
+      .locator('.text', { hasText: /^vmkdemo!/ })
+      .first()
+      .waitFor();
+    await workbench.screenshot('pointers');
+  });
+
+  void it('shows what is not there as such, at both ends of memory', async () => {
+    for (const [expression, first] of [
+      ['0x0', '00000000`00000000'],
+      ['0xfffffffffffffff0', 'ffffffff`fffffff0'],
+    ] as const) {
+      await memory.locator('select').selectOption('bytes');
+      await memory.locator('.expression').fill(expression);
+      await memory.locator('.expression').press('Enter');
+      const row = memory.locator('.row:not(.beyond)').filter({ hasText: first });
+      await row.locator('.unreadable').first().waitFor();
+    }
+  });
+
+  void it('says what is wrong with an expression', async () => {
+    await memory.locator('.expression').fill('nt!Nope');
+    await memory.locator('.expression').press('Enter');
+    await memory.locator('footer .error', { hasText: 'Nope' }).waitFor();
+  });
+});
+
+void describe('modules and processes', () => {
+  void it('are listed', async () => {
+    await workbench.openView('Modules');
+    await workbench.page
+      .locator('.monaco-list-row', { hasText: 'vmkdemo.sys' })
+      .filter({ hasText: 'private symbols' })
+      .waitFor();
+    await workbench.openView('Processes');
+    const system = workbench.page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^System/ });
+    await system.click();
+    await workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!WorkerThread' }).first().waitFor();
+    await workbench.screenshot('processes');
+  });
+});
+
+void describe('Shift+F5', () => {
+  void it('lets the kernel go', async () => {
     await workbench.page.keyboard.press('Shift+F5');
     await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
-    assert.match(await machine.console.command('ticks'), /\d/);
+    assert.match(await window.machine.console.command('ticks'), /\d/);
+    const memory = await workbench.webview('memory');
+    await memory.locator('footer', { hasText: 'The session has ended.' }).waitFor();
+    assert.deepEqual(await workbench.notifications(), []);
     assert.equal(window.code.hostDeath, undefined);
   });
 });
