@@ -59,7 +59,7 @@ function coverage(families) {
     });
   const capabilities = families
     .flatMap(({ name, capabilities: offered }) =>
-      Object.entries(offered?.({ execution: true, breakpoints: true }) ?? {})
+      Object.entries(offered?.({ execution: true, breakpoints: true, places: true }) ?? {})
         .filter(([, value]) => value !== false)
         .map(([capability]) => ({ capability, family: name })),
     )

@@ -22,7 +22,7 @@ import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import { ParkedNote } from './parkedNote';
 import { startParking } from './parking';
-import type { Call } from './protocol';
+import { allParts, type Call } from './protocol';
 import type { Session } from './session';
 import { followTarget } from './stopEvents';
 import { SymbolLoading } from './symbolLoading';
@@ -138,11 +138,16 @@ function obeyStopAt({ configuration, output, ended }: Session, target: KernelTar
 }
 
 /** What was promised before the target was known, and it lacks. */
-function announceCapabilities({ host, target, events }: Session): void {
-  const { execution, breakpoints } = target;
-  const parts = { execution: execution !== undefined, breakpoints: breakpoints !== undefined };
+function announceCapabilities({ host, target, events, output }: Session): void {
+  const { execution, breakpoints, withoutPlaces } = target;
+  const parts = {
+    execution: execution !== undefined,
+    breakpoints: breakpoints !== undefined,
+    places: breakpoints !== undefined && withoutPlaces === undefined,
+  };
+  if (withoutPlaces !== undefined) output.line('important', errorText(withoutPlaces));
   const now = new Map(Object.entries(host.capabilities(parts)));
-  const changed = Object.entries(host.capabilities({ execution: true, breakpoints: true }))
+  const changed = Object.entries(host.capabilities(allParts))
     .filter(([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value))
     .map(([name]) => [name, now.get(name)] as const);
   if (changed.length > 0) events.send('capabilities', { capabilities: Object.fromEntries(changed) });

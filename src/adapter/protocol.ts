@@ -95,7 +95,13 @@ export type Handlers = { readonly [C in Command]?: Handler<C> };
 type TargetParts = Pick<Target, 'execution' | 'breakpoints'>;
 
 /** Which of them there are, or may come to be. */
-export type OfferedParts = { readonly [Part in keyof TargetParts]-?: boolean };
+export type OfferedParts = { readonly [Part in keyof TargetParts]-?: boolean } & {
+  /** It can be stopped at places of ours: breakpoints, steps. */
+  readonly places: boolean;
+};
+
+/** What a live kernel has; of which machine it is shows later. */
+export const allParts: OfferedParts = { execution: true, breakpoints: true, places: true };
 
 /** Requests that belong together, and what a client may know of them beforehand. */
 export interface Family {

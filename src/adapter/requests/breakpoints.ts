@@ -13,15 +13,15 @@ import { pathOf } from '../sources';
 
 export const breakpoints: Family = {
   capabilities: (parts) => ({
-    supportsFunctionBreakpoints: parts.breakpoints,
-    supportsConditionalBreakpoints: parts.breakpoints,
-    supportsHitConditionalBreakpoints: parts.breakpoints,
-    supportsLogPoints: parts.breakpoints,
-    supportsInstructionBreakpoints: parts.breakpoints,
-    supportsDataBreakpoints: parts.breakpoints,
-    supportsDataBreakpointBytes: parts.breakpoints,
+    supportsFunctionBreakpoints: parts.places,
+    supportsConditionalBreakpoints: parts.places,
+    supportsHitConditionalBreakpoints: parts.places,
+    supportsLogPoints: parts.places,
+    supportsInstructionBreakpoints: parts.places,
+    supportsDataBreakpoints: parts.places,
+    supportsDataBreakpointBytes: parts.places,
     supportsBreakpointLocationsRequest: true,
-    breakpointModes: parts.breakpoints ? breakpointModes : [],
+    breakpointModes: parts.places ? breakpointModes : [],
   }),
   requests: {
     setBreakpoints(session, { source, breakpoints: wanted = [] }) {

@@ -5,7 +5,7 @@ import { VmkdError } from '../../engine/core/errors';
 import { attach } from '../attach';
 import { readConfiguration } from '../configuration/configuration';
 import { Positions } from '../positions';
-import type { Family } from '../protocol';
+import { allParts, type Family } from '../protocol';
 import { resume } from '../running';
 import { announceStop } from '../stopEvents';
 import { runInitCommands } from '../console/initCommands';
@@ -19,7 +19,7 @@ export const connect: Family = {
       session.memoryViews.enabled = args.supportsMemoryEvent === true;
       session.progress.enabled = args.supportsProgressReporting === true;
       // Which kernel it will be is not known yet: a live one can do everything, and a later event takes back the rest.
-      return session.host.capabilities({ execution: true, breakpoints: true });
+      return session.host.capabilities(allParts);
     },
 
     async attach(session, args, call) {

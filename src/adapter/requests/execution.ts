@@ -14,10 +14,10 @@ import { pathOf } from '../sources';
 
 export const execution: Family = {
   capabilities: (parts) => ({
-    supportsGotoTargetsRequest: parts.execution,
+    supportsGotoTargetsRequest: parts.places,
     supportsRestartRequest: parts.execution,
-    supportsStepInTargetsRequest: parts.execution,
-    supportsSteppingGranularity: parts.execution,
+    supportsStepInTargetsRequest: parts.places,
+    supportsSteppingGranularity: parts.places,
   }),
   requests: {
     async continue(session, _args, call) {

@@ -285,9 +285,17 @@ export class KernelTarget implements Target {
     this.#mailboxMemory?.close();
   }
 
+  /** Known once attached. */
+  get withoutPlaces(): VmkdError | undefined {
+    if (this.#machine === 'x64') return undefined;
+    return new VmkdError('target-unsupported', 'Breakpoints and steps of x86 guests are not supported yet', {
+      nextStep: 'Look at memory, registers, modules and symbols; let it run and pause it.',
+    });
+  }
+
   #mustBeX64(): void {
-    if (this.#machine !== 'x64')
-      throw new VmkdError('target-unsupported', 'Breakpoints and steps of x86 guests are not supported yet');
+    const { withoutPlaces } = this;
+    if (withoutPlaces !== undefined) throw withoutPlaces;
   }
 }
 

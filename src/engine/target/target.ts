@@ -113,6 +113,8 @@ export interface Target {
   readonly onModules: Listeners<ModuleChange>;
   readonly execution?: Execution;
   readonly breakpoints?: Breakpoints;
+  /** Why it cannot be stopped at places of ours, by breakpoints or steps, if that is so; what stops by itself does. */
+  readonly withoutPlaces?: VmkdError | undefined;
 }
 
 export type StepKind = 'into' | 'over' | 'out';
