@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { formatTraceEvent, readTraceChunks, traceEvents } from '../../src/engine/link/trace';
 import { AdapterClient } from '../fixtures/adapter';
 import { lineOf } from '../fixtures/demoSource';
 import { descendantsOf, gone, guardianOf } from '../fixtures/guardian';
@@ -127,6 +128,17 @@ void describe('a session begins', () => {
     await client.end();
     await isRunning();
   });
+});
+
+void it('a session leaves a record of its packets, if that is wanted', async (t) => {
+  const trace = path.join(tempFolder(t), 'session.trace');
+  const client = newClient(t);
+  await client.attachAndStop(machine, { trace });
+  await client.disconnectRequest();
+  await client.end();
+  const words = [...traceEvents(readTraceChunks(trace))].map((event) => formatTraceEvent(event)).join('\n');
+  for (const name of ['GetVersion', 'Continue2'])
+    assert.ok(words.includes(name), `${name} in ${words.length} characters`);
 });
 
 void describe('a session that cannot begin says why, and what to do', () => {
