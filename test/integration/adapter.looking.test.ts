@@ -187,6 +187,17 @@ void describe('variables', () => {
     assert.match(inHex.value, /^0x/);
   });
 
+  void it('that everybody reads as one thing are shown as that', async () => {
+    for (const [expression, text] of [
+      ['vmkdemo!VmkDemoInterface', '{4d36e978-e325-11ce-bfc1-08002be10318}'],
+      ['vmkdemo!VmkDemoNodes', '{list of 5 entries}'],
+      ['-1073741819,status', 'STATUS_ACCESS_VIOLATION'],
+    ] as const)
+      assert.ok((await evaluate(expression)).result.includes(text), (await evaluate(expression)).result);
+    const { variablesReference } = await evaluate('vmkdemo!VmkDemoInterface');
+    assert.equal(named(await inside({ variablesReference }), 'Data2').value, String(0xe325));
+  });
+
   void it('can be set, in memory, and the client hears what has changed', async () => {
     // covers: setVariable, supportsSetVariable
     const locals = await scope('Locals');
@@ -378,6 +389,9 @@ void describe('registers', () => {
 
   void it('of SSE and x87 are floating point and integers, and can be set as either', async () => {
     const sse = await group('SSE');
+    const upper = named(await inside(sse), 'ymm0 … ymm15');
+    assert.match(upper.value, /does not tell the upper halves/);
+    assert.ok(upper.presentationHint?.attributes?.includes('readOnly'));
     const xmm5 = named(await inside(sse), 'xmm5');
     const doubles = named(await inside(xmm5), 'double');
     const { variablesReference } = doubles;

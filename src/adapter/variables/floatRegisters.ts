@@ -48,7 +48,17 @@ const lanes: readonly Lanes[] = [
 
 export const x87Registers = (context: RegisterContext): Container => slotRows(context, [...x87, ...x87Words]);
 
-export const sseRegisters = (context: RegisterContext): Container => slotRows(context, [...sse, mxcsr]);
+/** Whoever looks for ymm0 shall not think that it is 0. */
+const upperHalves: Shown = {
+  name: 'ymm0 … ymm15',
+  value: 'KD does not tell the upper halves: the kernel’s CONTEXT ends with xmm15',
+  readOnly: true,
+};
+
+export function sseRegisters(context: RegisterContext): Container {
+  const rows = slotRows(context, [...sse, mxcsr]);
+  return { ...rows, children: async (page) => [...(await rows.children(page)), upperHalves] };
+}
 
 function slotRows(context: RegisterContext, rows: readonly Slot[]): Container {
   const show = async (slot: Slot): Promise<Shown> => describe(context, slot, await bytesOf(context, slot));

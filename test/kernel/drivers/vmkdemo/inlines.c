@@ -27,3 +27,6 @@ LONG VmkDemoShared(volatile ULONG *PerProcessor)
   if (Number < 4) PerProcessor[Number]++;
   return InterlockedIncrement(&VmkDemoSharedCounter);
 }
+
+/* GUID_DEVCLASS_PORTS: a driver's constants are looked at, too. */
+const GUID VmkDemoInterface = {0x4D36E978, 0xE325, 0x11CE, {0xBF, 0xC1, 0x08, 0x00, 0x2B, 0xE1, 0x03, 0x18}};

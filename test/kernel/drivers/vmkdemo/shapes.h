@@ -89,6 +89,7 @@ VOID VmkBuildNodes(VOID);
 VMKDEMO_EXPORT ULONG VmkDemoChecksum(const UCHAR *Bytes, ULONG Length);
 VMKDEMO_EXPORT extern volatile LONG VmkDemoSharedCounter;
 VMKDEMO_EXPORT LONG VmkDemoShared(volatile ULONG *PerProcessor);
+extern const GUID VmkDemoInterface;
 
 /* driver.c */
 VMKDEMO_EXPORT extern volatile LONG VmkDemoHammer[4];
