@@ -45,5 +45,8 @@ function onModule(session: Session, { kind, module }: ModuleChange): void {
     reason: reason[kind],
     module: describeModule(module),
   } satisfies P.ModuleEvent['body']);
-  if (kind === 'symbols') session.invalidateSoon(settleTime);
+  if (kind !== 'symbols') return;
+  // Frames have other names, sources and variables now.
+  session.things.frames.renew();
+  session.invalidateSoon(settleTime);
 }

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { formatTraceEvent, readTraceChunks, traceEvents } from '../../src/engine/link/trace';
-import { AdapterClient } from '../fixtures/adapter';
+import { AdapterClient, debugMachine } from '../fixtures/adapter';
 import { lineOf } from '../fixtures/demoSource';
 import { descendantsOf, gone, guardianOf } from '../fixtures/guardian';
 import { kernelImages } from '../fixtures/liveSymbols';
@@ -65,6 +65,23 @@ void describe('a session begins', () => {
     const names = client.messages.map((m) => ('event' in m ? m.event : m.command));
     assert.ok(names.indexOf('initialized') < names.indexOf('configurationDone'));
     assert.ok(names.lastIndexOf('configurationDone') < names.indexOf('stopped'));
+    await client.disconnectRequest();
+    await isRunning();
+  });
+
+  void it('with the symbols of what stands on the stacks', async (t) => {
+    const before = newClient(t);
+    await before.attachAndStop(machine);
+    await before.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'vmkdemo!Middle' }] });
+    await before.stopAfter(() => before.continueRequest({ threadId: 1 }));
+    await before.disconnectRequest({ suspendDebuggee: true });
+    await before.end();
+    const { client } = await debugMachine(machine);
+    t.after(() => client.end());
+    const stop = client.events.find(({ event }) => event === 'stopped')!.body as P.StoppedEvent['body'];
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: stop.threadId!, levels: 1 })).body;
+    assert.match(stackFrames[0]!.name, /^vmkdemo!Middle/);
+    assert.equal(stackFrames[0]!.source!.name, 'work.c');
     await client.disconnectRequest();
     await isRunning();
   });

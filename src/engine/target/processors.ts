@@ -76,7 +76,10 @@ export class LiveProcessor implements TargetProcessor {
   #thread: VirtualAddress | undefined;
   /** Where it was sent in this stop. */
   #sentTo: VirtualAddress | undefined;
-  #stack: { readonly stack: Promise<SymbolicStack>; readonly limit: number } | undefined;
+  /** Its names are those of a generation of symbols. */
+  #stack:
+    | { readonly stack: Promise<SymbolicStack>; readonly limit: number; readonly generation: number }
+    | undefined;
 
   readonly memory: ProcessorMemory;
 
@@ -155,10 +158,11 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async stack(limit = Infinity): Promise<SymbolicStack> {
-    const before = this.#stack;
+    const { generation } = this.source.symbols;
+    const before = this.#stack?.generation === generation ? this.#stack : undefined;
     if (before !== undefined && before.limit >= limit) return cut(await before.stack, limit);
     const stack = this.#walk(await before?.stack.catch(() => undefined), limit);
-    const kept = { stack, limit };
+    const kept = { stack, limit, generation };
     this.#stack = kept;
     stack.catch(() => {
       if (this.#stack === kept) this.#stack = undefined;
