@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { MemoryRam, ModelGuest, TimerDoorbell, mailboxPages } from '../../../../test/fixtures/modelMailbox';
 import { randomFrom, seedFromEnvironment, type Random } from '../../../../test/fixtures/random';
 import { VirtualClock } from '../../../../test/fixtures/virtualClock';
-import { asVmkdError, type VmkdError } from '../../core/errors';
+import { VmkdError, asVmkdError } from '../../core/errors';
 import type { Verdict } from '../../kd/channel';
 import { PacketType } from '../../kd/framing';
 import type { KdPacket } from '../../kd/packet';
@@ -16,9 +16,24 @@ import { GuestState, LeftReason, guestLine } from './layout';
 
 const hour = 3_600_000;
 
+interface BenchOptions {
+  readonly line?: boolean;
+  readonly load?: boolean;
+  readonly ram?: MemoryRam;
+  readonly announced?: () => Promise<bigint | undefined>;
+}
+
+/** Looking through all of it shows nothing, as if that took for ever. */
+class VastRam extends MemoryRam {
+  override read(...[ranges, into]: Parameters<MemoryRam['read']>): void {
+    super.read(ranges, into);
+    if (into.length > 0x4000) into.fill(0);
+  }
+}
+
 class Bench {
   readonly clock = new VirtualClock();
-  readonly ram = new MemoryRam(64);
+  readonly ram: MemoryRam;
   readonly received: KdPacket[] = [];
   readonly resets: boolean[] = [];
   readonly ways: Carrying[] = [];
@@ -30,7 +45,8 @@ class Bench {
   closed: { readonly error: VmkdError | undefined } | undefined;
   verdict: Verdict = 'accept';
 
-  constructor(random: Random, options: { readonly line?: boolean; readonly load?: boolean } = {}) {
+  constructor(random: Random, options: BenchOptions = {}) {
+    this.ram = options.ram ?? new MemoryRam(64);
     const [near, far] = memoryLinkPair(this.clock);
     this.guestLine = far;
     this.guest = new ModelGuest(this.clock, far, this.ram, random);
@@ -49,6 +65,7 @@ class Bench {
         ...((options.line ?? true) && { serial: near }),
         timing: { acknowledge: 100, withinPacket: 100, attempts: 20 },
         ram: this.ram,
+        ...(options.announced && { announced: options.announced }),
         doorbell: () => {
           const doorbell = new TimerDoorbell(this.clock);
           this.doorbells.push(doorbell);
@@ -123,6 +140,35 @@ void describe('the way over', () => {
     bench.channel.requestReset();
     await bench.untilMailbox();
     assert.ok(bench.clock.now() > 3000);
+  });
+
+  void it('is found where the monitor says that the guest has it, without a search', async () => {
+    const asked: Bench[] = [];
+    const at = (bench: Bench): bigint => BigInt(bench.guest.mailbox!.frames[0]! * 4096);
+    const answers: readonly ((bench: Bench) => Promise<bigint | undefined>)[] = [
+      (bench) => Promise.resolve(at(bench)),
+      () => Promise.resolve(undefined),
+      () => Promise.reject(new VmkdError('machine-no-control', 'there is no vmrun')),
+      // Nonsense, of an old boot or of somebody else.
+      (bench) => Promise.resolve(at(bench) + 8n),
+      () => Promise.resolve(0x7fff_ffff_f000n),
+    ];
+    for (const [which, answer] of answers.entries()) {
+      const bench: Bench = new Bench(randomFrom(7), {
+        ram: new VastRam(64),
+        announced: () => {
+          asked.push(bench);
+          return answer(bench);
+        },
+      });
+      await bench.running(1000);
+      assert.equal(asked.length, which, 'nobody is asked before the line is in step');
+      await bench.clock.run(bench.guest.send(numbered(0)), hour);
+      await bench.running(15_000, () => bench.ways.length > 0);
+      assert.deepEqual(bench.ways, which === 0 ? ['mailbox'] : [], `answer ${which}`);
+      assert.equal(asked.length, which + 1);
+      bench.channel.close();
+    }
   });
 
   void it('is the only one if there is no line', async () => {
