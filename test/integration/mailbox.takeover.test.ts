@@ -5,6 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import { MailboxFinder } from '../../src/engine/link/mailbox/finder';
 import { systemClock } from '../../src/engine/core/clock';
@@ -65,6 +66,17 @@ for (const [way, { cmdline, takeover }] of Object.entries(kernels)) {
     assert.deepEqual(changedPlaces(kernel!, kernelAfter!), []);
   });
 }
+
+test('a kernel whose file has another name is found', async (t) => {
+  execFileSync(process.execPath, ['test/kernel/build.mjs', '--quiet', '--kernel-name', 'ntkrnlmp.exe'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const session = await MailboxSession.start(t, { kernelName: 'ntkrnlmp.exe', cpus: 1 });
+  await session.target.attach(breakIn);
+  await session.untilCarriedBy('mailbox', patience);
+  assert.equal((await session.target.modules())[0]?.name, 'ntkrnlmp.exe');
+  await session.target.release();
+});
 
 test('a session by way of kdcom’s entries is as good as one by the import slots', async (t) => {
   const session = await MailboxSession.start(t, { cmdline: 'importopt', guestModule: 'later', cpus: 1 });
