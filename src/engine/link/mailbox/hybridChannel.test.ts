@@ -183,6 +183,39 @@ void describe('the way over', () => {
   });
 });
 
+void describe('a mailbox that another debugger uses', () => {
+  void it('is left to him, with the reason, until he is gone', async () => {
+    const first = new Bench(randomFrom(8));
+    await first.attach();
+    const ways: string[] = [];
+    const second = new HybridChannel(
+      {
+        listens: () => true,
+        judge: () => 'accept',
+        onPacket: () => undefined,
+        onPeerReset: () => undefined,
+        onBreakIn: () => undefined,
+        onClosed: () => undefined,
+      },
+      {
+        clock: first.clock,
+        ram: first.ram,
+        doorbell: () => new TimerDoorbell(first.clock),
+        observer: { onCarrier: (carrying, why) => ways.push(`${carrying} ${why?.code}`) },
+      },
+    );
+    await first.running(30_000);
+    assert.deepEqual(ways, ['serial target-second-debugger'], 'told once');
+    assert.deepEqual(first.ways, ['mailbox']);
+    await first.clock.run(first.guest.send(numbered(1)), hour);
+    assert.deepEqual(first.received.map(numberOf), [0, 1]);
+    first.channel.close();
+    await first.running(70_000, () => ways.length > 1);
+    assert.deepEqual(ways.slice(1), ['mailbox undefined']);
+    second.close();
+  });
+});
+
 void describe('on the mailbox', () => {
   void it('a reset makes void what the guest has not taken, and is answered', async () => {
     const bench = new Bench(randomFrom(5));

@@ -107,6 +107,8 @@ export class HybridChannel implements PacketChannel {
   /** Of the mailbox that was used last, and of one that has vanished without a word. */
   #nonce: bigint | undefined;
   #vanished: bigint | undefined;
+  /** It was told last that another debugger uses the mailbox. */
+  #isTakenTold = false;
   #closed: { readonly error: VmkdError | undefined } | undefined;
   readonly #recordedIds = { '>': initialPacketId, '<': initialPacketId };
   readonly #mailboxCounters: Pick<
@@ -477,7 +479,11 @@ export class HybridChannel implements PacketChannel {
     if (ending.again) this.#search.lookSoon();
     else if (ending.kind === 'gone') this.#search.lookSoon();
     else this.#search.lookLater();
-    if (wasUsed) this.#options.observer?.onCarrier?.('serial', ending.error);
+    // Who uses it may use it for hours, and it is asked for again and again: that is told once.
+    const isTaken = ending.error.code === 'target-second-debugger';
+    if (wasUsed || (isTaken && !this.#isTakenTold))
+      this.#options.observer?.onCarrier?.('serial', ending.error);
+    this.#isTakenTold = isTaken;
     if (!this.#serial && ending.kind === 'lost') {
       this.#lose(ending.error);
       return;
