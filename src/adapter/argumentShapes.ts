@@ -36,6 +36,7 @@ const shapes: { readonly [C in Command]?: Shape } = {
   evaluate: { expression: 'string', 'frameId?': 'number', 'context?': 'string', ...format },
   goto: { threadId: 'number', targetId: 'number' },
   gotoTargets: { source, line: 'number' },
+  handOver: { to: 'string' },
   initialize: { 'pathFormat?': 'string' },
   locations: { locationReference: 'number' },
   modules: { 'startModule?': 'number', 'moduleCount?': 'number' },

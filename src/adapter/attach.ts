@@ -13,6 +13,7 @@ import { httpGet } from '../engine/symbols/store/http';
 import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
 import { SymbolStore } from '../engine/symbols/store/symbolStore';
 import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
+import { SessionCompanion } from './companion';
 import { errorText } from './errors';
 import { Guardian } from './guardian';
 import { letGo } from './letGo';
@@ -40,6 +41,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
   session.guardian = new Guardian({ link, stateFolder });
   const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
   session.parking = parking;
+  const companion = companionOf(session);
   const { signal } = call;
   await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
     report.update(`Waiting for ${link}`);
@@ -59,6 +61,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       ...(parking && { whileAwake: (action) => parking.use(action) }),
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
+        relay: (packet) => companion?.relay(packet),
         onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
         onPrompt: ({ prompt }) => session.prompts.ask(prompt),
         onError: (error) => session.output.line('stderr', errorText(error)),
@@ -77,6 +80,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
     followTransport(session, target.transport);
     followLive(session, target);
     parking?.follow(target);
+    companion?.follow(target);
     followModules(session, target);
     obeyStopAt(session, target);
     loading.inBackground();
@@ -90,6 +94,15 @@ export async function attach(session: Session, call: Call): Promise<void> {
   announceCapabilities(session);
   session.phase = 'configuring';
   session.events.send('initialized');
+}
+
+function companionOf(session: Session): SessionCompanion | undefined {
+  const place = session.configuration.companion;
+  if (place === undefined) return undefined;
+  const companion = new SessionCompanion(session, place);
+  session.companion = companion;
+  session.atEnd.push(() => companion.close());
+  return companion;
 }
 
 /** The same endpoint; `onOpen` hears of each link. */

@@ -6,6 +6,7 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import type { AnyHandler, Family, OfferedParts } from './protocol';
 import { breakpoints } from './requests/breakpoints';
+import { companion } from './requests/companion';
 import { connect } from './requests/connect';
 import { disassembly } from './requests/disassembly';
 import { evaluate } from './requests/evaluate';
@@ -23,6 +24,7 @@ import { variables } from './requests/variables';
 /** By the file that each stands in. */
 export const families: readonly (Family & { readonly name: string })[] = Object.entries({
   connect,
+  companion,
   leave,
   breakpoints,
   exceptions,

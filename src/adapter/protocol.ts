@@ -18,6 +18,11 @@ type OwnRow<Name extends keyof OwnRequests> = readonly [
 
 type Row<Arguments, Response extends P.Response> = readonly [Arguments, Response['body']];
 
+/** None of DAP's: who drives the kernel from now on. */
+interface HandOverArguments {
+  readonly to: 'windbg' | 'session';
+}
+
 /** Command → its arguments and the body of its response. What stands here is what some family may handle. */
 interface RequestTable {
   attach: Row<P.AttachRequestArguments, P.AttachResponse>;
@@ -33,6 +38,7 @@ interface RequestTable {
   exceptionInfo: Row<P.ExceptionInfoArguments, P.ExceptionInfoResponse>;
   goto: Row<P.GotoArguments, P.GotoResponse>;
   gotoTargets: Row<P.GotoTargetsArguments, P.GotoTargetsResponse>;
+  handOver: Row<HandOverArguments, P.Response>;
   initialize: Row<P.InitializeRequestArguments, P.InitializeResponse>;
   launch: Row<P.LaunchRequestArguments, P.LaunchResponse>;
   loadedSources: Row<P.LoadedSourcesArguments, P.LoadedSourcesResponse>;

@@ -13,6 +13,7 @@ import { VmkdError } from '../engine/core/errors';
 import { Mutex } from '../engine/core/mutex';
 import type { Target, TargetProcessor, TargetState } from '../engine/target/target';
 import { BreakpointBook } from './breakpointBook';
+import type { SessionCompanion } from './companion';
 import type { Configuration } from './configuration/configuration';
 import type { Connection } from './connection';
 import { Contexts } from './contexts';
@@ -65,6 +66,8 @@ export class Session {
   guardian: Guardian | undefined;
   /** Lets the machine rest while nobody needs it; undefined where that cannot be. */
   parking: SessionParking | undefined;
+  /** The pipe for WinDbg; undefined where nobody wants one. */
+  companion: SessionCompanion | undefined;
   /** What else must be closed at the end; run once, whatever fails. */
   readonly atEnd: (() => void | Promise<void>)[] = [];
   /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */
@@ -84,6 +87,8 @@ export class Session {
   #leaving: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #isReleased = false;
+  /** Fires when the kernel can no longer be left to WinDbg. */
+  readonly #lingering = new AbortController();
 
   constructor(
     readonly events: Connection,
@@ -235,8 +240,9 @@ export class Session {
     return this.#leaving;
   }
 
-  /** As `leave`, and nothing of the session is left. */
+  /** As `leave`, and nothing of the session is left: WinDbg is not waited for. */
   async end(): Promise<void> {
+    this.#lingering.abort();
     await this.leave();
     await this.#ending;
   }
@@ -259,6 +265,7 @@ export class Session {
   }
 
   async #end(): Promise<void> {
+    await this.companion?.outlive(this.#lingering.signal).catch(() => (this.#isReleased = false));
     if (this.#isReleased) await this.guardian?.dismiss();
     await this.#close();
     this.things.clear();
@@ -271,7 +278,7 @@ export class Session {
       await this.#release();
       await this.guardian?.dismiss();
     } finally {
-      this.parking = undefined;
+      this.parking = this.companion = undefined;
       this.#target = this.#symbolLoading = this.#configuration = undefined;
       this.#contexts = this.#book = this.#listing = undefined;
       if (this.phase !== 'ended') this.phase = 'new';
@@ -282,7 +289,8 @@ export class Session {
   /** The machine runs afterwards, whatever becomes of the kernel in it. */
   async #release(options?: { readonly leaveStopped?: boolean }): Promise<void> {
     try {
-      await this.#target?.execution?.release(options);
+      // What WinDbg is left to do with it is its own business.
+      if ((await this.companion?.leave()) !== true) await this.#target?.execution?.release(options);
     } finally {
       await this.parking?.end();
     }

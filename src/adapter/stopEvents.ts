@@ -56,6 +56,8 @@ function describeStop(
       return { reason: 'entry', description: 'Paused on attach' };
     case 'pause':
       return { reason: 'pause' };
+    case 'foreign':
+      return { reason: 'pause', description: 'Paused in WinDbg' };
     case 'step':
       return { reason: 'step' };
     case 'goto':

@@ -119,6 +119,10 @@ export const configurationFields = {
     { link: 10, attach: 20, breakIn: 10 },
     'Limits, in seconds.',
   ),
+  companion: field(
+    text,
+    'Lets WinDbg attach to the same kernel: the name of a pipe, which becomes `\\\\.\\pipe\\kd_NAME` or a Unix socket of yours, or a link that listens. See [companion.md](companion.md).',
+  ),
   trace: field(text, 'Records every packet into this file; `vmkd trace FILE` prints them.'),
 } as const;
 

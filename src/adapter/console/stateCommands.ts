@@ -4,6 +4,7 @@ import { hex } from '../../engine/core/hex';
 import { evaluate } from '../../engine/expr/compile';
 import { frameText } from '../../engine/target/callStack';
 import type { StepKind, StepGranularity } from '../../engine/target/target';
+import { companionOf, handOver } from '../requests/companion';
 import { resume, step } from '../running';
 import { threadName } from '../threadNames';
 import { showItem } from '../variables/items';
@@ -131,6 +132,21 @@ function stepping(name: string, kind: StepKind, granularity: StepGranularity, he
   };
 }
 
+const kernel: ConsoleCommand = {
+  name: '.kernel',
+  usage: '.kernel [give|take]',
+  help: 'Says who drives the kernel, where WinDbg shares it; hands it over to WinDbg, or takes it back.',
+  completes: 'nothing',
+  async run({ session, args }) {
+    const pipe = companionOf(session);
+    if (args === 'give') await handOver(session, 'windbg');
+    else if (args === 'take') await handOver(session, 'session');
+    else if (args === '') return pipe.driver;
+    else throw badUsage(kernel);
+    return undefined;
+  },
+};
+
 export const stateCommands: readonly ConsoleCommand[] = [
   registers,
   stack,
@@ -143,4 +159,5 @@ export const stateCommands: readonly ConsoleCommand[] = [
   stepping('p', 'over', 'instruction', 'Steps one instruction, over calls.'),
   stepping('t', 'into', 'instruction', 'Steps one instruction, into calls.'),
   stepping('gu', 'out', 'instruction', 'Runs until the function returns.'),
+  kernel,
 ];

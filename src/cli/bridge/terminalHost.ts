@@ -64,9 +64,10 @@ export class TerminalHost {
   async leave(): Promise<void> {
     const { target } = this;
     if (target === undefined) return;
+    await this.companion.settled();
     const { kind } = target.client.state;
     if (kind !== 'stopped' && !(kind === 'running' && this.companion.breakpoints.areAwake)) return;
-    this.companion.take();
+    await this.companion.take();
     if (kind === 'running') await this.#stop(target);
     await target.breakpoints.removeAll();
     await goOn(target);
@@ -86,7 +87,7 @@ export class TerminalHost {
       this.say('the debugger on the pipe drives');
       return;
     }
-    companion.take();
+    await companion.take();
     await this.#atRest(
       target,
       () => companion.breakpoints.sleep(target.client),

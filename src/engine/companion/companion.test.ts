@@ -360,7 +360,7 @@ void describe('breakpoints', () => {
     const set = await setting.run(windbg.request(windbg.compose(writeBreakPoint, { address })));
     const { handle } = writeBreakPoint.reply.read(set);
     assert.deepEqual([...setting.table.values()], [address]);
-    companion.take();
+    void companion.take();
     await setting.run(companion.breakpoints.sleep(client));
     assert.deepEqual([...setting.table], []);
     setting.table.set(1, 0x1234n);
@@ -517,7 +517,7 @@ void describe('handing over', () => {
   void it('H3 it keeps its prompt, and looks on, when it is taken back', async () => {
     const { setting, windbg } = await lookingOn();
     setting.companion.give();
-    setting.companion.take();
+    void setting.companion.take();
     assert.equal(statusOf(await setting.run(windbg.request(read(windbg)))), 0);
     await setting.run(windbg.order(go(windbg)));
     await setting.settle();
@@ -527,7 +527,7 @@ void describe('handing over', () => {
   void it('H4 it waits on when it is taken back while the kernel runs', async () => {
     const { setting, windbg } = await waiting();
     setting.companion.give();
-    setting.companion.take();
+    void setting.companion.take();
     windbg.breakIn();
     await setting.settle(1000);
     assert.equal(setting.wishes, 1);

@@ -88,6 +88,8 @@ export class Companion {
   #stopped: StoppedState | undefined;
   /** It has sent an order to go on, which is under way. */
   #isOrdering = false;
+  /** Its last request, until it is done. */
+  #underWay: Promise<unknown> | undefined;
   #breaksInNext = false;
   #closed = false;
 
@@ -117,6 +119,12 @@ export class Companion {
   /** A debugger that has said something, and may be handed the kernel. */
   get hasPeer(): boolean {
     return this.#now.peer.kind !== 'absent' && this.#now.peer.kind !== 'mute';
+  }
+
+  /** @throws companion-absent */
+  mustHavePeer(): void {
+    if (!this.hasPeer)
+      throw new VmkdError('companion-absent', 'No debugger is attached to the companion pipe');
   }
 
   /** A debugger has connected; resolves when it is gone. @throws internal if there is one already */
@@ -168,15 +176,20 @@ export class Companion {
 
   /** The debugger on the pipe drives from now on, and the host looks on. @throws companion-absent */
   give(): void {
-    if (!this.hasPeer)
-      throw new VmkdError('companion-absent', 'No debugger is attached to the companion pipe');
+    this.mustHavePeer();
     this.#happen({ kind: 'host-gives' });
     this.#catchUp();
   }
 
-  /** The host drives from now on. What the debugger has under way is finished first. */
-  take(): void {
+  /** The host drives from now on. Resolves when what the debugger had under way is done. */
+  async take(): Promise<void> {
     this.#happen({ kind: 'host-takes' });
+    await this.settled();
+  }
+
+  /** What the debugger that drove has asked for is done: an order to go on may have been on its way to the kernel. */
+  async settled(): Promise<void> {
+    await this.#underWay?.catch(() => undefined);
   }
 
   /** The host is done with the kernel. Who is on the pipe drives. */
@@ -332,7 +345,8 @@ export class Companion {
     const { apiNumber } = readManipulateHead(request);
     const sort = requestSort(apiNumber);
     this.#isOrdering = sort === 'go' || sort === 'elsewhere';
-    const outcome = await this.#treat(request, apiNumber);
+    const treated = (this.#underWay = this.#treat(request, apiNumber));
+    const outcome = await treated;
     // Until `onOrder`, if it goes.
     if (outcome !== 'go') this.#isOrdering = this.#breaksInNext = false;
     return outcome;

@@ -22,6 +22,7 @@
  */
 
 import { formatAddress, type VirtualAddress } from '../core/addresses';
+import { equalBytes } from '../core/bytes';
 import { VmkdError } from '../core/errors';
 import { bytes, hex16, hex32, layout, list, u16, u32, u64, u8, va, type ValuesOf } from '../core/layout';
 import { decodeAnsiz, encodeAnsi } from '../core/text';
@@ -304,6 +305,31 @@ export function encodeControlReport(report: ControlReport, machine: MachineType)
   if (machine === 'x64') reportX64.write(target, report);
   else reportX86.write(target, { ...report, dr6: Number(report.dr6), dr7: Number(report.dr7) });
   return target;
+}
+
+/**
+ * The same stop as a debugger shall see it: at another place, and with this code there. The payload itself, if that is what it
+ * says already. @param code At most 16 bytes.
+ */
+export function withPlace(
+  payload: Uint8Array,
+  machine: MachineType,
+  programCounter: VirtualAddress,
+  code: Uint8Array,
+): Uint8Array {
+  const report = machine === 'x64' ? reportX64 : reportX86;
+  const now = report.read(payload, reportOffset);
+  const shown = now.instructionStream.slice(0, now.instructionCount);
+  const isSame = common.read(payload).programCounter === programCounter && equalBytes(shown, code);
+  if (isSame) return payload;
+  const changed = payload.slice();
+  common.write(changed, { programCounter });
+  report.write(
+    changed,
+    { instructionCount: code.length, instructionStream: code.subarray(0, 16) },
+    reportOffset,
+  );
+  return changed;
 }
 
 /** One line for logs and the packet trace. */

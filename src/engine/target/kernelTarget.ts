@@ -267,7 +267,8 @@ export class KernelTarget implements Target {
       .atRest(() => this.breakpoints.bindIn(module))
       .catch((thrown: unknown) => {
         const error = asVmkdError(thrown);
-        if (error.code !== 'target-not-attached') this.#onError(error);
+        // While another drives, they wait for the kernel to be ours again.
+        if (error.code !== 'target-not-attached' && error.code !== 'companion-drives') this.#onError(error);
       });
   }
 

@@ -43,6 +43,8 @@ export type StopReason =
   /** The attach, or the target's own first stop. */
   | { readonly kind: 'entry' }
   | { readonly kind: 'pause' }
+  /** Another debugger drives the target: it stopped for that one. */
+  | { readonly kind: 'foreign' }
   | { readonly kind: 'step' }
   | { readonly kind: 'breakpoint'; readonly breakpoints: readonly UserBreakpoint[] }
   | { readonly kind: 'goto' }

@@ -144,6 +144,11 @@ export class CodeSites implements CodeOverlay {
       if (site.wanted && site.planted.kind === 'none') await this.#plant(site);
   }
 
+  /** Takes everything out, for as long as another debugger drives: `sync` puts it back. */
+  async lift(): Promise<void> {
+    for (const site of this.#sites.values()) if (site.planted.kind !== 'none') await this.#unplant(site);
+  }
+
   /** Takes everything out, and forgets who wanted it. */
   async removeAll(): Promise<void> {
     for (const site of [...this.#sites.values()]) {

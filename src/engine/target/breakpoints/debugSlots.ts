@@ -36,7 +36,7 @@ export interface Guarded {
 
 export const slotCount = 4;
 /** No slot enabled; bit 10 is always 1. */
-const restingDr7 = 0x400n;
+export const restingDr7 = 0x400n;
 
 export class DebugSlots {
   readonly #uses: (SlotUse | undefined)[] = new Array<SlotUse | undefined>(slotCount).fill(undefined);
@@ -169,6 +169,15 @@ export class DebugSlots {
   /** Nobody wants any. */
   clear(): void {
     for (let slot = 0; slot < slotCount; slot++) this.#evict(slot);
+  }
+
+  /** Others write the registers from now on. Guards stand down; the user's wishes stay. */
+  lapse(): void {
+    this.#uses.forEach((use, slot) => {
+      if (use?.guarded) this.#evict(slot);
+    });
+    this.#written = [];
+    this.#writtenDr7 = undefined;
   }
 
   /** The target is another one, or was rebooted. */

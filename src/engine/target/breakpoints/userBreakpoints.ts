@@ -88,6 +88,8 @@ export class UserBreakpoints implements Breakpoints {
   };
   readonly #all = new Map<number, Managed>();
   #nextId = 1;
+  /** Why none of them is in the target; undefined: they are. */
+  #asleep: string | undefined;
 
   constructor(private readonly parts: BreakpointParts) {}
 
@@ -98,10 +100,14 @@ export class UserBreakpoints implements Breakpoints {
   async add(request: BreakpointRequest): Promise<UserBreakpoint> {
     this.parts.mustSupport();
     const breakpoint = new Managed(this.#nextId++, request);
+    if (this.#asleep !== undefined) {
+      this.#anchor(breakpoint);
+      this.#all.set(breakpoint.id, breakpoint);
+      this.#tell(breakpoint);
+      return breakpoint;
+    }
     await this.parts.atRest(async () => {
-      const { place } = request;
-      if (place.kind === 'instruction' || place.kind === 'data')
-        breakpoint.anchor = this.parts.binder.anchorOf(place.address);
+      this.#anchor(breakpoint);
       this.#all.set(breakpoint.id, breakpoint);
       try {
         await this.#bind(breakpoint);
@@ -118,7 +124,26 @@ export class UserBreakpoints implements Breakpoints {
     if (managed === undefined || managed !== breakpoint) return;
     // From now on nobody is stopped by it; its int3 goes when the target stands still.
     this.#drop(managed);
-    await this.parts.atRest(() => Promise.resolve());
+    if (this.#asleep === undefined) await this.parts.atRest(() => Promise.resolve());
+  }
+
+  /** None of them is in the target from now on, and all are kept. @param why For people. */
+  sleep(why: string): void {
+    this.#asleep = why;
+    this.refresh();
+  }
+
+  /** They come back when the target next runs. To be called while it stands still. */
+  async wake(): Promise<void> {
+    this.#asleep = undefined;
+    await this.bindAll();
+  }
+
+  /** What is an address now is kept as a place in a module. */
+  #anchor(breakpoint: Managed): void {
+    const { place } = breakpoint.request;
+    if (place.kind === 'instruction' || place.kind === 'data')
+      breakpoint.anchor = this.parts.binder.anchorOf(place.address);
   }
 
   change(breakpoint: UserBreakpoint, rule: HitRule | undefined): void {
@@ -287,6 +312,7 @@ export class UserBreakpoints implements Breakpoints {
   }
 
   #statusOf({ binding, locations, lost }: Managed): BreakpointStatus {
+    if (this.#asleep !== undefined) return { kind: 'pending', message: this.#asleep };
     if (locations.length === 0) {
       if (binding.kind === 'bound') return { kind: 'pending', message: lost };
       return binding;

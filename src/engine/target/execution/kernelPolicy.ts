@@ -119,7 +119,10 @@ export class KernelPolicy implements RunPolicy {
   async onAnnounced(stop: StoppedState, reason: StopReason, processor: number): Promise<void> {
     // Notices can be missed: a person looks now, or stands where no module is.
     const { tracker, symbols } = this.parts;
-    if (reason.kind === 'pause' || symbols.moduleAt(stop.change.programCounter) === undefined)
+    if (
+      ['pause', 'foreign'].includes(reason.kind) ||
+      symbols.moduleAt(stop.change.programCounter) === undefined
+    )
       await tracker.refresh(stop);
     await this.parts.sites.learnOwed();
     this.parts.breakpoints.refresh();

@@ -12,7 +12,7 @@ import type { Processors } from '../processors';
 import type { StopMemory } from '../stopMemory';
 import { Stepper } from '../stepping/stepper';
 import type { Execution, StepOptions } from '../target';
-import { release } from './release';
+import { giveAway, release } from './release';
 import type { RunControl } from './runControl';
 import type { Ours } from './stopEvent';
 
@@ -29,6 +29,9 @@ export interface ExecutionParts extends Ours {
   mustSupport(): void;
   onReleased(): void;
 }
+
+/** Milliseconds for the target to stop. */
+const takeLimit = 10_000;
 
 export class LiveExecution implements Execution {
   readonly #stepper: Stepper;
@@ -81,6 +84,35 @@ export class LiveExecution implements Execution {
       await live.client.order(reboot, {});
       control.hasLeft();
     }, this.parts.stopMilliseconds);
+  }
+
+  /** Whether another debugger drives, and this one looks on. */
+  get looksOn(): boolean {
+    return this.parts.control.looksOn;
+  }
+
+  /**
+   * Another debugger drives from now on; breakpoints sleep. @param last Done at rest, when nothing of ours is in the target any
+   *   more. @throws target-did-not-stop: it is ours as before
+   */
+  giveAway(last: () => Promise<void>): Promise<void> {
+    return giveAway(this.parts, last);
+  }
+
+  /** The one that drives has changed something: nothing that is known of the stop holds any more. */
+  othersChanged(): void {
+    this.parts.control.othersChanged();
+  }
+
+  /** The target is ours again. @param prepare Done at rest, before anything of ours comes into it. @throws target-did-not-stop */
+  async takeBack(prepare: () => Promise<void>): Promise<void> {
+    const { control, slots, live, breakpoints } = this.parts;
+    await control.drive(async () => {
+      await prepare();
+      slots.lapse();
+      live.registers.forget();
+      await breakpoints.wake();
+    }, takeLimit);
   }
 
   async release(options: { readonly leaveStopped?: boolean } = {}): Promise<void> {

@@ -11,6 +11,7 @@ import { systemClock } from '../../core/clock';
 import { VmkdError } from '../../core/errors';
 import { layout, u16, u32 } from '../../core/layout';
 import type { StoppedState } from '../../kd/clientState';
+import { restingDr7 } from '../breakpoints/debugSlots';
 import type { LiveProcessor } from '../processors';
 import type { ExecutionParts } from './liveExecution';
 
@@ -23,21 +24,60 @@ const trapEntry = /!Ki(Breakpoint|Debug)Trap/;
 
 /** @throws target-did-not-stop: it is left as it is */
 export async function release(parts: ExecutionParts, leaveStopped: boolean): Promise<void> {
-  const { live, control, breakpoints } = parts;
-  const { client } = live;
+  const { client } = parts.live;
   if (client.state.kind !== 'running' && client.state.kind !== 'stopped') return;
+  // Then nothing of ours is in it, and what is to become of it is another's business.
+  if (parts.control.looksOn) return;
+  await withdraw(
+    parts,
+    async () => {
+      parts.breakpoints.clear();
+      parts.slots.clear();
+      await parts.sites.removeAll();
+    },
+    (stop) => (leaveStopped ? quieten(parts, parts.slots.dr7) : parts.control.letGo(stop)),
+  );
+  if (!leaveStopped) await parts.control.settle();
+}
+
+/**
+ * Another debugger drives from now on: ours goes out of the target, and is kept for when it comes back.
+ * @param last Done in the same stop. @throws target-did-not-stop: it is left as it is
+ */
+export async function giveAway(parts: ExecutionParts, last: () => Promise<void>): Promise<void> {
+  const { control, breakpoints, sites, slots } = parts;
+  await withdraw(
+    parts,
+    async () => {
+      slots.lapse();
+      await sites.lift();
+    },
+    async () => {
+      await quieten(parts, restingDr7);
+      await last();
+      control.lookOn();
+      breakpoints.sleep('Another debugger drives the kernel');
+    },
+  );
+  await control.decided();
+}
+
+/** Takes out what is ours until nothing of it is on its way to us, and then, in the same stop, does what is to be done last. */
+async function withdraw(
+  parts: ExecutionParts,
+  takeOut: () => Promise<void>,
+  last: (stop: StoppedState) => Promise<void>,
+): Promise<void> {
+  const { control } = parts;
   control.cancelStep();
   const end = systemClock.now() + longest;
   for (;;) {
     const left = await control
       .atRest(async (stop) => {
-        breakpoints.clear();
-        parts.slots.clear();
-        await parts.sites.removeAll();
+        await takeOut();
         if (systemClock.now() < end && (parts.passing.owed > 0 || (await anybodyArriving(parts, stop))))
           return false;
-        if (leaveStopped) await quieten(parts);
-        else await control.letGo(stop);
+        await last(stop);
         return true;
       }, longest)
       .catch((thrown: unknown) => {
@@ -50,7 +90,6 @@ export async function release(parts: ExecutionParts, leaveStopped: boolean): Pro
     // If nobody was told of the stop, it goes on by itself.
     await control.resume().catch(unlessRunning);
   }
-  if (!leaveStopped) await control.settle();
 }
 
 const isClean = ({ sites, slots, passing }: ExecutionParts): boolean =>
@@ -94,9 +133,9 @@ async function trapEntries({ memory }: ExecutionParts, processor: LiveProcessor)
 }
 
 /** Debug registers that watch would stop it as soon as somebody lets it go. */
-async function quieten({ live, processors, slots }: ExecutionParts): Promise<void> {
+async function quieten({ live, processors }: ExecutionParts, dr7: bigint): Promise<void> {
   if (live.stopped.version.machine !== 'x64') return;
-  for (const processor of processors.list) await processor.setSpecial({ dr7: slots.dr7 });
+  for (const processor of processors.list) await processor.setSpecial({ dr7 });
 }
 
 function unlessRunning(thrown: unknown): void {

@@ -14,13 +14,14 @@
 
 import { plus, type VirtualAddress } from '../../core/addresses';
 import { systemClock, type Clock } from '../../core/clock';
-import { asVmkdError, type VmkdError } from '../../core/errors';
+import { VmkdError, asVmkdError } from '../../core/errors';
 import { Mutex } from '../../core/mutex';
 import { after } from '../../core/waiting';
 import { Waiters } from '../../core/waiters';
 import { didNotStop, notStopped, type StoppedState } from '../../kd/clientState';
 import { NtStatus } from '../../kd/ntstatus';
 import { readControlReport } from '../../kd/stateChange';
+import { restingDr7 } from '../breakpoints/debugSlots';
 import type { LiveTarget } from '../liveTarget';
 import type { LiveProcessor, Processors } from '../processors';
 import type { GuestMemory } from '../guestMemory/guestMemory';
@@ -110,6 +111,8 @@ export class RunControl {
   #announced: StoppedState | undefined;
   #pausing = 0;
   #step: ActiveStep | undefined;
+  /** Another debugger drives: its stops are shown, and nothing is done about them. */
+  #looksOn = false;
   /** The stopped processor stands on an int3 of the code, and goes on behind it. */
   #atInt3 = false;
 
@@ -119,6 +122,43 @@ export class RunControl {
     this.#decisions = new Waiters(this.#clock);
     const isAwaited = (): boolean => this.#edits.length > 0 || this.#pausing > 0;
     this.#breakIns = new BreakIns(parts.live.client, isAwaited, this.#clock);
+    parts.live.client.states.add(({ kind }) => {
+      if (kind === 'running' && this.#looksOn) this.#othersRan();
+    });
+  }
+
+  get looksOn(): boolean {
+    return this.#looksOn;
+  }
+
+  /**
+   * Another debugger drives from now on: whoever was told of this stop stays in it, else it goes on. To be called at rest, when
+   * nothing of ours is in the target.
+   */
+  lookOn(): void {
+    this.#endStep();
+    this.#looksOn = true;
+  }
+
+  /**
+   * The target is ours again. @param prepare Done at rest, before anything else is. @throws as `atRest`; then it is not ours
+   */
+  async drive(prepare: () => Promise<void>, milliseconds: number): Promise<void> {
+    const { client } = this.parts.live;
+    this.#looksOn = false;
+    try {
+      const prepared = this.atRest(async (stop) => {
+        this.#forgetTarget();
+        await this.#lookAround(stop);
+        await prepare();
+      }, milliseconds);
+      // A stop that nobody was told of would stay nobody's business.
+      if (client.state.kind === 'stopped' && !this.#isAnnounced) void this.sieve(client.state);
+      await prepared;
+    } catch (error) {
+      this.#looksOn = true;
+      throw error;
+    }
   }
 
   /** The stop that was announced. @throws target-running, target-not-attached, link-* */
@@ -137,17 +177,20 @@ export class RunControl {
   async enter(stop: StoppedState, made: boolean): Promise<void> {
     await this.#turn.run(async () => {
       await this.#begin(stop);
-      const { change, version } = stop;
-      // What the stop said of its place may be old: a session before this one may have changed it.
-      if (version.machine === 'x64')
-        await this.parts.processors.at(change.processor).lookWhere(change.programCounter);
-      const [first] = await this.parts.memory.readPartial(change.programCounter, 1);
-      this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
+      await this.#lookAround(stop);
       const event = entryEvent(stop, this.#atInt3);
       const verdict =
         made || event === undefined ? goOn : await this.parts.policy.decide(event, stop, this.#breakIns);
       await this.#announce(stop, verdict.kind === 'announce' ? verdict.reason : { kind: 'entry' });
     });
+  }
+
+  /** What the stop said of its place may be old: another debugger may have changed it. */
+  async #lookAround({ change, version }: StoppedState): Promise<void> {
+    const { processors, memory } = this.parts;
+    if (version.machine === 'x64') await processors.at(change.processor).lookWhere(change.programCounter);
+    const [first] = await memory.readPartial(change.programCounter, 1);
+    this.#atInt3 = change.kind === 'exception' && change.code === NtStatus.Breakpoint && first === int3;
   }
 
   /** The attach found a target that runs. */
@@ -157,6 +200,7 @@ export class RunControl {
 
   /** @throws as `stopped` */
   async resume(options: { readonly passException?: boolean } = {}): Promise<void> {
+    this.#mustDrive();
     await this.#turn.run(() => this.#goOn(this.stopped, options));
     this.#breakIns.call();
   }
@@ -166,6 +210,7 @@ export class RunControl {
    *   run, the step is done.
    */
   async step(plan: (stop: StoppedState) => Promise<BegunStep | undefined>, processor: number): Promise<void> {
+    this.#mustDrive();
     await this.#turn.run(async () => {
       const stop = this.stopped;
       const begun = await plan(stop);
@@ -184,6 +229,7 @@ export class RunControl {
 
   /** Announces the stop that there is once more, for another reason: registers of a processor were changed. */
   async announceAgain(action: () => Promise<void>, reason: StopReason, processor: number): Promise<void> {
+    this.#mustDrive();
     await this.#turn.run(async () => {
       const stop = this.stopped;
       await action();
@@ -196,6 +242,7 @@ export class RunControl {
    * @param milliseconds How long to wait for that. @throws target-did-not-stop; what the action throws
    */
   async atRest<T>(action: (stop: StoppedState) => Promise<T>, milliseconds = Infinity): Promise<T> {
+    this.#mustDrive();
     const { state } = this.parts.live.client;
     if (state.kind !== 'running' && state.kind !== 'stopped') throw notStopped(state);
     let edit: Edit | undefined;
@@ -226,6 +273,11 @@ export class RunControl {
     await this.#goOn(stop, {});
   }
 
+  /** What is being decided on is decided: the target has gone on, if that is what becomes of its stop. */
+  async decided(): Promise<void> {
+    await this.#turn.run(() => Promise.resolve());
+  }
+
   /** The target was let go by a request of its own. To be called at rest. */
   hasLeft(): void {
     this.#endStep();
@@ -235,6 +287,7 @@ export class RunControl {
 
   /** @throws target-did-not-stop, cancelled, link-* */
   async pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    this.#mustDrive();
     if (this.#isAnnounced) return;
     const { state } = this.parts.live.client;
     if (state.kind !== 'running' && state.kind !== 'stopped') throw notStopped(state);
@@ -260,8 +313,7 @@ export class RunControl {
   async settle(): Promise<void> {
     const { client } = this.parts.live;
     for (;;) {
-      // What is being decided on is decided first.
-      await this.#turn.run(() => Promise.resolve());
+      await this.decided();
       if (this.#isAnnounced) await this.resume();
       if (client.state.kind !== 'running' && client.state.kind !== 'stopped') return;
       const left = this.#breakIns.stillMayCome;
@@ -296,6 +348,7 @@ export class RunControl {
   async #onStop(stop: StoppedState): Promise<void> {
     const { live, policy } = this.parts;
     if (live.client.state !== stop) return;
+    if (this.#looksOn) return this.#look(stop);
     this.#breakIns.stop();
     try {
       await this.#begin(stop);
@@ -318,6 +371,40 @@ export class RunControl {
     } finally {
       this.#decisions.succeed(undefined);
     }
+  }
+
+  /** What another debugger has stopped for. It may go on at any moment. */
+  async #look(stop: StoppedState): Promise<void> {
+    const { live, policy } = this.parts;
+    const { change } = stop;
+    try {
+      await this.#begin(stop);
+      if (change.kind === 'loadSymbols')
+        await policy.decide({ kind: 'module', change }, stop, this.#breakIns);
+      else if (change.kind !== 'targetGone' && live.client.state === stop)
+        await this.#announce(stop, { kind: 'foreign' });
+    } catch (thrown) {
+      if (live.client.state === stop) policy.onError(asVmkdError(thrown));
+    }
+  }
+
+  #othersRan(): void {
+    this.#forgetTarget();
+    this.hasLeft();
+  }
+
+  #forgetTarget(): void {
+    this.parts.memory.forget();
+    this.parts.processors.forget();
+  }
+
+  /** Another debugger has changed something in the stop that it drives in. */
+  othersChanged(): void {
+    if (this.#looksOn) this.#forgetTarget();
+  }
+
+  #mustDrive(): void {
+    if (this.#looksOn) throw new VmkdError('companion-drives', 'Another debugger drives the kernel');
   }
 
   #traced = false;
@@ -395,7 +482,7 @@ export class RunControl {
     stop: StoppedState,
     options: { readonly passException?: boolean; readonly trace?: boolean },
   ): Promise<void> {
-    const { live, sites, slots, processors, memory, policy } = this.parts;
+    const { live, slots, processors, memory, policy } = this.parts;
     const passException = options.passException ?? belongsToGuest(stop);
     let trace = options.trace ?? false;
     const isX64 = stop.version.machine === 'x64';
@@ -405,11 +492,7 @@ export class RunControl {
         if (left === 'announced') return;
         trace = left === 'traced';
       }
-      for (const site of sites.all) if (site.isGuarded && site.owners.size === 0) slots.release(site);
-      await sites.sync();
-      // A continue that passes an exception on takes no Dr7 along.
-      await slots.sync(processors.list, passException);
-      await this.#holdDr6(stop);
+      if (!this.#looksOn) await this.#putIn(stop, passException);
     } else if (this.#atInt3) {
       const { processor, programCounter } = stop.change;
       await live.registers.moveProgramCounter('x86', processor, programCounter, plus(programCounter, 1));
@@ -419,11 +502,21 @@ export class RunControl {
     await live.continueFrom(stop, {
       ...(passException && { status: NtStatus.DbgExceptionNotHandled }),
       trace,
-      ...(isX64 && { dr7: slots.dr7 }),
+      ...(isX64 && { dr7: this.#looksOn ? restingDr7 : slots.dr7 }),
     });
     this.#breakIns.targetRuns();
     if (this.#announced !== undefined) policy.onRun();
     this.#announced = undefined;
+  }
+
+  /** What shall be in the target when it runs. */
+  async #putIn(stop: StoppedState, passException: boolean): Promise<void> {
+    const { sites, slots, processors } = this.parts;
+    for (const site of sites.all) if (site.isGuarded && site.owners.size === 0) slots.release(site);
+    await sites.sync();
+    // A continue that passes an exception on takes no Dr7 along.
+    await slots.sync(processors.list, passException);
+    await this.#holdDr6(stop);
   }
 
   /**
@@ -443,7 +536,7 @@ export class RunControl {
     let trace = (readControlReport(change, version.machine).eflags & trapFlag) !== 0;
     let more = wanted;
     for (let i = 0; ; i++) {
-      const site = sites.at(at);
+      const site = this.#looksOn ? undefined : sites.at(at);
       if (site === undefined || site.owners.size === 0 || site.isOwn) {
         if (slots.executes(at)) await passing.resumeOver(processor);
         break;

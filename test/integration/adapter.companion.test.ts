@@ -1,0 +1,288 @@
+// test-limit: 600 s
+/** VS Code and WinDbg on one kernel: the rows of docs/companion.md, with the real adapter and a real kernel. */
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { before, describe, it, type TestContext } from 'node:test';
+import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { virtualAddress, type VirtualAddress } from '../../src/engine/core/addresses';
+import { systemClock } from '../../src/engine/core/clock';
+import { restoreBreakPoint, writeBreakPoint } from '../../src/engine/kd/manipulate/breakpoint';
+import { continueApi } from '../../src/engine/kd/manipulate/execution';
+import { readVirtualMemory, writeVirtualMemory } from '../../src/engine/kd/manipulate/memory';
+import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
+import { NtStatus } from '../../src/engine/kd/ntstatus';
+import { decodeStateChange } from '../../src/engine/kd/stateChange';
+import { createEndpoint } from '../../src/engine/link/endpoint';
+import { debugDemoKernel, type AdapterClient, type StoppedBody } from '../fixtures/adapter';
+import { buildCli } from '../fixtures/cli';
+import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
+import { tempFolder } from '../fixtures/tempFolder';
+import { breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import type { DemoMachine } from '../kernel/machine';
+
+const limit = 30_000;
+
+before(buildCli);
+
+interface Shared {
+  readonly machine: DemoMachine;
+  readonly client: AdapterClient;
+  /** Another debugger on the pipe. */
+  readonly windbg: () => Promise<ScriptedDebugger>;
+}
+
+async function shared(t: TestContext, options: Record<string, unknown> = {}): Promise<Shared> {
+  const pipe = path.join(tempFolder(t), 'pipe');
+  const debugging = await debugDemoKernel({ companion: `unix-listen:${pipe}`, ...options });
+  const { machine, client } = debugging;
+  const debuggers: ScriptedDebugger[] = [];
+  t.after(async () => {
+    // First they: the adapter waits for who is attached.
+    for (const one of debuggers) one.close();
+    await debugging.end();
+  });
+  return {
+    machine,
+    client,
+    async windbg() {
+      const endpoint = createEndpoint(`unix:${pipe}`);
+      const one = new ScriptedDebugger(await endpoint.open({ waitMilliseconds: limit }), systemClock);
+      debuggers.push(one);
+      return one;
+    },
+  };
+}
+
+const run = (client: AdapterClient): Promise<StoppedBody> =>
+  client.stopAfter(() => client.continueRequest({ threadId: 1 }));
+
+const say = (client: AdapterClient, expression: string): Promise<{ result: string }> =>
+  client.ask('evaluate', { expression, context: 'repl' });
+
+/** `g`, of a debugger that does not drive. */
+const waitAsLookerOn = (windbg: ScriptedDebugger): Promise<void> =>
+  windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
+
+async function ticksGrow(machine: DemoMachine): Promise<void> {
+  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
+  const first = await ticks();
+  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+}
+
+async function placeOf(client: AdapterClient, name: string): Promise<bigint> {
+  const { breakpoints } = await client.ask<P.SetFunctionBreakpointsResponse['body']>(
+    'setFunctionBreakpoints',
+    { breakpoints: [{ name }] },
+  );
+  const [one] = breakpoints;
+  assert.equal(one?.verified, true, one?.message);
+  return BigInt(one.instructionReference!);
+}
+
+/** Where no healthy kernel comes to. */
+const quietPlace = async (client: AdapterClient): Promise<VirtualAddress> =>
+  virtualAddress(await placeOf(client, 'KeBugCheckEx'));
+
+const statusOf = (reply: Uint8Array): number => readManipulateHead(reply).returnStatus;
+
+void describe('WinDbg beside a session', () => {
+  void it('A3 C5 C6 S1 C2 sees what VS Code shows, without its int3s, and may not change it', async (t) => {
+    const { client, windbg: connect } = await shared(t);
+    const fibonacci = await placeOf(client, 'VmkDemoFibonacci');
+    await run(client);
+    const checksum = await placeOf(client, 'VmkDemoChecksum');
+    await run(client);
+    // Both are known now; that of the checksum is where the kernel stands, the other stays in the code.
+    await client.ask('setFunctionBreakpoints', {
+      breakpoints: [{ name: 'VmkDemoFibonacci' }, { name: 'VmkDemoChecksum' }],
+    });
+    await run(client);
+    const windbg = await connect();
+    const shownStop = decodeStateChange(await windbg.attach(false));
+    assert.ok([fibonacci, checksum].includes(shownStop.programCounter));
+    await client.until(() => /WinDbg is attached/.test(client.output('console')), 'that WinDbg is there');
+    const other = shownStop.programCounter === fibonacci ? checksum : fibonacci;
+    assert.notEqual((await read(windbg, other, 16))[0], 0xcc);
+    const write = windbg.compose(writeVirtualMemory, { address: virtualAddress(other) }, Uint8Array.of(0x90));
+    assert.equal(statusOf(await windbg.request(write)), NtStatus.Unsuccessful);
+    // It waits, and is shown the next stop; then it stays behind.
+    await waitAsLookerOn(windbg);
+    await run(client);
+    const next = await nextEvent(windbg);
+    assert.equal(next.kind, 'exception');
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    await client.continueRequest({ threadId: 1 });
+    const late = windbg.compose(readVirtualMemory, { address: virtualAddress(other), count: 4 });
+    assert.equal(statusOf(await windbg.request(late)), NtStatus.Unsuccessful);
+    const pause = await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    assert.equal(pause.reason, 'pause');
+    assert.equal(statusOf(await windbg.request(late)), NtStatus.Unsuccessful);
+    await waitAsLookerOn(windbg);
+    assert.equal((await nextEvent(windbg)).kind, 'exception');
+    assert.equal(statusOf(await windbg.request(late)), 0);
+  });
+
+  void it('H1 C1 B1 B4 C4 P2 P3 H3 is handed the kernel, and VS Code looks on, then takes it back', async (t) => {
+    // covers: handOver
+    const { client, machine, windbg: connect } = await shared(t);
+    await placeOf(client, 'VmkDemoWork');
+    const windbg = await connect();
+    const stop = decodeStateChange(await windbg.attach(false));
+    await client.ask('handOver', { to: 'windbg' });
+    const asleep = await client.event<P.BreakpointEvent['body']>(
+      'breakpoint',
+      0,
+      ({ breakpoint }) => !breakpoint.verified,
+    );
+    assert.match(asleep.breakpoint.message ?? '', /Another debugger drives/);
+    assert.match((await say(client, '.kernel')).result, /WinDbg drives/);
+    let from = client.messages.length;
+    await go(windbg, stop);
+    await client.event('continued', from);
+    await ticksGrow(machine);
+    assert.match((await client.refusal('pause', { threadId: 1 })).message, /Another debugger drives/);
+    from = client.messages.length;
+    const own = await breakIn(windbg);
+    const shown = await client.event<StoppedBody>('stopped', from);
+    assert.equal(shown.description, 'Paused in WinDbg');
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: shown.threadId! })).body;
+    assert.ok(stackFrames.length > 1);
+    for (const command of ['continue', 'next', 'stepIn'])
+      assert.match((await client.refusal(command, { threadId: 1 })).message, /Another debugger drives/);
+    const { breakpoints } = await client.ask<P.SetFunctionBreakpointsResponse['body']>(
+      'setFunctionBreakpoints',
+      { breakpoints: [{ name: 'VmkDemoWork' }, { name: 'VmkDemoChecksum' }] },
+    );
+    assert.deepEqual(
+      breakpoints.map(({ verified }) => verified),
+      [false, false],
+    );
+    from = client.messages.length;
+    await say(client, '.kernel take');
+    await client.event<P.BreakpointEvent['body']>(
+      'breakpoint',
+      from,
+      ({ breakpoint }) => breakpoint.id === breakpoints[1]!.id && breakpoint.verified,
+    );
+    // It keeps its prompt, and looks on.
+    await version(windbg);
+    const hit = await run(client);
+    assert.equal(hit.reason, 'function breakpoint');
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    assert.equal(own.kind, 'exception');
+  });
+
+  void it('P1 P3 H2 H4 its breakpoints sleep while VS Code drives, and stop for it when it drives', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    const quiet = await quietPlace(client);
+    const work = await placeOf(client, 'VmkDemoWork');
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    const windbg = await connect();
+    await windbg.attach(false);
+    const set = await windbg.request(windbg.compose(writeBreakPoint, { address: virtualAddress(work) }));
+    assert.equal(statusOf(set), 0);
+    await waitAsLookerOn(windbg);
+    await client.continueRequest({ threadId: 1 });
+    await ticksGrow(machine);
+    await client.ask('handOver', { to: 'windbg' });
+    const hit = await nextEvent(windbg);
+    assert.equal(hit.programCounter, work);
+    // As WinDbg does at each stop; NT has taken it out already.
+    const { handle } = writeBreakPoint.reply.read(set);
+    await windbg.request(windbg.compose(restoreBreakPoint, { handle }));
+    await go(windbg, hit, 1);
+    const stepped = await nextEvent(windbg);
+    await windbg.request(windbg.compose(writeBreakPoint, { address: virtualAddress(work) }));
+    await go(windbg, stepped);
+    assert.equal((await nextEvent(windbg)).programCounter, work);
+    await windbg.request(windbg.compose(writeBreakPoint, { address: quiet }));
+    await go(windbg, await stepAway(windbg));
+    await client.ask('handOver', { to: 'session' });
+    await ticksGrow(machine);
+    assert.equal(windbg.pending, 0);
+  });
+
+  void it('D2 P4 VS Code drives when it dies, and what it had in the kernel is gone', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    const quiet = await quietPlace(client);
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    for (const standing of [true, false]) {
+      const windbg = await connect();
+      await windbg.attach(false);
+      await client.ask('handOver', { to: 'windbg' });
+      await windbg.request(windbg.compose(writeBreakPoint, { address: quiet }));
+      const from = client.messages.length;
+      if (!standing) await go(windbg, decodeStateChange(windbg.stops.at(-1)!));
+      windbg.close();
+      await client.until(
+        () => client.output('console').split('This session drives').length > (standing ? 1 : 2),
+        'that this session drives',
+      );
+      if (standing) assert.equal(client.isRunning, false);
+      else await client.event('continued', from);
+      if (standing) await client.continueRequest({ threadId: 1 });
+      await ticksGrow(machine);
+      await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    }
+  });
+
+  void it('D4 P5 it drives on when the session ends, and the adapter waits for it', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    await placeOf(client, 'VmkDemoWork');
+    const windbg = await connect();
+    const stop = decodeStateChange(await windbg.attach(false));
+    await client.disconnectRequest({});
+    await go(windbg, stop);
+    await ticksGrow(machine);
+    const again = await breakIn(windbg);
+    await version(windbg);
+    assert.equal(client.process.exitCode, null);
+    assert.equal(again.kind, 'exception');
+    windbg.close();
+    assert.equal(await client.exited, 0);
+    await ticksGrow(machine);
+  });
+
+  void it('D4 an adapter that is told to end lets the kernel go', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    const windbg = await connect();
+    await windbg.attach(false);
+    await client.disconnectRequest({});
+    client.process.kill('SIGTERM');
+    assert.equal(await client.exited, 0);
+    await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
+    assert.ok(windbg.ended);
+    await ticksGrow(machine);
+  });
+
+  void it('D5 when the adapter is killed, the kernel is let go', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    const windbg = await connect();
+    await windbg.attach(false);
+    client.process.kill('SIGKILL');
+    await client.exited;
+    await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
+    assert.ok(windbg.ended);
+    await ticksGrow(machine);
+  });
+
+  void it('B2 H5 is no hand-over without it, and its break-in is a wish', async (t) => {
+    const { client, machine, windbg: connect } = await shared(t);
+    assert.match((await client.refusal('handOver', { to: 'windbg' })).message, /No debugger is attached/);
+    const windbg = await connect();
+    await windbg.attach(false);
+    await waitAsLookerOn(windbg);
+    await client.continueRequest({ threadId: 1 });
+    windbg.breakIn();
+    await client.until(() => /WinDbg wants the kernel to stop/.test(client.output('console')), 'the wish');
+    await ticksGrow(machine);
+    await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+  });
+});
+
+/** Off the place where it stands, by one instruction. */
+async function stepAway(windbg: ScriptedDebugger) {
+  await go(windbg, decodeStateChange(windbg.stops.at(-1)!), 1);
+  return nextEvent(windbg);
+}
