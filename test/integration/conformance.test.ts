@@ -34,10 +34,7 @@ after(async () => {
 });
 
 /** @param attached What `windbg` says the stop is. */
-async function transcripts(
-  windbg: ScriptedDebugger,
-  cases: readonly Case[] = conformanceCases,
-): Promise<Transcripts> {
+async function transcripts(windbg: ScriptedDebugger, cases: readonly Case[]): Promise<Transcripts> {
   const all = new Map<string, readonly string[]>();
   const stop = decodeStateChange(await windbg.attach());
   assert.equal(stop.kind, 'exception');
@@ -49,7 +46,7 @@ async function transcripts(
   return all;
 }
 
-async function overUart(cases?: readonly Case[]): Promise<Transcripts> {
+async function overUart(cases: readonly Case[]): Promise<Transcripts> {
   const endpoint = createEndpoint(machine.kdLink);
   const link = await endpoint.open({ waitMilliseconds: 10_000 });
   const windbg = new ScriptedDebugger(link, systemClock);
@@ -61,12 +58,16 @@ async function overUart(cases?: readonly Case[]): Promise<Transcripts> {
   }
 }
 
-async function overPipe(args: readonly string[], way: RegExp | undefined): Promise<Transcripts> {
+async function overPipe(
+  cases: readonly Case[],
+  args: readonly string[],
+  way: RegExp | undefined,
+): Promise<Transcripts> {
   const bridge = new Bridge(machine.kdLink, folder, [...args, '--leave-stopped']);
   try {
     await bridge.said(/the kernel stands/);
     const windbg = await bridge.debugger();
-    const all = await transcripts(windbg);
+    const all = await transcripts(windbg, cases);
     if (way !== undefined) await bridge.said(way);
     return all;
   } finally {
@@ -74,30 +75,47 @@ async function overPipe(args: readonly string[], way: RegExp | undefined): Promi
   }
 }
 
+type Way = (cases: readonly Case[]) => Promise<Transcripts>;
+
+/** A byte that comes 100 ms late is damage to a kernel: on a busy machine, what differs is asked so often, everywhere. */
+const mostTries = 3;
+
 void describe('conformance', () => {
-  const found: Record<string, Transcripts> = {};
+  const ways: Record<string, Way> = {
+    'the UART': overUart,
+    'the pipe': (cases) => overPipe(cases, ['--serial'], undefined),
+    'the pipe with guest RAM': (cases) => overPipe(cases, [], /memory is read from the backing file/),
+    // What the other two have left is what they found.
+    'the UART, once more': (cases) => overUart(cases.filter((one) => one === conformanceCases[0])),
+  };
+  const found = new Map<string, Map<string, readonly string[]>>();
+
+  const isEqual = ({ name }: Case): boolean => {
+    const [first, ...others] = [...found.values()]
+      .map((all) => all.get(name))
+      .filter((lines) => lines !== undefined);
+    return first !== undefined && others.every((lines) => difference(first, lines) === undefined);
+  };
 
   before(async () => {
-    const ways: Record<string, () => Promise<Transcripts>> = {
-      'the UART': () => overUart(),
-      'the pipe': () => overPipe(['--serial'], undefined),
-      'the pipe with guest RAM': () => overPipe([], /memory is read from the backing file/),
-      // What the other two have left is what they found.
-      'the UART, once more': () => overUart(conformanceCases.slice(0, 1)),
-    };
-    for (const [way, talk] of Object.entries(ways)) {
-      const started = performance.now();
-      found[way] = await talk();
-      process.stderr.write(`${way}: ${Math.round((performance.now() - started) / 1000)} s\n`);
+    let cases = conformanceCases;
+    for (let tries = 0; tries < mostTries && cases.length > 0; tries++) {
+      for (const [way, talk] of Object.entries(ways)) {
+        const all = found.get(way) ?? new Map<string, readonly string[]>();
+        found.set(way, all);
+        for (const [name, lines] of await talk(cases)) all.set(name, lines);
+      }
+      cases = cases.filter((one) => !isEqual(one));
+      for (const { name } of cases) process.stderr.write(`“${name}” differs\n`);
     }
   });
 
   for (const { name } of conformanceCases) {
     void it(name, () => {
-      const expected = found['the UART']!.get(name)!;
+      const expected = found.get('the UART')!.get(name)!;
       assert.ok(expected.length > 3, 'it says nothing');
       assert.ok(!expected.some((line) => line.startsWith('failed')), expected.at(-1));
-      for (const [way, all] of Object.entries(found)) {
+      for (const [way, all] of found) {
         const lines = all.get(name);
         if (lines === undefined) continue;
         const where = difference(expected, lines);
