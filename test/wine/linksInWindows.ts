@@ -195,7 +195,7 @@ export const scenarios: Scenarios = {
       await again.end();
     }
   },
-  'a second client is closed at once while the first lives': async () => {
+  'a second client is closed while the first lives': async () => {
     const { connector, a, b } = await pair();
     const second = await open(connector);
     assert.equal((await second.end())?.code, 'link-lost');

@@ -1,9 +1,9 @@
 /**
  * The end that listens: for a virtual serial port that is the “client”, or for WinDbg on the companion pipe.
  *
- * Invariants: it listens from the first `open` until `dispose`; one client at a time, a second one is closed at once
- * while the first lives, after a word of refusal if there is one; a client that comes when nobody has called `open` is kept, unread, for the next call. A
- * socket file belongs to its user alone (0600), is put in place of a file that is a socket nobody listens on, of
+ * Invariants: it listens from the first `open` until `dispose`; one client at a time: a second one is closed after a
+ * moment if the first still lives then, with a word of refusal if there is one; a client that comes when nobody has called `open`
+ * is kept, unread, for the next call. A socket file belongs to its user alone (0600), is put in place of a file that is a socket nobody listens on, of
  * nothing else, and goes at `dispose`.
  */
 
@@ -34,7 +34,9 @@ interface Waiter {
 
 /** Time for a client that is there already to be seen, when the wait is 0. */
 const oneLook = 20;
-/** For a client that is refused to take the reason. */
+/** Milliseconds for the end of a client to be seen when the next one is there already. */
+const lastMoments = 250;
+/** Milliseconds for a client that is refused to take the reason. */
 const refusalMilliseconds = 500;
 
 export class ListeningEndpoint implements LinkEndpoint {
@@ -187,14 +189,20 @@ export class ListeningEndpoint implements LinkEndpoint {
     });
     if (this.#phase.kind === 'disposed') socket.destroy();
     else if (!this.#occupied()) this.#admit(socket);
-    else {
-      // The first client may have gone just before this one came; its end is seen later in this very turn.
-      setImmediate(() => {
-        if (this.#phase.kind === 'disposed') socket.destroy();
-        else if (this.#occupied()) this.#refuse(socket);
-        else this.#admit(socket);
-      });
-    }
+    else if (this.#client) this.#holdBack(socket, this.#client.socket);
+  }
+
+  /** The first client may have gone just before this one came: its end is seen a moment later, on Windows after some turns. */
+  #holdBack(socket: Socket, first: Socket): void {
+    const decide = (): void => {
+      timer.cancel();
+      first.off('close', decide);
+      if (this.#phase.kind === 'disposed') socket.destroy();
+      else if (this.#occupied()) this.#refuse(socket);
+      else this.#admit(socket);
+    };
+    const timer = this.#clock.after(lastMoments, decide);
+    first.once('close', decide);
   }
 
   #refuse(socket: Socket): void {
