@@ -160,6 +160,7 @@ void describe('its control', () => {
     await control.unpause();
     assert.ok((await ticks()) < before + 5 + 64);
     await assert.rejects(snapshots.revert('never taken'), failsWith('machine-control-refused'));
+    assert.equal(await control.power(), 'running', 'what fails changes nothing');
     await assert.rejects(snapshots.take('a"; quit'), failsWith('value-out-of-range'));
   });
 

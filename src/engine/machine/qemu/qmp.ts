@@ -60,7 +60,16 @@ export async function connectQmp(
       reject(new VmkdError('machine-no-control', message, { cause, nextStep }));
     };
     const timer = clock.after(milliseconds, () => fail(`it did not answer within ${milliseconds} ms`));
-    candidate.once('error', (error) => fail(error.message, error));
+    candidate.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EAGAIN') {
+        fail(error.message, error);
+        return;
+      }
+      // A Unix socket says so when as many wait already as it lets wait.
+      timer.cancel();
+      const message = `The monitor ${name} is held by somebody, and others wait for it.`;
+      reject(new VmkdError('machine-monitor-busy', message, { cause: error }));
+    });
     candidate.once('connect', () => {
       timer.cancel();
       candidate.removeAllListeners('error');

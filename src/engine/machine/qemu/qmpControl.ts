@@ -79,8 +79,19 @@ export class QmpControl implements MachineControl {
   readonly snapshots: Snapshots = {
     list: async () => snapshotNames(await this.qmp.execute('query-named-block-nodes')),
     take: (name) => this.#human('savevm', name),
-    revert: (name) => this.#human('loadvm', name),
+    revert: (name) => this.#revert(name),
   };
+
+  /** A loadvm that fails leaves the machine standing; one that ran before runs on. */
+  async #revert(name: string): Promise<void> {
+    const before = await this.power();
+    try {
+      await this.#human('loadvm', name);
+    } catch (error) {
+      if (before === 'running') await this.unpause();
+      throw error;
+    }
+  }
 
   watch(listener: (event: MachineEvent) => void): () => void {
     const onEvent = ({ name }: QmpEvent): void => {
