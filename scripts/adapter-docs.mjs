@@ -17,7 +17,6 @@ const manualFile = 'docs/debug-adapter.md';
 
 /** Requests of the protocol that are not handled, and why. */
 const unsupported = {
-  launch: 'Answered with an error that says “attach”: a kernel is not launched by its debugger.',
   terminate: 'The machine is not ours to end; `disconnect` lets the kernel run on.',
   terminateThreads: 'A debugger of the kernel must not end its threads.',
   stepBack: 'KD has no way back.',
@@ -104,9 +103,10 @@ function coverage(families) {
 }
 
 /** The manual as it is, with its tables made anew. */
-function manual({ configurationFields, commands }) {
+function manual({ configurationFields, launchFields, commands }) {
   return [
     ['launch fields', table(['field', 'default', 'what it is'], fieldRows(configurationFields, ''))],
+    ['fields of launch', table(['field', 'default', 'what it is'], fieldRows(launchFields, ''))],
     [
       'console commands',
       table(
@@ -139,7 +139,7 @@ function fieldRows(fields, prefix) {
 const loadAdapter = () =>
   importSources([
     "export { families } from './src/adapter/families';",
-    "export { configurationFields } from './src/adapter/configuration/configuration';",
+    "export { configurationFields, launchFields } from './src/adapter/configuration/configuration';",
     "export { commands } from './src/adapter/console/commands';",
   ]);
 

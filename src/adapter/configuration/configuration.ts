@@ -126,6 +126,14 @@ export const configurationFields = {
   trace: field(text, 'Records every packet into this file; `vmkd trace FILE` prints them.'),
 } as const;
 
+/** What "request": "launch" understands besides. */
+export const launchFields = {
+  snapshot: field(
+    text,
+    'The machine is taken back to this snapshot before it is attached to. Without it, it is powered on or resumed if need be.',
+  ),
+} as const;
+
 type Fields = ValuesOf<typeof configurationFields>;
 
 export interface Configuration extends Omit<Fields, 'link' | 'vm' | 'guestRam' | 'sourceMap' | 'stopAt'> {
@@ -178,6 +186,18 @@ export function readConfiguration(given: unknown, onIgnored: (sentence: string) 
     if (!(error instanceof FieldProblem)) throw error;
     throw new VmkdError('configuration-bad', error.message, { cause: error });
   }
+}
+
+/** What a launch wants besides its configuration, and what is left of it for that. @throws configuration-bad */
+export function readLaunch(given: unknown): {
+  readonly snapshot: string | undefined;
+  readonly rest: unknown;
+} {
+  if (!isObject(given)) return { snapshot: undefined, rest: given };
+  const { snapshot, ...rest } = given;
+  if (snapshot !== undefined && (typeof snapshot !== 'string' || snapshot === ''))
+    throw new VmkdError('configuration-bad', '“snapshot” wants the name of one');
+  return { snapshot, rest };
 }
 
 function interpret(given: unknown, onIgnored: (sentence: string) => void): Configuration {

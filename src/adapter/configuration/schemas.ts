@@ -1,6 +1,6 @@
 /** JSON schemas of launch configurations, as an editor's manifest wants them: by request, without what any client adds itself. */
 
-import { configurationFields } from './configuration';
+import { configurationFields, launchFields } from './configuration';
 import { propertiesOf } from './fieldTypes';
 
 /** A machine is named in one of two ways. */
@@ -8,4 +8,5 @@ const eitherMachine = { anyOf: [{ required: ['link'] }, { required: ['vm'] }] };
 
 export const schemas = {
   attach: { ...eitherMachine, properties: propertiesOf(configurationFields) },
+  launch: { ...eitherMachine, properties: propertiesOf({ ...configurationFields, ...launchFields }) },
 };

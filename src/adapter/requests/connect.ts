@@ -3,10 +3,12 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { VmkdError } from '../../engine/core/errors';
 import { attach } from '../attach';
-import { readConfiguration } from '../configuration/configuration';
+import { readConfiguration, readLaunch } from '../configuration/configuration';
+import { bringUp } from '../launch';
 import { Positions } from '../positions';
 import { allParts, type Family } from '../protocol';
 import { resume } from '../running';
+import type { Session } from '../session';
 import { announceStop } from '../stopEvents';
 import { runInitCommands } from '../console/initCommands';
 
@@ -23,15 +25,19 @@ export const connect: Family = {
     },
 
     async attach(session, args, call) {
-      if (session.phase !== 'new')
-        throw new VmkdError('target-attached', 'This session has a kernel already');
+      mustBeNew(session);
       const configuration = readConfiguration(args, (sentence) => session.output.line('console', sentence));
       await session.begin(configuration, () => attach(session, call));
     },
 
-    launch() {
-      throw new VmkdError('configuration-bad', 'vmkd attaches to kernels, it does not launch them', {
-        nextStep: 'Write "request": "attach" in launch.json.',
+    async launch(session, args, call) {
+      mustBeNew(session);
+      const { snapshot, rest } = readLaunch(args);
+      const configuration = readConfiguration(rest, (sentence) => session.output.line('console', sentence));
+      const { machine } = configuration;
+      await session.begin(configuration, async () => {
+        await bringUp(session, { machine, snapshot }, call);
+        await attach(session, call);
       });
     },
 
@@ -48,3 +54,7 @@ export const connect: Family = {
     },
   },
 };
+
+function mustBeNew({ phase }: Session): void {
+  if (phase !== 'new') throw new VmkdError('target-attached', 'This session has a kernel already');
+}
