@@ -465,7 +465,7 @@ export class KdClient {
     const learn = async (): Promise<void> => {
       // State changes may come twice; the newest counts.
       if (this.#session !== session || !session.lastStop || this.#version) return;
-      const result = await session.exchange(getVersion, {}, { patience: this.#timing.call });
+      const result = await session.exchange(getVersion, {}, { patience: this.#timing.reply });
       if (result.kind !== 'reply') throw new VmkdError('internal', 'GetVersion has a reply');
       this.#version = interpretVersion(getVersion.reply.read(result.payload));
       this.#announce(session.lastStop, this.#version);

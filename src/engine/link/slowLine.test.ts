@@ -11,7 +11,7 @@ import { randomFrom, seedFromEnvironment } from '../../../test/fixtures/random';
 import { VirtualClock } from '../../../test/fixtures/virtualClock';
 import { plus } from '../core/addresses';
 import { VmkdError } from '../core/errors';
-import { KdClient } from '../kd/client';
+import { KdClient, type ClientObserver } from '../kd/client';
 import { writeBreakPoint } from '../kd/manipulate/breakpoint';
 import { readVirtualMemory } from '../kd/manipulate/memory';
 import { KdcomChannel } from './kdcomChannel';
@@ -24,26 +24,31 @@ interface Counts {
   readonly said: readonly string[];
 }
 
-/** Stops again and again at the same place; at each stop up to `mostRequests` are made before it is let go. */
-async function countStops(seed: number, faults: Faults, mostRequests: number): Promise<Counts> {
-  const random = randomFrom(seed);
+function setUp(seed: number, faults: Faults, observer: ClientObserver = {}) {
   const clock = new VirtualClock();
   const endpoint = new FaultyEndpoint({ clock, random: randomFrom(seed + 1), faults });
   const target = new ModelTarget(endpoint.target, clock);
+  const client = new KdClient({
+    clock,
+    firstSequence: seed,
+    observer,
+    open: async (owner) =>
+      new KdcomChannel(await endpoint.open({ waitMilliseconds: 10_000 }), owner, { role: 'debugger', clock }),
+  });
+  return { clock, target, client };
+}
+
+/** Stops again and again at the same place; at each stop up to `mostRequests` are made before it is let go. */
+async function countStops(seed: number, faults: Faults, mostRequests: number): Promise<Counts> {
+  const random = randomFrom(seed);
   const said: string[] = [];
+  const { clock, target, client } = setUp(seed, faults, { onPrint: ({ text }) => said.push(text) });
   // As in a loop with a breakpoint, and a print.
   const onLetGo = async (): Promise<void> => {
     await target.server.print(`turn ${target.orders.length}`, 0, Infinity);
     target.breakNow();
   };
   target.onLetGo = () => void onLetGo();
-  const client = new KdClient({
-    clock,
-    firstSequence: seed,
-    observer: { onPrint: ({ text }) => said.push(text) },
-    open: async (owner) =>
-      new KdcomChannel(await endpoint.open({ waitMilliseconds: 10_000 }), owner, { role: 'debugger', clock }),
-  });
   let heard = 0;
   let places = 0;
   const request = async (): Promise<void> => {
@@ -73,6 +78,17 @@ function mustBeUnsure(thrown: unknown): void {
 
 void describe('on a line that stands still for up to five seconds now and then', () => {
   const stalls = { ...allFaults(0), stall: 0.03 };
+  void it('an attach takes the time that it was given', async (t) => {
+    const first = seedFromEnvironment();
+    t.diagnostic(`seed ${first}`);
+    for (let seed = first; seed < first + 1000; seed++) {
+      const { clock, client } = setUp(seed, { ...allFaults(0), stall: 0.05 });
+      await clock.run(client.attach({ breakIn: true, milliseconds: 30_000 })).catch((error: unknown) => {
+        throw new Error(`seed ${seed}`, { cause: error });
+      });
+    }
+  });
+
   for (const [what, faults, mostRequests] of [
     ['a target is let go at once', stalls, 0],
     ['a target is asked before', stalls, 2],
