@@ -12,9 +12,10 @@ import { createEndpoint } from '../engine/link/endpoint';
 import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
 import { LiveTarget } from '../engine/target/liveTarget';
-import type { LoadedModule } from '../engine/windows/modules';
+import { readLoadedModules, type LoadedModule } from '../engine/windows/modules';
 import { parseCommandLine, parseSeconds, untilInterrupted, type Command } from './command';
 import { toJson } from './json';
+import { bestMemory, byKd, type MemoryWay, type ProbedMemory } from './probeMemory';
 import { stacksOf, type StackOptions, type StackReport } from './probeStacks';
 import type { Terminal } from './terminal';
 
@@ -32,6 +33,7 @@ interface ProbeReport {
   readonly processors: readonly ProcessorReport[];
   readonly modules: readonly LoadedModule[];
   readonly kernelHeader: Uint8Array;
+  readonly memory: MemoryWay;
   /** If asked for. */
   readonly stack?: StackReport;
 }
@@ -46,10 +48,12 @@ export const probe: Command = {
   --symbol-path PATH where their PDBs are looked for, as WinDbg takes it; default: _NT_SYMBOL_PATH
   --download         lets symbol servers be asked for them; the guest waits meanwhile
   --json             the same as one JSON object
-  --trace FILE       records every packet; “vmkd trace FILE” prints them
+  --trace FILE       records every packet; “vmkd trace FILE” prints them; memory is read by KD then
   --timeout SECONDS  how long the guest may take to answer (10)
   --wait SECONDS     how long the link may take to appear (0)
   --leave-stopped    does not let the guest run on
+
+  Memory is read in the machine's RAM, if that can be seen from here and proves to be the kernel's.
 `,
   async run(args, terminal) {
     const { values, positionals } = parseCommandLine(args, {
@@ -121,14 +125,20 @@ async function probeLink(
   let failure: unknown;
   try {
     await target.attach({ breakIn: true, milliseconds, signal });
-    const report = await examine(target, endpoint.spec, signal);
-    if (options.stacks === false) return report;
-    if (report.version.machine !== 'x64') {
-      terminal.error('vmkd: stacks of x86 kernels are not shown yet\n');
-      return report;
+    const probed = trace ? byKd(target) : await bestMemory(target, endpoint.spec);
+    try {
+      const report = await examine(target, probed, endpoint.spec, signal);
+      if (options.stacks === false) return report;
+      if (report.version.machine !== 'x64') {
+        terminal.error('vmkd: stacks of x86 kernels are not shown yet\n');
+        return report;
+      }
+      const { modules } = report;
+      const stack = await stacksOf(target, probed.memory, modules, options.stacks, terminal, signal);
+      return { ...report, stack };
+    } finally {
+      probed.close();
     }
-    const { modules } = report;
-    return { ...report, stack: await stacksOf(target, modules, options.stacks, terminal, signal) };
   } catch (thrown) {
     failure = thrown;
     throw thrown;
@@ -141,7 +151,12 @@ async function probeLink(
   }
 }
 
-async function examine(target: LiveTarget, link: string, signal: AbortSignal): Promise<ProbeReport> {
+async function examine(
+  target: LiveTarget,
+  { memory, way, why }: ProbedMemory,
+  link: string,
+  signal: AbortSignal,
+): Promise<ProbeReport> {
   const { change, version } = target.stopped;
   const processors: ProcessorReport[] = [];
   for (let processor = 0; processor < change.numberProcessors; processor++) {
@@ -156,9 +171,14 @@ async function examine(target: LiveTarget, link: string, signal: AbortSignal): P
         : { machine: 'x86', context: await target.registers.contextX86(processor) },
     );
   }
-  const modules = await target.modules();
-  const kernelHeader = await target.memory.readPartial(version.kernelBase, headerBytes);
-  return { link, stop: describeStateChange(change), version, processors, modules, kernelHeader };
+  const modules = await readLoadedModules(
+    memory,
+    version.loadedModuleList,
+    version.machine === 'x64' ? 8 : 4,
+  );
+  const kernelHeader = await memory.readPartial(version.kernelBase, headerBytes);
+  const stop = describeStateChange(change);
+  return { link, stop, version, processors, modules, kernelHeader, memory: { way, why } };
 }
 
 function formatReport(report: ProbeReport): string[] {
@@ -169,6 +189,7 @@ function formatReport(report: ProbeReport): string[] {
     `  build ${version.build} ${version.machine} ${kind}, KD protocol ${version.protocolVersion}, flags ${hex(version.flags)}`,
     `  kernel base ${formatAddress(version.kernelBase)}   module list ${formatAddress(version.loadedModuleList)}`,
     `  stopped by ${report.stop}`,
+    `  memory read ${describeWay(report.memory)}`,
     ...report.processors.flatMap((one, i) => [
       ...formatProcessor(one, i),
       ...(report.stack?.stacks[i] ?? []).map((line) => `      ${line}`),
@@ -183,6 +204,9 @@ function formatReport(report: ProbeReport): string[] {
     ...formatDump(version.kernelBase, report.kernelHeader),
   ];
 }
+
+const describeWay = ({ way, why }: MemoryWay): string =>
+  way !== undefined ? `in ${way}` : why === undefined ? 'by KD' : `by KD: ${why.message}`;
 
 const shownRegisters = {
   x64: [

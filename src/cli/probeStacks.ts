@@ -36,6 +36,7 @@ const mostFrames = 64;
 /** Of an x64 kernel. @throws symbol-path-bad, cancelled; what the target throws */
 export async function stacksOf(
   target: LiveTarget,
+  memory: VirtualMemory,
   modules: readonly LoadedModule[],
   options: StackOptions,
   terminal: Terminal,
@@ -44,19 +45,19 @@ export async function stacksOf(
   const defaultCache = defaultCacheFolder(process.env);
   const path = parseSymbolPath(options.symbolPath ?? symbolPathFrom(process.env), defaultCache);
   const store = new SymbolStore({ path, defaultCache, check: checkSymbolFile, get: httpGet(process.env) });
-  const symbols = new KernelSymbols({ memory: target.memory, store });
+  const symbols = new KernelSymbols({ memory, store });
   try {
     symbols.update(modules);
     const starts: FrameRegisters[] = [];
     for (let processor = 0; processor < target.stopped.change.numberProcessors; processor++)
       starts.push(registersOf(await target.registers.context(processor)));
     // The frames first: which modules they lie in decides what to load, and what to leave alone.
-    const bare = await walkAll(target.memory, symbols, starts);
+    const bare = await walkAll(memory, symbols, starts);
     const onStack = new Set(bare.flatMap(({ frames }) => frames.flatMap(({ named }) => named?.module ?? [])));
     const onProgress = progressOn(terminal);
     const withImage = bare.some(({ end }) => end.kind === 'failed');
     await loadSymbols([...onStack], { online: options.download, withImage, signal, onProgress });
-    const stacks = (await walkAll(target.memory, symbols, starts)).map(linesOf);
+    const stacks = (await walkAll(memory, symbols, starts)).map(linesOf);
     return {
       stacks,
       symbols: [...onStack].map(({ alias, state }) => `${alias}: ${describeSymbolState(state)}`),

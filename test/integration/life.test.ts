@@ -227,8 +227,10 @@ void describe('vmkd probe on a living kernel', () => {
         processors: { context: { rip: string } }[];
         modules: { name: string; base: string }[];
         kernelHeader: string;
+        memory: object;
       };
       assert.equal(report.version.machine, 'x64');
+      assert.deepEqual(report.memory, {}, 'by KD, as packets are recorded');
       assert.equal(report.processors.length, 2);
       assert.equal(report.modules[0]?.base, report.version.kernelBase);
       assert.match(report.kernelHeader, /^4d5a/);
@@ -242,7 +244,25 @@ void describe('vmkd probe on a living kernel', () => {
       const text = await vmkd(['probe', machine.kdLink]);
       assert.match(text.stdout, /a Windows kernel answers/);
       assert.match(text.stdout, /processor 1\n/);
+      assert.match(text.stdout, /memory read in backing file /);
       assert.match(text.stdout, /vmkdemo\.sys/);
+      await ticksGrow(attached);
+    }));
+
+  void it('reads the same in the machine’s memory as by KD', (t) =>
+    withGuest(async (attached) => {
+      const { machine } = attached;
+      const probe = async (...more: string[]) => {
+        const { code, stdout, stderr } = await vmkd(['probe', machine.kdLink, '--json', ...more]);
+        assert.equal(code, 0, stderr);
+        return JSON.parse(stdout) as { modules: object[]; kernelHeader: string; memory: { way?: string } };
+      };
+      const fast = await probe();
+      const slow = await probe('--trace', path.join(tempFolder(t), 'probe.trace'));
+      assert.match(fast.memory.way ?? '', /^backing file /);
+      assert.equal(slow.memory.way, undefined);
+      assert.ok(fast.modules.length >= 3);
+      assert.deepEqual([fast.modules, fast.kernelHeader], [slow.modules, slow.kernelHeader]);
       await ticksGrow(attached);
     }));
 
