@@ -338,15 +338,19 @@ export class KdClient {
 
   // --- exchanges
 
-  #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
+  async #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
     this.#mustBeStopped();
     this.#exchanges++;
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
-    const answer = this.#whileAwake(() =>
-      this.#mustHaveSession().exchange(api, fields, { ...options, patience }),
-    );
-    return answer.finally(() => this.#exchanges++);
+    const { data, processor } = options;
+    const ask = (): Promise<ExchangeResult> =>
+      this.#mustHaveSession().exchange(api, fields, { data, processor, patience });
+    try {
+      return await this.#whileAwake(ask);
+    } finally {
+      this.#exchanges++;
+    }
   }
 
   #whileAwake<T>(action: () => Promise<T>): Promise<T> {

@@ -127,7 +127,11 @@ export class Session {
   exchange(
     api: ManipulateApi,
     fields: object,
-    options: { readonly data?: Uint8Array; readonly processor?: number; readonly patience: number },
+    options: {
+      readonly data?: Uint8Array | undefined;
+      readonly processor?: number | undefined;
+      readonly patience: number;
+    },
   ): Promise<ExchangeResult> {
     const { processorLevel = 0, processor = 0 } = this.lastStop?.change ?? {};
     const encode = (): Uint8Array => {
@@ -176,8 +180,13 @@ export class Session {
     const { channel, lastStop } = this;
     if (!channel || !lastStop) throw new VmkdError('target-not-attached', 'There is no connection');
     const { clock } = this;
+    // No spread: it would cost as much as all the rest of a request.
     const exchange = new Exchange({
-      ...{ api, payload, channel, clock, patience },
+      api,
+      payload,
+      channel,
+      clock,
+      patience,
       alarm: this.#alarm,
       currentStop: lastStop.bytes,
     });

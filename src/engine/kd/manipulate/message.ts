@@ -100,10 +100,10 @@ export function encodeManipulate<F extends Fields>(
     );
   }
   const payload = new Uint8Array(manipulateSize + data.length);
-  payload.set(base.subarray(0, manipulateSize));
+  if (base.length > 0) payload.set(base.subarray(0, manipulateSize));
   manipulateHeader.write(payload, head);
   structure.write(payload, fields);
-  payload.set(data, manipulateSize);
+  if (data.length > 0) payload.set(data, manipulateSize);
   return payload;
 }
 
