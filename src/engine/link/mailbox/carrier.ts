@@ -159,8 +159,9 @@ export class MailboxCarrier {
   }
 
   #work(): void {
-    this.#doorbell.expect();
+    // The guest first: it works while we get ready to look.
     this.#try(() => this.#write(this.#clock.now()));
+    this.#doorbell.expect();
   }
 
   /** For the doorbell. @returns whether there was news */
