@@ -283,6 +283,8 @@ export class KdServer {
     for (let next = this.#request; next; next = this.#request) {
       this.#request = undefined;
       const { payload, saying } = next;
+      // What was asked in a stop is not answered from another.
+      if (this.#saying !== saying) continue;
       await this.#onRequest(payload, saying).catch((error: unknown) => this.#end(saying)?.fail(error));
     }
     this.#serving = false;

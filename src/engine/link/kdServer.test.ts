@@ -115,6 +115,31 @@ void describe('the target side', () => {
     assert.deepEqual(request && [...request], [...unknown]);
   });
 
+  void it('does not serve in one stop what was asked in another', async () => {
+    const { clock, near, target } = withDebugger();
+    target.breakNow();
+    await clock.advance(1);
+    near.write(encodeControlPacket(PacketType.Reset, 0));
+    await clock.advance(1);
+    const served: number[] = [];
+    target.server.serveRest((payload) => {
+      served.push(payload[0]!);
+      return new Promise((resolve) => clock.after(10, () => resolve('go')));
+    });
+    const order = (api: number): Uint8Array => new Uint8Array(56).fill(0x31).fill(api, 0, 1).fill(0, 2, 4);
+    near.write(
+      Buffer.concat([
+        encodeDataPacket(PacketType.StateManipulate, initialPacketId, order(0x98)),
+        encodeDataPacket(PacketType.StateManipulate, (initialPacketId ^ 1) >>> 0, order(0x99)),
+      ]),
+    );
+    await clock.advance(5);
+    await clock.advance(5);
+    target.breakNow();
+    await clock.advance(100);
+    assert.deepEqual(served, [0x98]);
+  });
+
   void it('answers C0000001 where its handler fails, and says so', async () => {
     const { clock, client, target } = withTarget();
     const errors: string[] = [];
