@@ -97,9 +97,10 @@ export async function attach(session: Session, call: Call): Promise<void> {
 }
 
 function companionOf(session: Session): SessionCompanion | undefined {
-  const place = session.configuration.companion;
+  const { companion: place, companionTrace: file } = session.configuration;
   if (place === undefined) return undefined;
-  const companion = new SessionCompanion(session, place);
+  const trace = file === undefined ? undefined : openTrace(session, file, place);
+  const companion = new SessionCompanion(session, place, trace);
   session.companion = companion;
   session.atEnd.push(() => companion.close());
   return companion;

@@ -17,6 +17,7 @@ import type { Ownership } from '../engine/companion/ownership';
 import { attachText, pipeFor } from '../engine/companion/pipePlace';
 import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
 import { parseLinkSpec, type ListenSpec } from '../engine/link/spec';
+import type { TraceWriter } from '../engine/link/trace';
 import { withPlace } from '../engine/kd/stateChange';
 import type { KdPacket } from '../engine/kd/packet';
 import type { KernelTarget } from '../engine/target/kernelTarget';
@@ -38,10 +39,14 @@ export class SessionCompanion {
   /** The last stop that the user was shown. */
   #shown: Stop | undefined;
 
-  /** @param place What the user wrote: a name, or a link that listens. @throws link-bad-spec, link-denied */
+  /**
+   * @param place What the user wrote: a name, or a link that listens. @param trace Records the pipe.
+   * @throws link-bad-spec, link-denied
+   */
   constructor(
     private readonly session: Session,
     place: string,
+    private readonly trace: TraceWriter | undefined,
   ) {
     this.#pipe = pipeOf(place);
     this.#companion = new Companion({
@@ -77,8 +82,12 @@ export class SessionCompanion {
     this.#companion.follow({ client: target.live.client, memory: sourceOf(target, this.#companion) });
     if (target.state.kind === 'stopped') this.#show(target, target.state.stop);
     const endpoint = pipeEndpoint(this.#pipe, systemClock);
-    const { signal } = this.#closing;
-    this.#serving = servePipe(endpoint, { companion: this.#companion, clock: systemClock, signal })
+    this.#serving = servePipe(endpoint, {
+      companion: this.#companion,
+      clock: systemClock,
+      signal: this.#closing.signal,
+      ...(this.trace && { trace: this.trace }),
+    })
       .catch((thrown: unknown) => {
         this.session.output.line(
           'important',

@@ -15,7 +15,7 @@ import { NtStatus } from '../../src/engine/kd/ntstatus';
 import { decodeStateChange } from '../../src/engine/kd/stateChange';
 import { createEndpoint } from '../../src/engine/link/endpoint';
 import { debugDemoKernel, type AdapterClient, type StoppedBody } from '../fixtures/adapter';
-import { buildCli } from '../fixtures/cli';
+import { buildCli, vmkd } from '../fixtures/cli';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
@@ -268,7 +268,8 @@ void describe('WinDbg beside a session', () => {
   });
 
   void it('B2 H5 is no hand-over without it, and its break-in is a wish', async (t) => {
-    const { client, machine, windbg: connect } = await shared(t);
+    const companionTrace = path.join(tempFolder(t), 'pipe.trace');
+    const { client, machine, windbg: connect } = await shared(t, { companionTrace });
     assert.match((await client.refusal('handOver', { to: 'windbg' })).message, /No debugger is attached/);
     const windbg = await connect();
     await windbg.attach(false);
@@ -278,6 +279,8 @@ void describe('WinDbg beside a session', () => {
     await client.until(() => /WinDbg wants the kernel to stop/.test(client.output('console')), 'the wish');
     await ticksGrow(machine);
     await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+    const { stdout } = await vmkd(['trace', companionTrace]);
+    assert.match(stdout, /→ break-in\n.*← [0-9a-f]{8} StateChange64 exception/);
   });
 });
 

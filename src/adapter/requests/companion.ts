@@ -7,10 +7,7 @@ import type { Session } from '../session';
 
 export const companion: Family = {
   requests: {
-    async handOver(session, { to }, call) {
-      call.holdEvents();
-      await handOver(session, to);
-    },
+    handOver: (session, { to }) => handOver(session, to),
   },
 };
 
