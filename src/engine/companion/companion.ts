@@ -130,6 +130,8 @@ export class Companion {
   /** A debugger has connected; resolves when it is gone. @throws internal if there is one already */
   async serve(link: ByteLink): Promise<VmkdError | undefined> {
     if (this.#peer) throw new VmkdError('internal', 'There is a debugger on the pipe already');
+    // The one before may have let the kernel go with its last word: this one shall not be shown a stop that is past.
+    await this.settled();
     return new Promise((resolve) => {
       const peer = new PipeDebugger(
         link,
