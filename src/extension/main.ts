@@ -5,6 +5,8 @@
 
 import * as vscode from 'vscode';
 import { AdapterProcess } from './adapterProcess';
+import { registerCompanion } from './companion';
+import { registerHover } from './editor/hover';
 import { registerControl } from './machines/control';
 import { Doctor } from './machines/doctor';
 import { pickMachine } from './machines/pick';
@@ -34,8 +36,10 @@ export function activate({ subscriptions, extensionPath, extensionUri }: vscode.
     ),
   );
   registerConfigurations(subscriptions);
+  registerHover(sessions, subscriptions);
   showStatus(sessions, subscriptions);
   registerControl(sessions, subscriptions);
+  registerCompanion(sessions, subscriptions);
   registerMemory(extensionUri, sessions, subscriptions);
   new Doctor(extensionUri, sessions).register(subscriptions);
   new RegistersView(extensionUri, sessions).register(subscriptions);

@@ -20,6 +20,9 @@ export const commands = {
   resetMachine: 'vmkd.resetMachine',
   takeSnapshot: 'vmkd.takeSnapshot',
   revertToSnapshot: 'vmkd.revertToSnapshot',
+  giveKernel: 'vmkd.giveKernel',
+  takeKernel: 'vmkd.takeKernel',
+  copyWindbgCommand: 'vmkd.copyWindbgCommand',
 } as const;
 
 export const views = {
@@ -37,4 +40,6 @@ export const contexts = {
   session: 'vmkd.session',
   /** The kernel of the active session stands. */
   stopped: 'vmkd.stopped',
+  /** It has a pipe for WinDbg. */
+  companion: 'vmkd.companion',
 } as const;

@@ -50,6 +50,12 @@ export interface OwnEvents {
     readonly memory?: string;
     readonly why?: OwnProblem;
   };
+  /** `pipe`: how a WinDbg attaches, as text to be copied. */
+  'vmkd/companion': {
+    readonly pipe: string;
+    readonly windbg: 'absent' | 'attached';
+    readonly driver: 'windbg' | 'session' | 'nobody';
+  };
   'vmkd/parking': { readonly state: 'awake' | 'parked' | 'off' | 'failed'; readonly why?: OwnProblem };
 }
 

@@ -87,10 +87,7 @@ export class RegistersView implements vscode.WebviewViewProvider {
     const session = this.sessions.shown;
     if (session?.state.phase !== 'stopped') {
       this.#loaded = '';
-      this.#send({
-        kind: 'nothing',
-        why: session === undefined ? 'No kernel is debugged.' : 'The kernel is running.',
-      });
+      this.#send({ kind: 'nothing', why: whyNothing(session?.state.phase) });
       return;
     }
     const { epoch, threads, threadId } = session.state;
@@ -156,5 +153,17 @@ export class RegistersView implements vscode.WebviewViewProvider {
 
   #send(message: ToRegisters): void {
     void this.#view?.webview.postMessage(message);
+  }
+}
+
+function whyNothing(phase: 'attaching' | 'running' | 'ended' | undefined): string {
+  switch (phase) {
+    case 'running':
+      return 'The kernel is running.';
+    case 'attaching':
+      return 'The kernel is not reached yet.';
+    case 'ended':
+    case undefined:
+      return 'No kernel is debugged.';
   }
 }

@@ -79,6 +79,16 @@ void describe('the line at the bottom', () => {
     );
   });
 
+  void it('says when WinDbg drives, and how it attaches', () => {
+    const pipe = String.raw`windbg -k com:pipe,port=\\.\pipe\kd_win11,resets=0,reconnect`;
+    const driven = after(
+      ...attached,
+      event('vmkd/companion', { pipe, windbg: 'attached', driver: 'windbg' }),
+    );
+    assert.ok(statusText(driven).endsWith(' · WinDbg drives'));
+    assert.ok(statusDetails(driven).includes(`WinDbg is attached: ${pipe}`));
+  });
+
   void it('takes no icons from the names of processes', () => {
     const state = after(
       ...attached,

@@ -30,6 +30,8 @@ export interface SessionState {
   readonly threads: ReadonlyMap<number, string>;
   readonly transport: OwnEvents['vmkd/transport'] | undefined;
   readonly parking: OwnEvents['vmkd/parking']['state'] | undefined;
+  /** The pipe at which WinDbg may attach, and who drives. */
+  readonly companion: OwnEvents['vmkd/companion'] | undefined;
   /** By base address, in the order in which they came. */
   readonly modules: ReadonlyMap<string, ModuleShown>;
   /** Why there was no attaching. */
@@ -44,6 +46,7 @@ export const newSession: SessionState = {
   threads: new Map(),
   transport: undefined,
   parking: undefined,
+  companion: undefined,
   modules: new Map(),
   failure: undefined,
 };
@@ -81,6 +84,8 @@ function followEvent(state: SessionState, event: string, body: unknown): Session
       return { ...state, transport: body as OwnEvents['vmkd/transport'] };
     case 'vmkd/parking':
       return { ...state, parking: (body as OwnEvents['vmkd/parking']).state };
+    case 'vmkd/companion':
+      return { ...state, companion: body as OwnEvents['vmkd/companion'] };
     case 'module':
       return followModule(state, body as ModuleBody);
     default:

@@ -117,6 +117,11 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
     const { shown } = this;
     void vscode.commands.executeCommand('setContext', contexts.session, shown !== undefined);
     void vscode.commands.executeCommand('setContext', contexts.stopped, shown?.state.phase === 'stopped');
+    void vscode.commands.executeCommand(
+      'setContext',
+      contexts.companion,
+      shown?.state.companion !== undefined,
+    );
     this.#shown.fire();
   }
 }

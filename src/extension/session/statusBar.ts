@@ -14,7 +14,7 @@ export function showStatus(
   item.command = commands.doctor;
   const show = (): void => {
     const session = sessions.shown;
-    if (session === undefined) {
+    if (session === undefined || session.state.phase === 'ended') {
       item.hide();
       return;
     }

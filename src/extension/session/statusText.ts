@@ -3,13 +3,14 @@
 import type { SessionState } from './sessionState';
 
 export function statusText(state: SessionState): string {
-  const { phase, transport, threads, reason, parking } = state;
+  const { phase, transport, threads, reason, parking, companion } = state;
   const parts = [
     transport?.tier,
     threads.size === 0 ? undefined : `${threads.size} CPU${threads.size === 1 ? '' : 's'}`,
     phase === 'stopped' ? (reason ?? 'stopped') : phase,
     phase === 'stopped' ? processOf(state) : undefined,
     parking === 'parked' ? 'parked' : undefined,
+    companion?.driver === 'windbg' ? 'WinDbg drives' : undefined,
   ];
   return `$(${icons[phase]}) ${parts
     .filter((part) => part !== undefined)
@@ -34,7 +35,7 @@ function processOf({ threads, threadId }: SessionState): string | undefined {
 const plain = (text: string): string => text.replaceAll('$(', '$ (');
 
 /** Lines, without any marks. */
-export function statusDetails({ transport, parking, threads, failure }: SessionState): string[] {
+export function statusDetails({ transport, parking, companion, threads, failure }: SessionState): string[] {
   const lines = [...threads.values()];
   if (transport !== undefined) {
     lines.unshift(
@@ -44,6 +45,8 @@ export function statusDetails({ transport, parking, threads, failure }: SessionS
       lines.push(`Why not better: ${transport.why.message}. ${transport.why.nextStep}`);
   }
   if (parking !== undefined) lines.push(`Parking: ${parking}`);
+  if (companion !== undefined)
+    lines.push(`WinDbg ${companion.windbg === 'attached' ? 'is attached' : 'may attach'}: ${companion.pipe}`);
   if (failure !== undefined) lines.push(failure);
   return lines;
 }

@@ -46,7 +46,8 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
   async getChildren(parent?: Node): Promise<Node[]> {
     const { shown } = this.sessions;
     if (shown === undefined) return [];
-    if (shown.state.phase !== 'stopped') return [{ kind: 'note', text: 'The kernel is running.' }];
+    if (shown.state.phase === 'running') return [{ kind: 'note', text: 'The kernel is running.' }];
+    if (shown.state.phase !== 'stopped') return [];
     try {
       return await childrenOf(shown, parent);
     } catch (thrown) {
