@@ -95,6 +95,20 @@ export default tseslint.config(
     },
   },
   {
+    // What a guest says is never markup.
+    files: ['src/extension/pages/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML|setHTMLUnsafe|createContextualFragment|write|writeln)$/]',
+          message: 'Pages put text into the document as text: element(), textContent.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.test.ts', 'test/**/*.ts'],
     rules: {
       // A test may doubt what the types promise.
