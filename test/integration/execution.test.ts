@@ -336,6 +336,18 @@ void describe('a reboot', () => {
 });
 
 void describe('letting go', () => {
+  void it('of a kernel that was only looked at does not stop it, not even when its machine goes on', () =>
+    withDebugger(async ({ target, machine }) => {
+      await target.execution.resume();
+      await ticksGrow(machine);
+      await machine.qmp('stop');
+      const { breakInsSent } = target.live.client;
+      await target.execution.release();
+      assert.equal(target.live.client.breakInsSent, breakInsSent);
+      await machine.qmp('cont');
+      await ticksGrow(machine);
+    }));
+
   void it('in the middle of everything leaves a guest that runs, and nothing in its code', () =>
     withDebugger(async (session) => {
       const { target, machine } = session;

@@ -74,6 +74,7 @@ export class CodeSites implements CodeOverlay {
   readonly #sites = new Map<VirtualAddress, CodeSite>();
   /** Where own bytes are read: with our int3s covered. */
   memory: SiteMemory | undefined;
+  #wasUsed = false;
 
   constructor(private readonly target: SiteTarget) {}
 
@@ -84,6 +85,11 @@ export class CodeSites implements CodeOverlay {
 
   get all(): Iterable<CodeSite> {
     return this.#sites.values();
+  }
+
+  /** Something of ours stands in this kernel's code, or has stood there. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
   }
 
   /** How many are in NT's table, or shall come into it. */
@@ -171,6 +177,7 @@ export class CodeSites implements CodeOverlay {
   /** The target is another one, or was rebooted: nothing of ours is there. */
   forget(): void {
     this.#sites.clear();
+    this.#wasUsed = false;
   }
 
   cover(address: VirtualAddress, bytes: Uint8Array): void {
@@ -193,6 +200,7 @@ export class CodeSites implements CodeOverlay {
 
   async #plant(site: CodeSite): Promise<void> {
     site.problem = undefined;
+    this.#wasUsed = true;
     try {
       if (site.original === undefined) {
         [site.original] = await this.target.raw.readPartial(site.address, 1);

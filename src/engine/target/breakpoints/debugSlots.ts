@@ -45,6 +45,12 @@ export class DebugSlots {
   /** What they have in Dr7, once they run. */
   #writtenDr7: bigint | undefined;
   #processors = 0;
+  #wasUsed = false;
+
+  /** A register has watched something in this kernel. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
+  }
 
   use(slot: number): SlotUse | undefined {
     return this.#uses[slot];
@@ -97,6 +103,7 @@ export class DebugSlots {
     }
     this.#evict(slot);
     this.#uses[slot] = use;
+    this.#wasUsed = true;
     return slot;
   }
 
@@ -116,6 +123,7 @@ export class DebugSlots {
     this.#evict(slot);
     this.#uses[slot] = { address, kind: 'execute', size: 1, owner: guarded, guarded };
     guarded.isGuarded = true;
+    this.#wasUsed = true;
     return true;
   }
 
@@ -185,5 +193,6 @@ export class DebugSlots {
     this.clear();
     this.#written = [];
     this.#writtenDr7 = undefined;
+    this.#wasUsed = false;
   }
 }

@@ -28,15 +28,17 @@ export async function release(parts: ExecutionParts, leaveStopped: boolean): Pro
   if (client.state.kind !== 'running' && client.state.kind !== 'stopped') return;
   // Then nothing of ours is in it, and what is to become of it is another's business.
   if (parts.control.looksOn) return;
-  await withdraw(
-    parts,
-    async () => {
-      parts.breakpoints.clear();
-      parts.slots.clear();
-      await parts.sites.removeAll();
-    },
-    (stop) => (leaveStopped ? quieten(parts, parts.slots.dr7) : parts.control.letGo(stop)),
-  );
+  // Those that wait for modules shall not find theirs any more.
+  parts.breakpoints.clear();
+  if (leaveStopped || client.state.kind === 'stopped' || mayHoldOurs(parts))
+    await withdraw(
+      parts,
+      async () => {
+        parts.slots.clear();
+        await parts.sites.removeAll();
+      },
+      (stop) => (leaveStopped ? quieten(parts, parts.slots.dr7) : parts.control.letGo(stop)),
+    );
   if (!leaveStopped) await parts.control.settle();
 }
 
@@ -91,6 +93,13 @@ async function withdraw(
     await control.resume().catch(unlessRunning);
   }
 }
+
+/**
+ * A kernel that was only looked at has nothing to stop for. If its machine rests, a break-in would stop it when it goes on, and
+ * nobody would be there. Of one that has never stopped for us, it is not known what a session before ours has left.
+ */
+const mayHoldOurs = ({ sites, slots, passing, processors }: ExecutionParts): boolean =>
+  sites.wasUsed || slots.wasUsed || passing.owed > 0 || processors.list.length === 0;
 
 const isClean = ({ sites, slots, passing }: ExecutionParts): boolean =>
   slots.isIdle && passing.owed === 0 && [...sites.all].every(({ planted }) => planted.kind === 'none');
