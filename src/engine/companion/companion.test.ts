@@ -140,6 +140,17 @@ void describe('stopping', () => {
     assert.equal(kindOf(windbg.stops[0]!), 'exception');
   });
 
+  void it('B1 a kernel that runs is called once, however often the debugger calls', async () => {
+    const setting = await new CompanionSetting().start();
+    const windbg = await setting.attached();
+    await setting.run(windbg.order(go(windbg)));
+    const before = setting.client.breakInsSent;
+    windbg.send(Uint8Array.of(0x62, 0x62), Uint8Array.of(0x62));
+    await setting.settle();
+    assert.equal(setting.client.state.kind, 'stopped');
+    assert.equal(setting.client.breakInsSent - before, 1);
+  });
+
   void it('B2 its break-in is a wish while VS Code drives', async () => {
     const { setting, windbg } = await waiting();
     windbg.breakIn();

@@ -71,6 +71,8 @@ export interface FollowedKernel {
 }
 
 const defaultMute = 10_000;
+/** Milliseconds after which a call is taken for lost. */
+const callAgain = 5000;
 
 type Outcome = Uint8Array | 'silent' | 'go';
 
@@ -91,6 +93,8 @@ export class Companion {
   /** Its last request, until it is done. */
   #underWay: Promise<unknown> | undefined;
   #breaksInNext = false;
+  /** When the kernel was called to stop, and has not since. */
+  #called: number | undefined;
   #closed = false;
 
   constructor(options: CompanionOptions) {
@@ -218,6 +222,7 @@ export class Companion {
     switch (state.kind) {
       case 'stopped':
         this.breakpoints.sawStop(state.change);
+        this.#called = undefined;
         if (this.#now.owner.kind !== 'host') this.#enter(client, state);
         return;
       case 'running':
@@ -252,7 +257,7 @@ export class Companion {
   #kernelGone(): void {
     if (this.#now.kernel.kind === 'absent') return;
     this.breakpoints.forget();
-    this.#stopped = undefined;
+    this.#stopped = this.#called = undefined;
     this.#peer?.unask();
     this.#happen({ kind: 'kernel-gone' });
   }
@@ -302,7 +307,7 @@ export class Companion {
         this.#peer?.silence();
         return;
       case 'break-in':
-        this.#attempt(() => this.#kernel?.client.callBreakIn());
+        this.#attempt(() => this.#call());
         return;
       case 'wish':
         this.#observer.onWish?.();
@@ -313,6 +318,14 @@ export class Companion {
         return;
       }
     }
+  }
+
+  /** Two calls would stop it twice: debuggers call again and again until it stands. */
+  #call(): void {
+    const now = this.#options.clock.now();
+    if (this.#called !== undefined && now - this.#called < callAgain) return;
+    this.#called = now;
+    this.#kernel?.client.callBreakIn();
   }
 
   #attempt(action: () => void): void {
