@@ -194,14 +194,18 @@ export class ListeningEndpoint implements LinkEndpoint {
 
   /** The first client may have gone just before this one came: its end is seen a moment later, on Windows after some turns. */
   #holdBack(socket: Socket, first: Socket): void {
+    let isDecided = false;
     const decide = (): void => {
+      if (isDecided) return;
+      isDecided = true;
       timer.cancel();
       first.off('close', decide);
       if (this.#phase.kind === 'disposed') socket.destroy();
       else if (this.#occupied()) this.#refuse(socket);
       else this.#admit(socket);
     };
-    const timer = this.#clock.after(lastMoments, decide);
+    // A process that was kept waiting comes to its timers before it reads: the end may be there, unread.
+    const timer = this.#clock.after(lastMoments, () => setImmediate(() => setImmediate(decide)));
     first.once('close', decide);
   }
 
