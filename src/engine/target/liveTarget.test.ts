@@ -211,7 +211,7 @@ void describe('stops that are no news', () => {
       await clock.advance(100);
       assert.equal(target.client.state.kind, 'running');
     }
-    await clock.advance(1000);
+    await clock.advance(3000);
     const stop = target.nextStop(5000);
     machine().breakNow();
     assert.equal((await clock.run(stop)).programCounter, breakInAddress);

@@ -39,8 +39,10 @@ import { KdRegisters } from './kdRegisters';
 
 const int3 = 0xcc;
 
-/** Milliseconds after a continue within which a superfluous break-in shows. */
-const strayBreakInWindow = 1000;
+/** Milliseconds of running within which a superfluous break-in shows, on a computer that does other things besides. */
+const strayBreakInWindow = 3000;
+/** Milliseconds that leaving waits for one, at most. */
+const leavingWait = 1000;
 
 /** Milliseconds between two break-ins to a target that does not stop. */
 const breakInInterval = 1500;
@@ -261,7 +263,7 @@ export class LiveTarget {
         const mayCome =
           this.client.unspentBreakIns > 0 ? strayBreakInWindow : this.#foreignUntil - this.#clock.now();
         if (kindOf(this.client) !== 'running' || !(mayCome > 0 && mayCome < Infinity)) break;
-        await this.nextStop(mayCome).catch(ignoreNoStop);
+        await this.nextStop(Math.min(mayCome, leavingWait)).catch(ignoreNoStop);
         if (kindOf(this.client) === 'stopped') await this.#leave(this.stopped);
         else break;
       }
@@ -310,14 +312,17 @@ export class LiveTarget {
   ): Promise<boolean> {
     const { dr7 } = this.breakpoints;
     this.#atInt3 = undefined;
-    if (this.#foreignUntil === Infinity) this.#foreignUntil = this.#clock.now() + strayBreakInWindow;
-    this.#openStrayWindow();
     return this.client.continue({ from, ...(dr7 !== undefined && { dr7 }), ...options });
   }
 
-  /** What was sent before the target was let go shows soon. What is sent from now on may take as long as the target rests. */
+  /**
+   * It runs: what was sent before shows soon, and what a debugger before us sent. What is sent from now on may take as long as
+   * the target rests. (From the order to go on until it is obeyed a busy machine may take seconds.)
+   */
   #openStrayWindow(): void {
     const { client } = this;
+    if (this.#foreignUntil === Infinity && !this.#attaching)
+      this.#foreignUntil = this.#clock.now() + strayBreakInWindow;
     const { breakInsSent } = client;
     this.#strayWindow?.cancel();
     this.#strayWindow = this.#clock.after(strayBreakInWindow, () => {
@@ -348,6 +353,7 @@ export class LiveTarget {
         return;
       case 'running':
         this.#unannounce();
+        this.#openStrayWindow();
         return;
       case 'lost':
         this.#unannounce();
