@@ -131,7 +131,7 @@ void describe('a parked session', () => {
 
   void it('that is killed: its guardian lets machine and kernel run', async (t) => {
     const client = await parked(t);
-    const guardian = guardianOf(client.process.pid!);
+    const guardian = await guardianOf(client.process.pid!);
     client.process.kill('SIGKILL');
     await client.exited;
     await gone(guardian);
@@ -140,7 +140,7 @@ void describe('a parked session', () => {
 
   void it('that is killed with its guardian: the next attach lets the machine run', async (t) => {
     const client = await parked(t);
-    const guardian = guardianOf(client.process.pid!);
+    const guardian = await guardianOf(client.process.pid!);
     process.kill(guardian, 'SIGKILL');
     client.process.kill('SIGKILL');
     await client.exited;

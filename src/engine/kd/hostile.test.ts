@@ -1,3 +1,4 @@
+// test-limit: 400 s
 /** A million packets that no sane peer sends: nothing but typed protocol errors, in bounded memory. */
 
 import assert from 'node:assert/strict';
