@@ -53,7 +53,8 @@ export class ModulesTree implements vscode.TreeDataProvider<ModuleShown> {
   getTreeItem({ id, name, path, addressRange, symbolStatus, symbolFilePath }: ModuleShown): vscode.TreeItem {
     const item = new vscode.TreeItem(name);
     item.id = id;
-    item.description = symbolStatus;
+    // Where they are from is long, and stands in the hover.
+    item.description = symbolStatus.replace(/ from .*$/, '');
     item.iconPath = new vscode.ThemeIcon(
       symbolFilePath === undefined ? 'circle-outline' : 'symbol-namespace',
     );
