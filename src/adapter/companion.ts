@@ -16,7 +16,7 @@ import { readCertain, type Found, type MemorySource } from '../engine/companion/
 import type { Ownership } from '../engine/companion/ownership';
 import { attachText, pipeFor } from '../engine/companion/pipePlace';
 import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
-import { parseLinkSpec, type ListenSpec } from '../engine/link/spec';
+import { parseListenSpec, type ListenSpec } from '../engine/link/spec';
 import type { TraceWriter } from '../engine/link/trace';
 import { withPlace } from '../engine/kd/stateChange';
 import type { KdPacket } from '../engine/kd/packet';
@@ -261,17 +261,7 @@ const hasPeer = ({ peer }: Ownership): boolean => peer.kind !== 'absent' && peer
 /** A plain name stands for the usual place. */
 function pipeOf(place: string): ListenSpec {
   if (!/[:/\\]/.test(place)) return pipeFor(place);
-  const spec = parseLinkSpec(place);
-  switch (spec.kind) {
-    case 'unix-listen':
-    case 'tcp-listen':
-    case 'pipe-listen':
-      return spec;
-    case 'unix':
-    case 'tcp':
-    case 'pipe':
-      throw new VmkdError('link-bad-spec', `“companion” wants a name, or a link that listens, not ${place}`);
-  }
+  return parseListenSpec(place, '“companion” wants a name, or a link that listens');
 }
 
 /** Guest RAM where it is; else what the session shows, while it drives: its own int3s must not be seen. */

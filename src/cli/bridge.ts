@@ -6,7 +6,7 @@ import { Companion } from '../engine/companion/companion';
 import type { Ownership } from '../engine/companion/ownership';
 import { attachText, pipeFor } from '../engine/companion/pipePlace';
 import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
-import { formatLinkSpec, parseLinkSpec } from '../engine/link/spec';
+import { formatLinkSpec, isLinkSpec, parseListenSpec } from '../engine/link/spec';
 import type { ListenSpec } from '../engine/link/spec';
 import { TraceWriter } from '../engine/link/trace';
 import { findMachine } from '../engine/machine/find';
@@ -176,27 +176,8 @@ const noRam: RamLocation = {
   reason: new VmkdError('ram-absent', 'Nobody knows where the machine’s memory is'),
 };
 
-function isLinkSpec(text: string): boolean {
-  try {
-    parseLinkSpec(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** @throws link-bad-spec, link-denied */
 function pipeOf(listen: string | undefined, name: string): ListenSpec {
   if (listen === undefined) return pipeFor(name);
-  const spec = parseLinkSpec(listen);
-  switch (spec.kind) {
-    case 'unix-listen':
-    case 'tcp-listen':
-    case 'pipe-listen':
-      return spec;
-    case 'unix':
-    case 'tcp':
-    case 'pipe':
-      throw new VmkdError('link-bad-spec', `--listen wants a link that listens, not ${listen}`);
-  }
+  return parseListenSpec(listen, '--listen wants a link that listens');
 }

@@ -2,8 +2,8 @@
 
 import { stat } from 'node:fs/promises';
 import { VmkdError } from '../../engine/core/errors';
-import { parseLinkSpec } from '../../engine/link/spec';
-import { findMachine, findMachines } from '../../engine/machine/find';
+import { isLinkSpec } from '../../engine/link/spec';
+import { findMachine, findMachines, machinesWith } from '../../engine/machine/find';
 import { fail, pass, skip, warn, type Step, type StepResult } from './step';
 
 export const machineFound: Step = {
@@ -12,7 +12,7 @@ export const machineFound: Step = {
     if (await isLink(patient.subject)) {
       patient.link = patient.subject;
       const { machines } = await findMachines();
-      const found = machines.find(({ links }) => links.some(({ link }) => link === patient.subject));
+      const [found] = machinesWith(machines, patient.subject);
       if (found === undefined) return skip('a link was given, and no machine of this computer has it');
       patient.machine = found;
     } else patient.machine = await findMachine(patient.subject);
@@ -24,12 +24,7 @@ export const machineFound: Step = {
 /** A path may be that of a .vmx, too. */
 async function isLink(text: string): Promise<boolean> {
   if (/\.vmx$/i.test(text) || (await stat(text).catch(() => undefined))?.isDirectory() === true) return false;
-  try {
-    parseLinkSpec(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return isLinkSpec(text);
 }
 
 export const machineRuns: Step = {

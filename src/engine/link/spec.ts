@@ -153,6 +153,31 @@ function parsePipe(text: string, kind: 'pipe' | 'pipe-listen', rest: string): Li
   return { kind, path };
 }
 
+/** Whether a text is a link at all, rather than a machine's name. */
+export function isLinkSpec(text: string): boolean {
+  try {
+    parseLinkSpec(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A link at which we are called. @param wants A sentence for one that is none. @throws link-bad-spec */
+export function parseListenSpec(text: string, wants: string): ListenSpec {
+  const spec = parseLinkSpec(text);
+  switch (spec.kind) {
+    case 'unix-listen':
+    case 'tcp-listen':
+    case 'pipe-listen':
+      return spec;
+    case 'unix':
+    case 'tcp':
+    case 'pipe':
+      throw new VmkdError('link-bad-spec', `${wants}, not ${text}`);
+  }
+}
+
 /** WinDbg's `-k com:…`: options separated by commas, in any order, in any case. */
 function parseCom(text: string, rest: string): LinkSpec {
   const options = new Map<string, string | undefined>();
