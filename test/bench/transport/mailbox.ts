@@ -13,7 +13,7 @@ import { systemClock } from '../../../src/engine/core/clock';
 import { readVirtualMemory, writeVirtualMemory } from '../../../src/engine/kd/manipulate/memory';
 import { createEndpoint } from '../../../src/engine/link/endpoint';
 import { MailboxFinder } from '../../../src/engine/link/mailbox/finder';
-import { PollingDoorbell } from '../../../src/engine/link/mailbox/doorbell';
+import { PollingDoorbell, type Found } from '../../../src/engine/link/mailbox/doorbell';
 import {
   guestLine,
   guestOffset,
@@ -205,12 +205,12 @@ class Echo {
     return this.#view.getUint32(guestLine.fields.pong[0], true) === this.#ping;
   }
 
-  #look(): boolean {
-    if (!this.#heard || !this.#isBack()) return false;
+  #look(): Found {
+    if (!this.#heard || !this.#isBack()) return 'nothing';
     const heard = this.#heard;
     this.#heard = undefined;
     heard();
-    return true;
+    return 'ours';
   }
 }
 

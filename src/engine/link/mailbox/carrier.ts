@@ -15,10 +15,10 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../core/clock';
 import { VmkdError, asVmkdError } from '../../core/errors';
-import { isDataType } from '../../kd/framing';
+import { PacketType, isDataType } from '../../kd/framing';
 import type { KdPacket } from '../../kd/packet';
 import type { MailboxDescription } from './description';
-import type { Doorbell } from './doorbell';
+import type { Doorbell, Found } from './doorbell';
 import { HostEnd, isReady, type GuestView } from './hostEnd';
 import { LeftReason, MessageKind, hostBeatMilliseconds } from './layout';
 import type { MailboxWindow } from './ram';
@@ -164,9 +164,9 @@ export class MailboxCarrier {
     this.#doorbell.expect();
   }
 
-  /** For the doorbell. @returns whether there was news */
-  #look(now: number): boolean {
-    if (this.#state === 'ended') return false;
+  /** For the doorbell. */
+  #look(now: number): Found {
+    if (this.#state === 'ended') return 'nothing';
     try {
       const view = this.#end.look();
       if (view.beat !== this.#guestBeat) {
@@ -181,13 +181,13 @@ export class MailboxCarrier {
       this.#write(now);
       const received = this.#receive();
       if (now > this.#deadline) this.#owner.onOverdue();
-      return received || settled;
+      return received === 'nothing' && settled ? 'news' : received;
     } catch (thrown) {
       return this.#failed(thrown);
     }
   }
 
-  #offer(now: number): boolean {
+  #offer(now: number): Found {
     const other = this.#end.other();
     if (other.epoch !== 0 && other.beat !== this.#otherBeat) {
       const error = new VmkdError(
@@ -195,34 +195,34 @@ export class MailboxCarrier {
         'Another debugger uses the mailbox of this guest',
       );
       this.#finish('refused', error, { again: false });
-      return true;
+      return 'news';
     }
     const isFree = other.epoch === 0 || now - this.#since >= otherHostMilliseconds;
     if (isFree && this.#isFresh(now)) {
       this.#state = 'offered';
       this.#since = now;
       this.#end.offer();
-      return true;
+      return 'news';
     }
-    if (now - this.#since < offerMilliseconds) return false;
+    if (now - this.#since < offerMilliseconds) return 'nothing';
     return this.#refused('The guest module shows no sign of life');
   }
 
-  #lookForAnswer(view: GuestView, now: number): boolean {
+  #lookForAnswer(view: GuestView, now: number): Found {
     if (view.epoch === this.#end.epoch) {
       this.#state = 'attached';
       this.#beat(now);
       this.#owner.onAttached();
-      return true;
+      return 'news';
     }
     if (view.leftEpoch === this.#end.epoch) return this.#guestLeft(view.leftReason);
-    if (now - this.#since < offerMilliseconds) return false;
+    if (now - this.#since < offerMilliseconds) return 'nothing';
     return this.#refused(`The guest did not take the mailbox within ${offerMilliseconds} ms`);
   }
 
-  #refused(message: string): true {
+  #refused(message: string): Found {
     this.#finish('refused', new VmkdError('mailbox-left', message), { letGo: true });
-    return true;
+    return 'news';
   }
 
   /** Writes what waits to be written, if the guest lives. */
@@ -259,19 +259,20 @@ export class MailboxCarrier {
     return true;
   }
 
-  #receive(): boolean {
-    let news = false;
+  #receive(): Found {
+    let found: Found = 'nothing';
     for (;;) {
-      if (this.#state !== 'attached') return news;
+      if (this.#state !== 'attached') return found;
       const message = this.#end.peek();
-      if (!message) return news;
-      news = true;
+      if (!message) return found;
       const { kind, packetType, payload } = message;
       if (kind === MessageKind.ResetDone) {
         this.#end.acknowledge();
+        found = 'news';
         this.#owner.onResetDone();
       } else if (isDataType(packetType) && payload.length > 0) {
         this.#end.acknowledge();
+        found = isLastWord(packetType) ? 'ours' : 'news';
         this.#owner.onPacket({ type: packetType, payload });
       } else {
         throw new VmkdError('mailbox-damaged', `The guest sent a packet of unknown type ${packetType}`);
@@ -279,7 +280,7 @@ export class MailboxCarrier {
     }
   }
 
-  #guestLeft(reason: number): true {
+  #guestLeft(reason: number): Found {
     // Again: the words that tell what has become of the last packets are written before the one that says “left”.
     const { taken, leftEpoch, withdrawn } = this.#end.look();
     const knowsUs = leftEpoch === this.#end.epoch;
@@ -289,7 +290,7 @@ export class MailboxCarrier {
       twin: knowsUs && withdrawn !== 0 && hasReached(this.#end.taken, withdrawn),
       again: reason !== LeftReason.Unload,
     });
-    return true;
+    return 'news';
   }
 
   #finish(
@@ -320,18 +321,22 @@ export class MailboxCarrier {
   }
 
   /** What fails ends the carrier. */
-  #failed(thrown: unknown): true {
+  #failed(thrown: unknown): Found {
     const error = asVmkdError(thrown);
     if (error.code === 'mailbox-gone') this.#finish('gone', error);
     else if (error.code === 'mailbox-damaged') this.#finish('damaged', error, { letGo: true, again: true });
     else this.#finish('lost', error);
-    return true;
+    return 'news';
   }
 }
 
 /** Whether `count`, which goes up and wraps, has come to `sequence`. */
 const hasReached = (count: number, sequence: number | undefined): boolean =>
   sequence !== undefined && ((count - sequence) | 0) >= 0;
+
+/** Whether a guest that has said this waits for our next packet, and says nothing until then. */
+const isLastWord = (type: number): boolean =>
+  type === PacketType.StateManipulate || type === PacketType.StateChange64;
 
 function whyLeft(reason: number): string {
   switch (reason) {

@@ -5,17 +5,23 @@
  *   expect() ─▶ at once when the caller is done, again and again for a moment: an answer is often there by then
  *     then, and after a look that found something ─▶ all the time, the event loop going round in between
  *       nothing for 4 ms ─▶ every millisecond
- *         nothing for 60 ms ─▶ every 8 ms
+ *         nothing for 60 ms, or the guest has said what it had to say and waits for us ─▶ every 8 ms
+ *
+ * Who spins takes a processor from those who have something to do, such as the debugger that we answer: it is only done while
+ * the guest may speak.
  */
 
 import type { Clock, Timer } from '../../core/clock';
 
-export type Look = (now: number) => boolean;
+/** What a look has found. `ours`: news, and the guest says no more until it is asked. */
+export type Found = 'nothing' | 'news' | 'ours';
+
+export type Look = (now: number) => Found;
 
 export interface Doorbell {
   /**
    * Calls `look` again and again, never from within `expect`.
-   * @param look Gets the time; tells whether there was news; does not throw.
+   * @param look Gets the time; does not throw.
    */
   start(look: Look): void;
   /** An answer is on its way: look more often. */
@@ -88,8 +94,9 @@ export class PollingDoorbell implements Doorbell {
     const end = now + atATime;
     do {
       if (!this.#look) return;
-      if (this.#look(now)) {
-        this.#lastNews = now;
+      const found = this.#look(now);
+      if (found !== 'nothing') {
+        this.#lastNews = found === 'ours' ? -Infinity : now;
         break; // whoever was told of it has his turn
       }
       now = this.#clock.now();

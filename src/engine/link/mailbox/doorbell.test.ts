@@ -1,0 +1,81 @@
+/** How often the event loop looks: all the time while the guest may speak, and not when it waits for us. */
+
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Clock, Timer } from '../../core/clock';
+import { PollingDoorbell, type Found } from './doorbell';
+
+const turns = 20;
+
+/** Looking takes its time; a timer fires when it is told to. */
+class SteppedClock implements Clock {
+  #time = 0;
+  readonly #timers = new Set<() => void>();
+
+  now(): number {
+    return (this.#time += 0.03);
+  }
+
+  after(_: number, action: () => void): Timer {
+    this.#timers.add(action);
+    return { cancel: () => this.#timers.delete(action) };
+  }
+
+  fire(): void {
+    for (const action of [...this.#timers]) {
+      this.#timers.delete(action);
+      action();
+    }
+  }
+}
+
+class Ringing {
+  readonly clock = new SteppedClock();
+  readonly doorbell = new PollingDoorbell(this.clock);
+  looks = 0;
+  found: Found = 'nothing';
+
+  constructor(t: TestContext) {
+    t.after(() => this.doorbell.stop());
+    this.doorbell.start(() => {
+      this.looks++;
+      const { found } = this;
+      this.found = 'nothing';
+      return found;
+    });
+  }
+
+  async looksIn(count: number): Promise<number> {
+    const before = this.looks;
+    for (let i = 0; i < count; i++) await turn();
+    return this.looks - before;
+  }
+}
+
+void test('it looks in each turn of the event loop while an answer is expected', async (t) => {
+  assert.ok((await new Ringing(t).looksIn(turns)) >= turns - 1);
+});
+
+void test('news leaves it looking: more may come', async (t) => {
+  const ringing = new Ringing(t);
+  ringing.found = 'news';
+  assert.ok((await ringing.looksIn(turns)) >= turns - 1);
+});
+
+void test('a guest that waits for us is not looked at in each turn, until it is asked for something', async (t) => {
+  const ringing = new Ringing(t);
+  ringing.found = 'ours';
+  assert.equal(await ringing.looksIn(turns), 1);
+  ringing.doorbell.expect();
+  assert.ok((await ringing.looksIn(turns)) >= turns - 1);
+});
+
+void test('a guest that waits for us is still looked at now and then: it may be reset', async (t) => {
+  const ringing = new Ringing(t);
+  ringing.found = 'ours';
+  await ringing.looksIn(turns);
+  const before = ringing.looks;
+  ringing.clock.fire();
+  assert.ok(ringing.looks > before);
+});
