@@ -14,7 +14,9 @@ import {
   limit,
   readPair,
 } from '../../../test/fixtures/linkTools';
+import { ManualClock } from '../../../test/fixtures/manualClock';
 import { tempFolder } from '../../../test/fixtures/tempFolder';
+import { ListeningEndpoint } from './listening';
 
 const atOnce = { waitMilliseconds: 0 };
 const unixOnly = process.platform === 'win32' ? 'not on Debian: Windows has no such sockets' : false;
@@ -108,6 +110,59 @@ test('a client that comes back at once is let in, however often', { skip: unixOn
     again.destroy();
     await second.end();
   }
+});
+
+test(
+  'a client that is not read cannot be seen to be gone: the next one is not refused yet',
+  {
+    skip: unixOnly,
+  },
+  async (t) => {
+    const path = join(tempFolder(t), 'pipe');
+    const clock = new ManualClock();
+    const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
+    t.after(() => listener.dispose());
+    const opening = listener.open({ waitMilliseconds: Infinity });
+    while (!existsSync(path)) await new Promise(setImmediate);
+    const first = connect({ path });
+    const link = await opening;
+    first.destroy();
+    const second = connect({ path });
+    second.on('error', () => {});
+    while (clock.pending === 0) await new Promise(setImmediate);
+    for (let i = 0; i < 3; i++) {
+      clock.fire(1000);
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+      assert.ok(!second.closed && second.bytesRead === 0);
+    }
+    const reader = new LinkReader(link);
+    await reader.end();
+    const next = new LinkReader(await listener.open({ waitMilliseconds: Infinity }));
+    second.write('c');
+    await next.until(1);
+    second.destroy();
+    await next.end();
+  },
+);
+
+test('a client that is not read keeps nobody waiting for ever', { skip: unixOnly }, async (t) => {
+  const path = join(tempFolder(t), 'pipe');
+  const clock = new ManualClock();
+  const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
+  t.after(() => listener.dispose());
+  const opening = listener.open({ waitMilliseconds: Infinity });
+  while (!existsSync(path)) await new Promise(setImmediate);
+  const first = connect({ path });
+  const link = await opening;
+  const second = connect({ path });
+  const refused = once(second, 'data') as Promise<[Buffer]>;
+  while (clock.pending === 0) await new Promise(setImmediate);
+  clock.fire(60_000);
+  assert.equal((await refused)[0].toString(), 'no');
+  clock.fire();
+  link.close();
+  first.destroy();
+  second.destroy();
 });
 
 test(

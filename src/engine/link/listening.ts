@@ -2,7 +2,7 @@
  * The end that listens: for a virtual serial port that is the “client”, or for WinDbg on the companion pipe.
  *
  * Invariants: it listens from the first `open` until `dispose`; one client at a time: a second one is closed after a
- * moment if the first still lives then, with a word of refusal if there is one; a client that comes when nobody has called `open`
+ * moment if the first still lives then (some moments, if nobody reads the first), with a word of refusal if there is one; a client that comes when nobody has called `open`
  * is kept, unread, for the next call. A socket file belongs to its user alone (0600), is put in place of a file that is a socket nobody listens on, of
  * nothing else, and goes at `dispose`.
  */
@@ -12,7 +12,7 @@ import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import { systemClock, type Clock } from '../core/clock';
+import { systemClock, type Clock, type Timer } from '../core/clock';
 import { VmkdError } from '../core/errors';
 import { readUnixQueue } from './holders';
 import type { ByteLink, LinkEndpoint, OpenOptions } from './link';
@@ -36,6 +36,8 @@ interface Waiter {
 const oneLook = 20;
 /** Milliseconds for the end of a client to be seen when the next one is there already. */
 const lastMoments = 250;
+/** The same, if it is not being read: whoever has it, or will have it, is busy. */
+const lastMomentsUnread = 10_000;
 /** Milliseconds for a client that is refused to take the reason. */
 const refusalMilliseconds = 500;
 
@@ -194,19 +196,26 @@ export class ListeningEndpoint implements LinkEndpoint {
 
   /** The first client may have gone just before this one came: its end is seen a moment later, on Windows after some turns. */
   #holdBack(socket: Socket, first: Socket): void {
-    let isDecided = false;
+    const since = this.#clock.now();
+    let timer: Timer;
     const decide = (): void => {
-      if (isDecided) return;
-      isDecided = true;
       timer.cancel();
       first.off('close', decide);
       if (this.#phase.kind === 'disposed') socket.destroy();
       else if (this.#occupied()) this.#refuse(socket);
       else this.#admit(socket);
     };
-    // A process that was kept waiting comes to its timers before it reads: the end may be there, unread.
-    const timer = this.#clock.after(lastMoments, () => setImmediate(() => setImmediate(decide)));
+    const look = (): void => {
+      if (first.destroyed) return; // and `decide` was called
+      if (first.isPaused() && this.#clock.now() - since < lastMomentsUnread) wait();
+      else decide();
+    };
+    const wait = (): void => {
+      // A process that was kept waiting comes to its timers before it reads: the end may be there, unread.
+      timer = this.#clock.after(lastMoments, () => setImmediate(() => setImmediate(look)));
+    };
     first.once('close', decide);
+    wait();
   }
 
   #refuse(socket: Socket): void {

@@ -3,35 +3,14 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Clock, Timer } from '../../core/clock';
+import { ManualClock } from '../../../../test/fixtures/manualClock';
 import { PollingDoorbell, type Found } from './doorbell';
 
 const turns = 20;
 
-/** Looking takes its time; a timer fires when it is told to. */
-class SteppedClock implements Clock {
-  #time = 0;
-  readonly #timers = new Set<() => void>();
-
-  now(): number {
-    return (this.#time += 0.03);
-  }
-
-  after(_: number, action: () => void): Timer {
-    this.#timers.add(action);
-    return { cancel: () => this.#timers.delete(action) };
-  }
-
-  fire(): void {
-    for (const action of [...this.#timers]) {
-      this.#timers.delete(action);
-      action();
-    }
-  }
-}
-
 class Ringing {
-  readonly clock = new SteppedClock();
+  /** Looking takes its time. */
+  readonly clock = new ManualClock(0.03);
   readonly doorbell = new PollingDoorbell(this.clock);
   looks = 0;
   found: Found = 'nothing';
