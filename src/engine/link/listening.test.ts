@@ -145,6 +145,37 @@ test(
   },
 );
 
+test(
+  'who comes third is let in when those before it are gone, whenever that is seen',
+  { skip: unixOnly },
+  async (t) => {
+    const path = join(tempFolder(t), 'pipe');
+    const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, undefined, Buffer.from('no'));
+    t.after(() => listener.dispose());
+    let opening = listener.open(limit);
+    while (!existsSync(path)) await new Promise(setImmediate);
+    let last = connect({ path });
+    for (let i = 0; i < 50; i++) {
+      const link = await opening;
+      // It is not read until the others are there.
+      const second = connect({ path });
+      await once(second, 'connect');
+      second.destroy();
+      const third = connect({ path });
+      await once(third, 'connect');
+      last.destroy();
+      await new LinkReader(link).end();
+      const gone = new LinkReader(await listener.open(limit));
+      await gone.end();
+      opening = listener.open(limit);
+      last = third;
+    }
+    last.write('c');
+    await new LinkReader(await opening).until(1);
+    last.destroy();
+  },
+);
+
 test('a client that is not read keeps nobody waiting for ever', { skip: unixOnly }, async (t) => {
   const path = join(tempFolder(t), 'pipe');
   const clock = new ManualClock();

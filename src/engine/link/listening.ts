@@ -194,20 +194,26 @@ export class ListeningEndpoint implements LinkEndpoint {
     else if (this.#client) this.#holdBack(socket, this.#client.socket);
   }
 
-  /** The first client may have gone just before this one came: its end is seen a moment later, on Windows after some turns. */
-  #holdBack(socket: Socket, first: Socket): void {
-    const since = this.#clock.now();
+  /**
+   * The first client may have gone just before this one came: its end is seen a moment later, on Windows after some turns.
+   * Another that came before this one, and may have gone as well, is the first then.
+   * @param since When it came, on the clock.
+   */
+  #holdBack(socket: Socket, first: Socket, since = this.#clock.now()): void {
     let timer: Timer;
+    const isTooLong = (): boolean => this.#clock.now() - since >= lastMomentsUnread;
     const decide = (): void => {
       timer.cancel();
       first.off('close', decide);
+      const other = this.#client?.socket;
       if (this.#phase.kind === 'disposed') socket.destroy();
-      else if (this.#occupied()) this.#refuse(socket);
-      else this.#admit(socket);
+      else if (other === undefined || other.destroyed) this.#admit(socket);
+      else if (other !== first && !isTooLong()) this.#holdBack(socket, other, since);
+      else this.#refuse(socket);
     };
     const look = (): void => {
       if (first.destroyed) return; // and `decide` was called
-      if (first.isPaused() && this.#clock.now() - since < lastMomentsUnread) wait();
+      if (first.isPaused() && !isTooLong()) wait();
       else decide();
     };
     const wait = (): void => {
