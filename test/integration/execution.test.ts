@@ -145,6 +145,36 @@ void describe('stops', () => {
       assert.deepEqual(session.errors, []);
     }));
 
+  void it('a break-in for another debugger that drives is spent by the stop that it makes', () =>
+    withDebugger(async (session) => {
+      const { target, machine } = session;
+      const { execution, live } = target;
+      await execution.resume();
+      await execution.giveAway(() => Promise.resolve());
+      for (let i = 0; i < 3; i++) {
+        await ticksGrow(machine);
+        const heard = listen(session);
+        live.client.callBreakIn();
+        await until(() => heard.stops.length === 1);
+        assert.deepEqual(heard.stops.map(reasonOf), ['foreign']);
+        heard.end();
+        assert.equal(live.client.unspentBreakIns, 0);
+        const { change, version } = live.stopped;
+        const { processor, programCounter } = change;
+        await live.registers.moveProgramCounter(
+          version.machine,
+          processor,
+          programCounter,
+          plus(programCounter, 1),
+        );
+        await live.client.continue();
+      }
+      await execution.takeBack(() => Promise.resolve());
+      await target.execution.pause(limit);
+      assert.equal(live.client.unspentBreakIns, 0);
+      assert.deepEqual(session.errors, []);
+    }));
+
   void it('an exception: second chance always, first chance by rule, and the guest gets it', () =>
     withDebugger(async (session) => {
       const { target, machine } = session;

@@ -381,8 +381,12 @@ export class RunControl {
       await this.#begin(stop);
       if (change.kind === 'loadSymbols')
         await policy.decide({ kind: 'module', change }, stop, this.#breakIns);
-      else if (change.kind !== 'targetGone' && live.client.state === stop)
+      else if (change.kind !== 'targetGone' && live.client.state === stop) {
+        // A break-in that was made for it has had its effect; what becomes of the stop is its own affair.
+        const event = eventOf(stop, this.parts, 0n);
+        if (event.kind === 'code-breakpoint') await policy.decide(event, stop, this.#breakIns);
         await this.#announce(stop, { kind: 'foreign' });
+      }
     } catch (thrown) {
       if (live.client.state === stop) policy.onError(asVmkdError(thrown));
     }
