@@ -17,6 +17,8 @@ const strayWindow = 1000;
 
 export class BreakIns {
   #timer: Timer | undefined;
+  /** The target stood when one should have been sent. */
+  #stood = false;
   /** Until then one may be that of a session before this one: it shows when the target first runs. */
   #foreignUntil = Infinity;
   /** Until then one of ours may show that was sent too often. */
@@ -25,19 +27,22 @@ export class BreakIns {
 
   /** @param isAwaited Whether anybody still waits for a stop. */
   constructor(
-    private readonly client: KdClient,
+    private readonly client: Pick<KdClient, 'state' | 'callBreakIn' | 'unspentBreakIns'>,
     private readonly isAwaited: () => boolean,
     readonly clock: Clock = systemClock,
   ) {}
 
   /** Sends them until nobody waits any more. One that is on its way is given its time. */
   call(): void {
-    if (this.#timer !== undefined || !this.isAwaited()) return;
+    const isRunning = (): boolean => this.client.state.kind === 'running';
+    if (!this.isAwaited() || (this.#timer !== undefined && !(this.#stood && isRunning()))) return;
+    this.stop();
     const send = (again: boolean): void => {
       this.#timer = undefined;
       if (!this.isAwaited()) return;
       // A stop that is being decided on serves who waits, or is followed by another call.
-      if (this.client.state.kind === 'running' && (again || !this.mayBeOwn)) {
+      this.#stood = !isRunning();
+      if (!this.#stood && (again || !this.mayBeOwn)) {
         this.client.callBreakIn();
         this.#sentAt = this.clock.now();
       }
