@@ -101,6 +101,32 @@ void describe('the way that bytes come', () => {
     }));
 });
 
+void describe('a guest module that could not start', () => {
+  const codes = (client: AdapterClient): (string | undefined)[] =>
+    client.events
+      .filter(({ event }) => event === 'vmkd/transport')
+      .map(({ body }) => (body as Transport).why?.code);
+
+  void it('is why the transport is not the best; one of a kernel that was is not', async (t) => {
+    const machine = await bootDemoKernel({ guestModule: 'later' });
+    t.after(() => machine.stop());
+    await machine.console.command('kd off', 30_000);
+    await machine.console.command('load vmkd.sys', 30_000).catch(() => undefined);
+    await machine.console.command('kd on', 30_000);
+    await withClient(machine, {}, async (client) => {
+      await client.until(() => codes(client).at(-1) === 'mailbox-failed', 'the reason');
+      const { why } = client.events.findLast(({ event }) => event === 'vmkd/transport')!.body as Transport;
+      assert.match(why!.message, /kernel debugging is off \(status C0000354\)/);
+      assert.match(why!.nextStep, /bcdedit/);
+      assert.match(client.output('console'), /Why not better: .*kernel debugging is off/);
+      // The notice stays behind in memory.
+      await client.continueRequest({ threadId: 1 });
+      await machine.reset();
+      await client.until(() => codes(client).at(-1) === 'mailbox-absent', 'a kernel without a module');
+    });
+  });
+});
+
 void describe('a kernel that runs', () => {
   let machine: DemoMachine;
   before(async () => {

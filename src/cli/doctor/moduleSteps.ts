@@ -1,19 +1,14 @@
 /** The guest's module, and the tier of transport that all of the above comes to: docs/transport.md. */
 
 import { systemClock } from '../../engine/core/clock';
-import { asVmkdError, VmkdError } from '../../engine/core/errors';
+import { asVmkdError } from '../../engine/core/errors';
 import { MailboxFinder, type FoundMailbox } from '../../engine/link/mailbox/finder';
 import type { MailboxRam } from '../../engine/link/mailbox/ram';
 import { whyModuleFailed } from '../../engine/link/mailbox/moduleStatus';
 import { openGuestRam } from '../../engine/machine/ram/openGuestRam';
-import { bootTime } from '../../engine/target/guestMemory/kernelPlaces';
+import { failureOfThisKernel } from '../../engine/target/moduleFailure';
+import { noMailbox } from '../../engine/target/transport';
 import { pass, skip, warn, type Patient, type Step } from './step';
-
-/**
- * Milliseconds: a kernel reads whole seconds of its clock when it boots. More would take the notice of a kernel that was reset soon
- * afterwards for one of this kernel's; a clock that was set forward since hides a notice.
- */
-const clockSlack = 1500;
 
 export const guestModule: Step = {
   name: 'guest module',
@@ -29,7 +24,7 @@ export const guestModule: Step = {
       const living = await finder.living(frames, patient.signal);
       if (living === undefined) {
         const failed = await newest(finder.failures(frames), patient);
-        return warn(failed === undefined ? absent : whyModuleFailed(failed));
+        return warn(failed === undefined ? noMailbox : whyModuleFailed(failed));
       }
       // Opened for writing, and nothing is written.
       ram.window(living.description.pages).close();
@@ -43,26 +38,19 @@ export const guestModule: Step = {
   },
 };
 
-const absent = new VmkdError('mailbox-absent', 'The guest has no module of vmkd loaded');
-
 const takeovers: Readonly<Record<number, string>> = {
   1: 'by the kernel’s import slots',
   2: 'by the first instructions of kdcom’s functions',
 };
 
-/** Notices of kernels that were stay behind in memory: they are older than the kernel that answers. */
-async function newest(
+/** Without a kernel that answers, nobody knows whose notices they are. */
+const newest = (
   failures: readonly FoundMailbox[],
   { target }: Patient,
-): Promise<FoundMailbox | undefined> {
-  const [first] = failures;
-  if (first === undefined || target === undefined) return first;
-  const { machine } = target.stopped.version;
-  const booted = await bootTime(target.memory, machine);
-  return booted === undefined || first.description.loaded.getTime() >= booted.getTime() - clockSlack
-    ? first
-    : undefined;
-}
+): Promise<FoundMailbox | undefined> | FoundMailbox | undefined =>
+  target === undefined
+    ? failures[0]
+    : failureOfThisKernel(failures, target.memory, target.stopped.version.machine);
 
 export const tier: Step = {
   name: 'transport',

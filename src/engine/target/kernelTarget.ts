@@ -21,6 +21,8 @@ import type { MachineType } from '../kd/machineType';
 import type { TargetServant } from '../kd/targetRequests';
 import type { KdcomTiming } from '../link/kdcomChannel';
 import type { LinkEndpoint } from '../link/link';
+import type { FoundMailbox } from '../link/mailbox/finder';
+import { whyModuleFailed } from '../link/mailbox/moduleStatus';
 import type { TraceWriter } from '../link/trace';
 import type { RamLocation } from '../machine/ram/location';
 import type { SymbolStore } from '../symbols/store/symbolStore';
@@ -35,6 +37,7 @@ import { Code } from './code';
 import { GuestMemory } from './guestMemory/guestMemory';
 import { LiveMemory } from './guestMemory/liveMemory';
 import { MailboxMemory } from './guestMemory/mailboxMemory';
+import { failureOfThisKernel } from './moduleFailure';
 import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
 import { Passing } from './execution/passing';
@@ -108,6 +111,8 @@ export class KernelTarget implements Target {
   #state: TargetState = { kind: 'detached' };
   #epoch = 0;
   #machine: MachineType = 'x64';
+  /** Of the guest module, that nobody has looked at yet. */
+  #moduleFailures: readonly FoundMailbox[] | undefined;
 
   constructor(options: KernelTargetOptions) {
     const { observer = {}, store, endpoint, stateFolder, transport: best = 'hybrid', guestRam } = options;
@@ -128,6 +133,10 @@ export class KernelTarget implements Target {
           ram: this.#mailboxMemory,
           ...(options.announcedMailbox && { announced: options.announcedMailbox }),
           onCarrier: (carrying, why) => this.transport.carried(carrying, why),
+          onNoMailbox: (failures) => {
+            this.#moduleFailures = failures;
+            this.#judgeFailures();
+          },
         },
       }),
     });
@@ -233,10 +242,25 @@ export class KernelTarget implements Target {
 
   #become(state: TargetState): void {
     this.#state = state;
+    this.#judgeFailures();
     this.onState.tell(state);
   }
 
+  /** Whose they are, only a kernel that stands can tell. */
+  #judgeFailures(): void {
+    const failures = this.#moduleFailures;
+    if (failures === undefined || this.#state.kind !== 'stopped') return;
+    this.#moduleFailures = undefined;
+    failureOfThisKernel(failures, this.memory, this.#machine).then(
+      (failure) => this.transport.hasNoMailbox(failure && whyModuleFailed(failure)),
+      // It went on meanwhile: at the next stop, then.
+      () => (this.#moduleFailures ??= failures),
+    );
+  }
+
   #onRestart(): void {
+    this.#moduleFailures = undefined;
+    this.transport.hasNoMailbox(undefined);
     this.#policy.restarted();
     this.#control.restarted();
     this.#forgetRam();

@@ -29,6 +29,7 @@ import type { PacketChannel } from '../kd/channel';
 import type { AttachOptions } from '../kd/synchronise';
 import { KdcomChannel, type KdcomTiming } from '../link/kdcomChannel';
 import type { ByteLink, LinkEndpoint } from '../link/link';
+import type { FoundMailbox } from '../link/mailbox/finder';
 import { HybridChannel, type Carrying } from '../link/mailbox/hybridChannel';
 import type { MailboxRam } from '../link/mailbox/ram';
 import { traced, type TraceWriter } from '../link/trace';
@@ -67,6 +68,8 @@ export interface MailboxUse {
   readonly announced?: () => Promise<bigint | undefined>;
   /** Which way packets go from now on; why, when it is not the better one. */
   onCarrier?(carrying: Carrying, why?: VmkdError): void;
+  /** There is none; modules that could not start, the newest first, some perhaps in kernels that were. */
+  onNoMailbox?(failures: readonly FoundMailbox[]): void;
 }
 
 /** A higher layer that decides about stops, in the stead of the policy above. Nothing is announced then. */
@@ -288,7 +291,7 @@ export class LiveTarget {
       ram: mailbox.ram,
       ...(mailbox.announced !== undefined && { announced: mailbox.announced }),
       ...(trace && { trace }),
-      observer: { onCarrier: (carrying, why) => mailbox.onCarrier?.(carrying, why) },
+      observer: mailbox,
     });
   }
 

@@ -25,11 +25,14 @@ export interface TransportState {
   readonly why: VmkdError | undefined;
 }
 
+export const noMailbox = new VmkdError('mailbox-absent', 'The guest has no module of vmkd loaded');
+
 export class Transport {
   /** Told after each change. */
   readonly onChange = new Listeners<TransportState>();
   #carrying: Carrying = 'serial';
   #whyCarried: VmkdError | undefined;
+  #whyNoMailbox = noMailbox;
   #state: TransportState;
 
   /** @param best The best way that is wanted. */
@@ -52,6 +55,13 @@ export class Transport {
     this.#changed();
   }
 
+  /** There is no mailbox. @param failure Of the module in this kernel; undefined: it was not loaded. */
+  hasNoMailbox(failure: VmkdError | undefined): void {
+    if (failure?.message === this.#whyNoMailbox.message) return;
+    this.#whyNoMailbox = failure ?? noMailbox;
+    this.#changed();
+  }
+
   #changed(): void {
     const before = this.#state;
     const state = this.#now();
@@ -66,9 +76,7 @@ export class Transport {
     const tier = this.#carrying === 'mailbox' ? 'mailbox' : memory === undefined ? 'serial' : 'hybrid';
     const whyMemory = state.kind === 'verified' || this.best === 'serial' ? undefined : state.reason;
     const whyCarrier =
-      tier === 'mailbox' || this.best !== 'mailbox' ? undefined : (this.#whyCarried ?? noMailbox);
+      tier === 'mailbox' || this.best !== 'mailbox' ? undefined : (this.#whyCarried ?? this.#whyNoMailbox);
     return { tier, memory, why: whyMemory ?? whyCarrier };
   }
 }
-
-const noMailbox = new VmkdError('mailbox-absent', 'The guest has no module of vmkd loaded');

@@ -43,6 +43,8 @@ export type Carrying = 'serial' | 'mailbox';
 export interface HybridObserver {
   /** Which way packets go from now on; why, when it is not the better one. */
   onCarrier?(carrying: Carrying, why?: VmkdError): void;
+  /** There is no mailbox; modules that could not start, the newest first, some perhaps in kernels that were. */
+  onNoMailbox?(failures: readonly FoundMailbox[]): void;
 }
 
 export interface HybridOptions {
@@ -138,6 +140,7 @@ export class HybridChannel implements PacketChannel {
     }
     this.#search = new MailboxSearch(options.ram, this.#clock, {
       onFound: (found) => this.#turnTo(found),
+      onNone: (failures) => options.observer?.onNoMailbox?.(failures),
       onLost: (error) => this.#onRamLost(error),
     });
     if (!this.#serial) this.#startSearch();

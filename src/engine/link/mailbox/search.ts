@@ -17,6 +17,8 @@ import type { MailboxRam } from './ram';
 export interface SearchHooks {
   /** A living mailbox. Resolves when it is clear what has become of it. */
   onFound(found: FoundMailbox): Promise<void>;
+  /** No module lives; these could not start, some perhaps in kernels that were. The newest first; there may be none. */
+  onNone(failures: readonly FoundMailbox[]): void;
   /** RAM cannot be read any more. The last call. */
   onLost(error: VmkdError): void;
 }
@@ -117,7 +119,9 @@ export class MailboxSearch {
     const frames = await this.#finder.scan(signal);
     const now = this.clock.now();
     this.#due = now + Math.min(Math.max(shortestPause, idleParts * (now - started)), longestPause);
-    return this.#finder.living(frames, signal);
+    const found = await this.#finder.living(frames, signal);
+    if (!found && !signal.aborted) this.hooks.onNone(this.#finder.failures(frames));
+    return found;
   }
 
   /** Until the time has come, or there is an announcement. */
