@@ -23,7 +23,7 @@ import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
 import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
-import { describe, exitCode, forbiddenSkips, summaryLine } from './testing/results.mjs';
+import { describe, exitCode, forbiddenSkips, slowestText, summaryLine } from './testing/results.mjs';
 import { limitOf, runFile } from './testing/run-file.mjs';
 
 const everythingMustRun = process.env.CI === 'true' && process.platform === 'linux';
@@ -42,10 +42,16 @@ await main(async (args) => {
   const bundleOf = new Map(bundles.map((bundle) => [bundle.entry, bundle]));
   const env = { VMKD_SOAK: soak ? 'full' : '' };
   const fileJobs = (suite, extraEnv) =>
-    suite.files.map(
-      (file) => () => runTestFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv }),
-    );
+    suite.files.map((file) => async () => {
+      const began = performance.now();
+      try {
+        return await runTestFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv });
+      } finally {
+        times.push({ where: file, millis: performance.now() - began });
+      }
+    });
 
+  const times = [];
   const results = [];
   const finish = (some) => {
     results.push(...some);
@@ -74,6 +80,8 @@ await main(async (args) => {
   if (everythingMustRun && forbiddenSkips(results).length > 0) {
     say(`on CI these may not be skipped:\n${describe(forbiddenSkips(results))}`);
   }
+  const slowest = slowestText(times);
+  if (slowest !== '') say(slowest.trimEnd());
   say(`${((performance.now() - started) / 1000).toFixed(1)} s`);
   process.stdout.write(`${summaryLine(results)}\n`);
   return code;

@@ -3,6 +3,10 @@
 // A result is { status: 'passed' | 'failed' | 'skipped', where, name, detail?, millis? }: `where` is the file
 // or step, `detail` the failure's text or the reason for the skip.
 
+/** A run is worth looking at from here on. */
+const longRunMs = 300_000;
+const slowestCount = 20;
+
 /** A skip whose reason starts so is right even where everything must run. */
 export const notOnDebian = 'not on Debian:';
 
@@ -56,6 +60,19 @@ function parseLine(text) {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The files that took longest, for whoever wants a run to be shorter: '' if all of it was short.
+ * `times`: `{ where, millis }` of each file.
+ */
+export function slowestText(times) {
+  const total = times.reduce((sum, { millis }) => sum + millis, 0);
+  if (total < longRunMs) return '';
+  const rows = [...times].sort((a, b) => b.millis - a.millis).slice(0, slowestCount);
+  return `what took longest:\n${rows
+    .map(({ where, millis }) => `${String(Math.round(millis / 1000)).padStart(6)} s  ${where}\n`)
+    .join('')}`;
 }
 
 /** The last line of a run. */

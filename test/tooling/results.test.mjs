@@ -7,6 +7,7 @@ import {
   exitCode,
   fileResults,
   forbiddenSkips,
+  slowestText,
   summaryLine,
 } from '../../scripts/testing/results.mjs';
 import { limitOf } from '../../scripts/testing/run-file.mjs';
@@ -22,6 +23,17 @@ const notHere = { status: 'skipped', where: 'f', name: 'd', detail: 'not on Debi
 test('the summary counts', () => {
   assert.equal(summaryLine([passed, passed, failed, skipped, notHere]), '2 passed, 1 failed, 2 skipped');
   assert.equal(summaryLine([]), '0 passed, 0 failed, 0 skipped');
+});
+
+test('a long run says where its time went, the longest first', () => {
+  const times = [
+    { where: 'a', millis: 1_000 },
+    { where: 'b', millis: 299_000 },
+  ];
+  assert.equal(slowestText(times), 'what took longest:\n   299 s  b\n     1 s  a\n');
+  assert.equal(slowestText(times.slice(0, 1)), '');
+  const many = Array.from({ length: 50 }, () => ({ where: 'c', millis: 10_000 }));
+  assert.equal(slowestText(many).split('\n').length, 1 + 20 + 1);
 });
 
 test('a failure fails the run, and so does testing nothing', () => {
