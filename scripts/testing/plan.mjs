@@ -41,7 +41,7 @@ export const stepLimitMs = 240 * second;
  * Suites, the first that matches a file has it.
  * `serial`: one file at a time, nothing beside it; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
  * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `vsCode`: VMKD_VSCODE is the folder of a VS
- * Code server; `onDemand`: only if a pattern asks for it; `limitMs`: for each file.
+ * Code server, VMKD_VSCODE_OLDEST of the oldest that is supported; `limitMs`: for each file.
  */
 const suites = [
   {
@@ -71,8 +71,6 @@ const suites = [
     kernel: true,
     native: true,
     vsCode: true,
-    // “Paused on breakpoint” after a click into the margin fails now and then, and is not understood yet.
-    onDemand: true,
     limitMs: 600 * second,
   },
   {
@@ -109,7 +107,7 @@ export function planFiles(files, patterns, soak) {
   const byName = new Map(suites.map((suite) => [suite.name, { ...suite, files: [] }]));
   for (const file of files) {
     const suite = suites.find((candidate) => candidate.pattern.test(file));
-    if (suite === undefined || (suite.onDemand === true && patterns.length === 0)) continue;
+    if (suite === undefined) continue;
     if (matches(file, patterns)) byName.get(suite.name).files.push(file);
   }
   const wanted = [...byName.values()].filter((suite) => (suite.name === 'soak') === soak);

@@ -1,9 +1,11 @@
+// test-limit: 600 s
 /** A kernel is debugged in a real VS Code, with the extension as it is packaged, by keys and clicks. */
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import type { Frame } from 'playwright-core';
 import { lineOf } from '../fixtures/demoSource';
+import { keepFailure } from '../fixtures/vscode/failures';
 import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
 import type { Workbench } from '../fixtures/vscode/workbench';
 
@@ -15,6 +17,10 @@ before(async () => {
 });
 after(async () => {
   await window.end();
+});
+
+afterEach(async (test) => {
+  await keepFailure(test, workbench);
 });
 
 const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
@@ -44,8 +50,7 @@ void describe('F5 on “Attach to VMware kernel”', () => {
   void it('stops it at a breakpoint that was clicked into the margin, and steps', async () => {
     await workbench.openFile('work.c');
     await workbench.goToLine(line);
-    await workbench.clickMargin(line);
-    await workbench.page.locator('.codicon-debug-breakpoint').first().waitFor();
+    await workbench.clickMargin('work.c', line);
     await workbench.page.keyboard.press('F5');
     await workbench.stopped('Paused on breakpoint');
     await workbench.callStack.filter({ hasText: 'vmkdemo!VmkDemoWork' }).first().waitFor();
@@ -86,6 +91,28 @@ void describe('the registers view', () => {
     const registers = await workbench.webview('registers');
     await registers.locator('tr.changed', { hasText: 'rip' }).waitFor();
     assert.equal(await registers.locator('tr.changed', { hasText: 'cr0' }).count(), 0);
+  });
+});
+
+void describe('source and code', () => {
+  void it('stop the kernel at an instruction', async () => {
+    await workbench.command('Open Disassembly View');
+    const rows = workbench.page.locator('.disassembly-view .monaco-list-row');
+    const call = rows.filter({ hasText: /call\s+vmkdemo!Outer/ }).first();
+    await call.waitFor();
+    await workbench.screenshot('disassembly');
+    const box = (await call.boundingBox())!;
+    await workbench.page.mouse.click(box.x + 10, box.y + box.height - 9);
+    await workbench.page.locator('.debug-breakpoints .monaco-list-row', { hasText: /0xfffff/ }).waitFor();
+    await workbench.command('Debug: Continue');
+    await workbench.stopped('Paused on breakpoint');
+    await workbench.command('Debug: Continue');
+    await workbench.stopped('Paused on instruction breakpoint');
+    const there = (await call.boundingBox())!;
+    await workbench.page.mouse.click(there.x + 10, there.y + there.height - 9);
+    await workbench.page
+      .locator('.debug-breakpoints .monaco-list-row', { hasText: /0xfffff/ })
+      .waitFor({ state: 'detached' });
   });
 });
 
@@ -186,5 +213,21 @@ void describe('Shift+F5', () => {
     await memory.locator('footer', { hasText: 'The session has ended.' }).waitFor();
     assert.deepEqual(await workbench.notifications(), []);
     assert.equal(window.code.hostDeath, undefined);
+  });
+});
+
+void describe('a machine that does not answer', () => {
+  void it('is examined by the doctor, who says what to do', async () => {
+    await workbench.command('Debug: Select and Start Debugging');
+    const pick = workbench.page.locator('.quick-input-list .monaco-list-row', {
+      hasText: 'Attach to nobody',
+    });
+    await pick.first().click();
+    const doctor = await workbench.webview('doctor');
+    const failed = doctor.locator('li.fail').first();
+    await failed.locator('pre').waitFor();
+    await workbench.page.keyboard.press('Escape');
+    await workbench.screenshot('doctor');
+    assert.notEqual(await failed.locator('pre').innerText(), '');
   });
 });

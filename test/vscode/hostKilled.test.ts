@@ -1,0 +1,36 @@
+/** VS Code's extension host is killed while a kernel stands: the kernel is let go all the same. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { descendants, outlasting } from '../fixtures/vscode/server';
+import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
+
+/** Milliseconds for all of it to be noticed. */
+const limit = 60_000;
+
+let window: KernelWindow;
+before(async () => {
+  window = await openKernelWindow();
+});
+after(async () => {
+  await window.end();
+});
+
+void describe('an extension host that is killed', () => {
+  void it('leaves a kernel that runs, and does not go unnoticed', async () => {
+    const { workbench, code, machine } = window;
+    await workbench.openFile('work.c');
+    await workbench.startDebugging();
+    await workbench.stopped('Paused on attach');
+    assert.equal(code.hostDeath, undefined);
+    const hosts = code.extensionHosts;
+    assert.equal(hosts.length, 1);
+    const started = descendants(hosts[0]!);
+    assert.ok(started.length > 0);
+    process.kill(hosts[0]!, 'SIGKILL');
+    await machine.console.command('ticks', limit);
+    assert.deepEqual(await outlasting(started, limit), []);
+    for (const deadline = Date.now() + limit; code.hostDeath === undefined;)
+      await workbench.page.waitForTimeout(Date.now() < deadline ? 100 : assert.fail('nobody noticed'));
+  });
+});
