@@ -239,7 +239,11 @@ export async function ensureWindowsNode() {
 
 // --- a VS Code, for tests of the extension ------------------------------------------------------------------------
 
-const vsCodeFolder = path.join(root, 'scripts', 'vscode');
+/** The newest VS Code that is tested, and the oldest that the extension runs in. */
+const vsCodeFolders = {
+  newest: path.join(root, 'scripts', 'vscode'),
+  oldest: path.join(root, 'scripts', 'vscode-oldest'),
+};
 
 /** Why there is no VS Code for tests on this system, or undefined. */
 export const vsCodeComplaint = (platform = process.platform, arch = process.arch) =>
@@ -248,13 +252,14 @@ export const vsCodeComplaint = (platform = process.platform, arch = process.arch
     : `not on Debian: the VS Code server of scripts/vscode is for Linux on x64, this is ${platform} on ${arch}`;
 
 /** VS Code as a server with its workbench for a browser, fetched once by npm. Returns its folder, with `node_modules` in it. */
-export async function ensureVsCode() {
-  await ensurePackages(vsCodeFolder, ['--ignore-scripts']);
+export async function ensureVsCode(which = 'newest') {
+  const folder = vsCodeFolders[which];
+  await ensurePackages(folder, ['--ignore-scripts']);
   // What its own install script would do: the packages of VS Code, whose lock is a shrinkwrap that npm ci refuses.
-  const server = path.join(vsCodeFolder, 'node_modules', 'code-server', 'lib', 'vscode');
+  const server = path.join(folder, 'node_modules', 'code-server', 'lib', 'vscode');
   const stampFile = path.join(server, 'node_modules', '.vmkd-stamp');
-  if (existsSync(stampFile)) return vsCodeFolder;
-  say('installing the packages of VS Code');
+  if (existsSync(stampFile)) return folder;
+  say(`installing the packages of the ${which} VS Code`);
   const [command, args] = npmCommand([
     'install',
     '--omit=dev',
@@ -268,7 +273,7 @@ export async function ensureVsCode() {
   if (result.code !== 0)
     throw new BootstrapError(`npm install of VS Code ${outcome(result)}.\n${result.output}`);
   writeFileSync(stampFile, '');
-  return vsCodeFolder;
+  return folder;
 }
 
 // --- all of it ----------------------------------------------------------------------------------------------

@@ -141,7 +141,10 @@ async function prepare(suite) {
   return {
     env: {
       ...(suite.windowsNode && { VMKD_WINDOWS_NODE: await ensureWindowsNode() }),
-      ...(suite.vsCode && { VMKD_VSCODE: await ensureVsCode() }),
+      ...(suite.vsCode && {
+        VMKD_VSCODE: await ensureVsCode(),
+        VMKD_VSCODE_OLDEST: await ensureVsCode('oldest'),
+      }),
     },
   };
 }
