@@ -20,7 +20,7 @@ export class Contexts {
   ofFrame({ frame, processor, index }: FrameThing): Promise<FrameScope> {
     let scope = this.#frames.get(frame);
     if (scope === undefined) {
-      scope = FrameScope.of(this.#source, frame, processor, isInnermost(frame, index));
+      scope = FrameScope.of(this.#source, frame, processor, hasProcessor({ frame, processor, index }));
       this.#frames.set(frame, scope);
       scope.catch(() => this.#frames.delete(frame));
     }
@@ -38,6 +38,9 @@ export class Contexts {
   }
 }
 
-/** Functions that were inlined where the processor stands share its registers with the procedure around them. */
-export const isInnermost = ({ inlineDepth }: FrameThing['frame'], index: number): boolean =>
-  index <= inlineDepth;
+/**
+ * Whether the registers of a frame are those of its processor. Functions that were inlined where the processor stands share
+ * them with the procedure around them.
+ */
+export const hasProcessor = ({ frame, processor, index }: FrameThing): boolean =>
+  processor.asleep !== true && index <= frame.inlineDepth;

@@ -31,9 +31,12 @@ const quietCommands: ReadonlySet<string> = new Set([
   'threads',
   'variables',
   'vmkd/locate',
+  'vmkd/pageTables',
   'vmkd/processes',
+  'vmkd/readMemory',
   'vmkd/symbolize',
   'vmkd/threads',
+  'vmkd/visitThread',
 ]);
 
 /** What DAP has a word of its own for; clients act on it and show nothing. */

@@ -13,6 +13,7 @@ import { evaluate } from './requests/evaluate';
 import { exceptions } from './requests/exceptions';
 import { execution } from './requests/execution';
 import { inspect } from './requests/inspect';
+import { spaces } from './requests/spaces';
 import { leave } from './requests/leave';
 import { memory } from './requests/memory';
 import { modules } from './requests/modules';
@@ -38,6 +39,7 @@ export const families: readonly (Family & { readonly name: string })[] = Object.
   modules,
   source,
   inspect,
+  spaces,
 }).map(([name, family]) => ({ name, ...family }));
 
 export function capabilitiesOf(parts: OfferedParts): P.Capabilities {

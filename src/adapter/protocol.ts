@@ -64,9 +64,12 @@ interface RequestTable {
   threads: Row<undefined, P.ThreadsResponse>;
   variables: Row<P.VariablesArguments, P.VariablesResponse>;
   'vmkd/locate': OwnRow<'vmkd/locate'>;
+  'vmkd/pageTables': OwnRow<'vmkd/pageTables'>;
   'vmkd/processes': OwnRow<'vmkd/processes'>;
+  'vmkd/readMemory': OwnRow<'vmkd/readMemory'>;
   'vmkd/symbolize': OwnRow<'vmkd/symbolize'>;
   'vmkd/threads': OwnRow<'vmkd/threads'>;
+  'vmkd/visitThread': OwnRow<'vmkd/visitThread'>;
   writeMemory: Row<P.WriteMemoryArguments, P.WriteMemoryResponse>;
 }
 

@@ -186,9 +186,11 @@ export class Session {
     }
   }
 
-  /** Threads of DAP are processors; their ids count from 1. @throws value-out-of-range */
+  /** Threads of DAP are processors; their ids count from 1. Behind them are threads that sleep. @throws value-out-of-range */
   processor(threadId: number): TargetProcessor {
-    const found = this.target.processors[threadId - 1];
+    const found =
+      this.target.processors[threadId - 1] ??
+      this.things.sleepers.find((sleeper) => sleeper.number === threadId - 1);
     if (found !== undefined) return found;
     const { length } = this.target.processors;
     throw new VmkdError('value-out-of-range', `There is no CPU ${threadId - 1}: this machine has ${length}`);

@@ -4,6 +4,7 @@ import type { VirtualAddress } from '../engine/core/addresses';
 import type { SourceLine } from '../engine/symbols/services/imageSymbols';
 import type { CallFrame } from '../engine/target/callStack';
 import type { TargetProcessor } from '../engine/target/target';
+import type { SleepingThread } from '../engine/target/sleepingThread';
 import { Handles, type HandleNumbers } from './handles';
 import type { Container, Shown } from './variables/shown';
 
@@ -31,6 +32,8 @@ export class StopThings {
   readonly gotoTargets: Handles<PlaceThing>;
   readonly calls: Handles<PlaceThing>;
   readonly locations: Handles<SourceLine>;
+  /** Threads that no processor runs, and that somebody looks at. */
+  readonly sleepers: SleepingThread[] = [];
 
   constructor(numbers: HandleNumbers) {
     this.frames = new Handles(numbers, 'stack frame');
@@ -42,6 +45,7 @@ export class StopThings {
 
   clear(): void {
     const { frames, containers, gotoTargets, calls, locations } = this;
+    this.sleepers.length = 0;
     for (const handles of [frames, containers, gotoTargets, calls, locations]) handles.clear();
   }
 }

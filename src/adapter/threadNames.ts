@@ -9,7 +9,7 @@ import type { Session } from './session';
 
 /** @throws link errors */
 export async function threadName({ target }: Session, processor: TargetProcessor): Promise<string> {
-  const cpu = `CPU ${processor.number}`;
+  const cpu = processor.asleep === true ? 'Asleep' : `CPU ${processor.number}`;
   if (target.state.kind !== 'stopped') return cpu;
   try {
     const thread = await processor.thread();

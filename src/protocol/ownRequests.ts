@@ -24,6 +24,42 @@ export interface OwnRequests {
     arguments: { readonly addresses: readonly string[] };
     body: { readonly names: readonly (string | null)[] };
   };
+  /** Memory of another space than that of the processor which stopped. `unreadableBytes`: behind `data`, and not there. */
+  'vmkd/readMemory': {
+    arguments: { readonly space: OwnSpace; readonly address: string; readonly count: number };
+    body: { readonly data: string; readonly unreadableBytes: number };
+  };
+  /** How an address is translated: by the processor that stopped, or in a process. */
+  'vmkd/pageTables': {
+    arguments: { readonly address: string; readonly eprocess?: string };
+    body: OwnTranslation;
+  };
+  /** Makes a thread one of DAP's, until the kernel runs on; of one that a processor runs, it is the processor's. */
+  'vmkd/visitThread': {
+    arguments: { readonly ethread: string };
+    body: { readonly threadId: number };
+  };
+}
+
+export type OwnSpace =
+  { readonly kind: 'physical' } | { readonly kind: 'process'; readonly eprocess: string };
+
+export interface OwnTranslation {
+  /** `4-level`, and so on. */
+  readonly mode: string;
+  /** Physical address of the top table. */
+  readonly root: string;
+  /** From the top table on. */
+  readonly entries: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly value: string;
+    readonly flags: readonly string[];
+  }[];
+  /** Where the byte is; undefined: nowhere, and `why` says why. */
+  readonly physical?: string;
+  readonly pageBytes?: number;
+  readonly why?: string;
 }
 
 export interface OwnProcess {

@@ -720,4 +720,92 @@ void describe('what views ask beyond DAP', () => {
     assert.equal((await client.refusal('vmkd/locate', { expression: 'nope' })).error.showUser, false);
     assert.equal((await client.refusal('vmkd/symbolize', { addresses: 'nope' })).error.showUser, false);
   });
+
+  void it('translates an address, and reads it where it is', async () => {
+    // covers: vmkd/pageTables, vmkd/readMemory
+    const { memoryReference: address } = await client.ask<Body<'vmkd/locate'>>('vmkd/locate', {
+      expression: 'vmkdemo!VmkDemoNodes',
+    });
+    const walk = await client.ask<Body<'vmkd/pageTables'>>('vmkd/pageTables', { address });
+    assert.equal(walk.entries[0]!.name, 'PML4E');
+    assert.ok(walk.entries.at(-1)!.flags.includes('kernel'), JSON.stringify(walk));
+    const virtual = (await client.ask<P.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference: address,
+      count: 16,
+    }))!.data;
+    const there = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      space: { kind: 'physical' },
+      address: walk.physical!,
+      count: 16,
+    });
+    assert.deepEqual(there, { data: virtual, unreadableBytes: 0 });
+    const nowhere = await client.ask<Body<'vmkd/pageTables'>>('vmkd/pageTables', {
+      address: '0x0000700000000000',
+    });
+    assert.match(nowhere.why!, /is zero/);
+    const beyond = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      space: { kind: 'physical' },
+      address: '0x0000ff0000000000',
+      count: 8192,
+    });
+    assert.deepEqual(beyond, { data: '', unreadableBytes: 4096 });
+  });
+
+  void it('reads the memory of a process', async () => {
+    const { processes } = await client.ask<Body<'vmkd/processes'>>('vmkd/processes');
+    const { eprocess } = processes.at(-1)!;
+    const space = { kind: 'process', eprocess };
+    const { memoryReference: address } = await client.ask<Body<'vmkd/locate'>>('vmkd/locate', {
+      expression: 'nt!PsActiveProcessHead',
+    });
+    const { data } = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      ...{ space, address, count: 8 },
+    });
+    assert.notEqual(data, '');
+    // The user half of another process: by its own tables.
+    const walk = await client.ask<Body<'vmkd/pageTables'>>('vmkd/pageTables', {
+      ...{ address: '0x0000000000010000', eprocess },
+    });
+    const user = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      ...{ space, address: '0x0000000000010000', count: 8 },
+    });
+    assert.equal(user.data === '', walk.physical === undefined);
+    assert.equal(
+      (
+        await client.refusal('vmkd/readMemory', {
+          space: { kind: 'process', eprocess: '0x10' },
+          address,
+          count: 8,
+        })
+      ).error.showUser,
+      false,
+    );
+  });
+
+  void it('shows where a thread sleeps, as one of DAP’s threads', async () => {
+    // covers: vmkd/visitThread
+    const [system] = (await client.ask<Body<'vmkd/processes'>>('vmkd/processes')).processes;
+    const { threads } = await client.ask<Body<'vmkd/threads'>>('vmkd/threads', {
+      eprocess: system!.eprocess,
+    });
+    const asleep = threads.find(({ cpu, start }) => cpu === undefined && start?.startsWith('vmkdemo!'))!;
+    const visit = (ethread: string): Promise<Body<'vmkd/visitThread'>> =>
+      client.ask('vmkd/visitThread', { ethread });
+    const { threadId } = await visit(asleep.ethread);
+    assert.deepEqual(await visit(asleep.ethread), { threadId });
+    const { stackFrames } = (await client.stackTraceRequest({ threadId })).body;
+    const text = stackFrames.map(({ name }) => name).join('\n');
+    assert.match(text, /nt!KiSwapThread/);
+    assert.ok(text.includes(asleep.start!.replace(/\+.*/, '')), text);
+    const known = (await client.threadsRequest()).body.threads;
+    assert.match(known.find(({ id }) => id === threadId)!.name, /^Asleep: System \(4\), thread /);
+    // Its frames have variables, and its registers are those that calls preserve.
+    const caller = stackFrames.find(({ name }) => name.startsWith('vmkdemo!'))!;
+    assert.notDeepEqual(await inside(await scope('Registers', caller)), []);
+    await inside(await scope('Locals', caller));
+    assert.match((await client.refusal('next', { threadId })).error.format, /cannot be stepped/);
+    const running = threads.find(({ cpu }) => cpu !== undefined)!;
+    assert.ok((await visit(running.ethread)).threadId <= 2);
+    await client.refusal('vmkd/visitThread', { ethread: '0xffffffffffff0000' });
+  });
 });

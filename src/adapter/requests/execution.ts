@@ -104,11 +104,16 @@ async function stepAs(
 ): Promise<void> {
   call.holdEvents();
   session.mustBeStopped();
+  const processor = session.processor(threadId);
+  if (processor.asleep === true)
+    throw new VmkdError('target-unsupported', 'A thread that no processor runs cannot be stepped', {
+      nextStep: 'Step the thread of a CPU, or set a breakpoint where this one goes on.',
+    });
   const intoCall = targetId === undefined ? undefined : session.things.calls.get(targetId).address;
   await step(session, {
     kind,
     granularity: granularity ?? 'statement',
-    processor: session.processor(threadId).number,
+    processor: processor.number,
     ...(intoCall === undefined ? {} : { intoCall }),
   });
 }

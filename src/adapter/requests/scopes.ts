@@ -3,7 +3,7 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { evaluate, type Item } from '../../engine/expr/compile';
 import type { FrameScope, FrameVariable } from '../../engine/target/scope/frameScope';
-import { isInnermost } from '../contexts';
+import { hasProcessor } from '../contexts';
 import { scalarNumber } from '../evaluation';
 import type { Family } from '../protocol';
 import type { Session } from '../session';
@@ -79,15 +79,12 @@ async function itemsOf(variables: readonly FrameVariable[]): Promise<Item[]> {
   return items;
 }
 
-function registersOf(
-  session: Session,
-  { processor, frame, index }: FrameThing,
-  context: FrameScope,
-): Container {
+function registersOf(session: Session, thing: FrameThing, context: FrameScope): Container {
+  const { processor, frame } = thing;
   const registers: RegisterContext = {
     processor,
     symbols: session.target.symbols,
     numberOf: async (text) => scalarNumber(context, await evaluate(text, context)),
   };
-  return isInnermost(frame, index) ? processorRegisters(registers) : callerRegisters(registers, frame);
+  return hasProcessor(thing) ? processorRegisters(registers) : callerRegisters(registers, frame);
 }

@@ -1,6 +1,6 @@
 /**
  * Threads and their stacks. KD knows processors, so these are DAP's threads; the thread that runs on each is part of its
- * name. Clients ask for the top frame alone first, and for the rest when somebody looks.
+ * name. Threads that no processor runs are among them when a view has asked for them. Clients ask for the top frame alone first, and for the rest when somebody looks.
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
@@ -21,6 +21,8 @@ export const stacks: Family = {
       const threads: P.Thread[] = [];
       for (const processor of processors)
         threads.push({ id: processor.number + 1, name: await threadName(session, processor) });
+      for (const sleeper of session.things.sleepers)
+        threads.push({ id: sleeper.number + 1, name: await threadName(session, sleeper) });
       return { threads };
     },
 

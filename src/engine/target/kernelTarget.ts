@@ -45,6 +45,7 @@ import { RunControl } from './execution/runControl';
 import { LiveTarget, type LiveTargetOptions } from './liveTarget';
 import { ModuleTracker } from './moduleTracker';
 import { Processors } from './processors';
+import type { PhysicalReader } from './spaces';
 import { StopMemory } from './stopMemory';
 import type { ModuleChange, Target, TargetProcessor, TargetState } from './target';
 import { Transport, type Tier } from './transport';
@@ -102,6 +103,7 @@ export class KernelTarget implements Target {
   readonly guestMemory: GuestMemory;
   readonly transport: Transport;
   readonly liveMemory: LiveMemory;
+  readonly physicalMemory: PhysicalReader;
   readonly #mailboxMemory: MailboxMemory | undefined;
   readonly #processors: Processors;
   readonly #control: RunControl;
@@ -156,6 +158,10 @@ export class KernelTarget implements Target {
     });
     this.transport = new Transport(guestMemory, best);
     this.liveMemory = new LiveMemory(guestMemory, live.client, options.clock ?? systemClock, cover);
+    this.physicalMemory = {
+      readPartial: async (address, length) =>
+        guestMemory.readPhysical(address, length) ?? live.memory.readPhysicalPartial(address, length),
+    };
     const memory = new StopMemory(live.memory, sites, guestMemory);
     sites.memory = memory;
     const symbols = new KernelSymbols({ memory, store, onState: (module) => this.#onSymbols(module) });

@@ -21,6 +21,7 @@ import type { SourceMapping } from '../symbols/services/sourcePaths';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import type { ModuleSymbols } from '../windows/moduleSymbols';
 import type { SymbolicStack } from './callStack';
+import type { PhysicalReader } from './spaces';
 
 export type TargetState =
   | { readonly kind: 'detached' }
@@ -74,6 +75,8 @@ export type GeneralContext = Omit<ContextX64, 'floatSave' | 'mxCsr'>;
 /** One processor of a stopped target. All answers are kept until it runs or is written. */
 export interface TargetProcessor {
   readonly number: number;
+  /** It is none, but a thread that no processor runs: nothing of it can be set, and it cannot be stepped. */
+  readonly asleep?: boolean;
   /** As it has it: the user half is that of the process it is in. */
   readonly memory: TargetMemory;
   /** x64 only, as yet. */
@@ -111,6 +114,8 @@ export interface Target {
    * Reads throw ram-* errors that say why they cannot.
    */
   readonly liveMemory?: VirtualMemory;
+  /** As it is: our own int3s are visible in it. Undefined where only virtual memory is there. */
+  readonly physicalMemory?: PhysicalReader;
   readonly symbols: KernelSymbols;
   readonly onModules: Listeners<ModuleChange>;
   readonly execution?: Execution;

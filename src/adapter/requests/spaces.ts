@@ -1,0 +1,152 @@
+/**
+ * Memory and threads beyond what the processors are in, by requests that are none of DAP's: `vmkd/readMemory` of physical memory
+ * or of a process, `vmkd/pageTables` of an address, `vmkd/visitThread`, which makes a thread that sleeps one of DAP's.
+ */
+
+import {
+  physicalAddress,
+  plus,
+  virtualAddress,
+  type PhysicalAddress,
+  type VirtualAddress,
+} from '../../engine/core/addresses';
+import { VmkdError } from '../../engine/core/errors';
+import { hex } from '../../engine/core/hex';
+import { entryFlags } from '../../engine/memory/tableWalk';
+import type { VirtualMemory } from '../../engine/memory/virtualMemory';
+import { SleepingThread } from '../../engine/target/sleepingThread';
+import { pagingIn, SpaceMemory, walkIn, type PhysicalReader } from '../../engine/target/spaces';
+import type { TargetProcessor } from '../../engine/target/target';
+import { KernelStruct } from '../../engine/windows/kernelStruct';
+import { describeThread } from '../../engine/windows/threads';
+import type { OwnRequests } from '../../protocol/ownRequests';
+import { addressOf, memoryReference } from '../memoryReferences';
+import type { Family } from '../protocol';
+import type { Session } from '../session';
+
+type Space = OwnRequests['vmkd/readMemory']['arguments']['space'];
+
+const mostBytes = 1 << 20;
+const pageSize = 4096;
+/** Above all numbers of processors. */
+const firstSleeper = 1000;
+const mostSleepers = 64;
+
+export const spaces: Family = {
+  requests: {
+    async 'vmkd/readMemory'(session, { space, address, count }) {
+      session.mustBeStopped();
+      const from = addressOf(address);
+      const wanted = Math.max(0, Math.min(count, mostBytes, Number((1n << 64n) - from)));
+      const read = await readerOf(session, space);
+      const bytes = await read(from, wanted);
+      // The rest of the page at which it ended is not there either: a page is whole or absent.
+      const end = Number((from + BigInt(bytes.length)) % BigInt(pageSize));
+      const absent = Math.min(wanted - bytes.length, pageSize - end);
+      return { data: Buffer.from(bytes).toString('base64'), unreadableBytes: absent };
+    },
+
+    async 'vmkd/pageTables'(session, { address, eprocess }) {
+      session.mustBeStopped();
+      const paging = await pagingOf(session, eprocess);
+      const walk = await walkIn(physicalOf(session), paging, addressOf(address));
+      return {
+        mode: paging.mode,
+        root: hex(BigInt(paging.root), 16),
+        entries: walk.entries.map((entry) => ({
+          name: entry.name,
+          address: hex(entry.address, 16),
+          value: hex(entry.value, 16),
+          flags: entryFlags(entry),
+        })),
+        ...(walk.kind === 'mapped'
+          ? { physical: hex(walk.address, 16), pageBytes: walk.pageBytes }
+          : { why: walk.why }),
+      };
+    },
+
+    async 'vmkd/visitThread'(session, { ethread }) {
+      session.mustBeStopped();
+      const thread = addressOf(ethread);
+      for (const processor of session.target.processors) {
+        const running = await processor.thread().catch(() => undefined);
+        if (running === thread) return { threadId: processor.number + 1 };
+      }
+      const { sleepers } = session.things;
+      for (const sleeper of sleepers)
+        if ((await sleeper.thread()) === thread) return { threadId: sleeper.number + 1 };
+      if (sleepers.length >= mostSleepers)
+        throw new VmkdError(
+          'value-out-of-range',
+          `At most ${mostSleepers} threads are looked at in one stop`,
+        );
+      const { memory, symbols } = session.target;
+      const { process } = await describeThread(memory, symbols, thread);
+      const own = await processMemory(session, process);
+      const sleeper = new SleepingThread(firstSleeper + sleepers.length, own, symbols, thread);
+      // Whoever asks sees at once whether it has a stack.
+      await sleeper.stack();
+      sleepers.push(sleeper);
+      const threadId = sleeper.number + 1;
+      session.events.send('thread', { reason: 'started', threadId });
+      return { threadId };
+    },
+  },
+};
+
+/** @throws target-unsupported */
+function physicalOf({ target }: Session): PhysicalReader {
+  if (target.physicalMemory !== undefined) return target.physicalMemory;
+  throw new VmkdError('target-unsupported', 'The physical memory of this target cannot be read');
+}
+
+async function readerOf(
+  session: Session,
+  space: Space,
+): Promise<(address: VirtualAddress, length: number) => Promise<Uint8Array>> {
+  if (space.kind === 'physical') {
+    const physical = physicalOf(session);
+    return (address, length) => physicalPages(physical, physicalAddress(address), length);
+  }
+  const memory = await processMemory(session, addressOf(space.eprocess));
+  return (address, length) => memory.readPartial(address, length);
+}
+
+/** Guest RAM gives a range whole or not at all: page by page, so that what is there before a hole is seen. */
+async function physicalPages(
+  physical: PhysicalReader,
+  address: PhysicalAddress,
+  length: number,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let done = 0; done < length;) {
+    const at = plus(address, done);
+    const wanted = Math.min(length - done, pageSize - Number(at % BigInt(pageSize)));
+    const piece = await physical.readPartial(at, wanted);
+    pieces.push(piece);
+    if (piece.length < wanted) break;
+    done += wanted;
+  }
+  return Buffer.concat(pieces);
+}
+
+async function processMemory(session: Session, eprocess: VirtualAddress): Promise<VirtualMemory> {
+  const paging = await pagingOf(session, memoryReference(eprocess));
+  return new SpaceMemory(physicalOf(session), paging, session.target.memory);
+}
+
+/** Of a process, or of the processor that stopped. @throws target-unsupported, symbols-lack-type, memory-unreadable */
+async function pagingOf(session: Session, eprocess: string | undefined) {
+  const { stop } = session.mustBeStopped();
+  const processor: TargetProcessor = session.processor(stop.processor + 1);
+  const base = eprocess === undefined ? undefined : await directoryTableBase(session, addressOf(eprocess));
+  const paging = await pagingIn(processor, base);
+  if (paging !== undefined) return paging;
+  throw new VmkdError('target-unsupported', 'The processor does not translate addresses yet');
+}
+
+function directoryTableBase({ target }: Session, eprocess: VirtualAddress): Promise<bigint> {
+  const types = target.symbols.moduleNamed('nt')?.types;
+  const struct = KernelStruct.named(types, '_EPROCESS');
+  return struct.readNumber(target.memory, virtualAddress(eprocess), 'Pcb.DirectoryTableBase');
+}
