@@ -1,27 +1,27 @@
 /** Attaching: the link, the kernel behind it, the symbols that a first look needs; then the client may set breakpoints. */
 
-import { homedir } from 'node:os';
-import path from 'node:path';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { systemClock } from '../engine/core/clock';
 import { asVmkdError, type ErrorCode } from '../engine/core/errors';
+import { sessionsFolder } from '../engine/core/userFolder';
 import { createEndpoint } from '../engine/link/endpoint';
 import type { LinkEndpoint } from '../engine/link/link';
 import { TraceWriter } from '../engine/link/trace';
+import { defaultCacheFolder } from '../engine/symbols/store/cacheFolder';
 import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
 import { httpGet } from '../engine/symbols/store/http';
 import { parseSymbolPath, symbolPathFrom } from '../engine/symbols/store/symbolPath';
 import { SymbolStore } from '../engine/symbols/store/symbolStore';
+import { ParkedNote } from '../engine/machine/parkedNote';
+import { Guardian } from '../engine/target/guard/guardian';
+import { letGo } from '../engine/target/guard/letGo';
 import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
 import { SessionCompanion } from './companion';
 import { errorText } from './errors';
-import { Guardian } from './guardian';
-import { letGo } from './letGo';
 import { followLive } from './live';
 import { mailboxAnnouncedBy, wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
-import { ParkedNote } from './parkedNote';
 import { startParking } from './parking';
 import { allParts, type Call } from './protocol';
 import type { Session } from './session';
@@ -37,7 +37,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
   const endpoint = createEndpoint(link);
   session.atEnd.push(() => endpoint.dispose());
   let opened = false;
-  const stateFolder = path.join(cacheFolder(), 'vmkd', 'sessions');
+  const stateFolder = sessionsFolder();
   session.guardian = new Guardian({ link, stateFolder });
   const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
   session.parking = parking;
@@ -176,19 +176,11 @@ function openTrace(session: Session, file: string, link: string): TraceWriter {
 }
 
 function symbolStore(symbolPath: string): SymbolStore {
-  const cache = path.join(cacheFolder(), 'vmkd', 'symbols');
+  const cache = defaultCacheFolder(process.env);
   return new SymbolStore({
     path: parseSymbolPath(symbolPath, cache),
     defaultCache: cache,
     check: checkSymbolFile,
     get: httpGet({}),
   });
-}
-
-/** Where the operating system wants what can be fetched again. */
-function cacheFolder(): string {
-  const { env, platform } = process;
-  if (platform === 'win32') return env['LOCALAPPDATA'] ?? path.join(homedir(), 'AppData', 'Local');
-  if (platform === 'darwin') return path.join(homedir(), 'Library', 'Caches');
-  return env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
 }

@@ -3,12 +3,12 @@
  * connection.
  *
  * Whatever ends this process — a signal, a client that is gone, an error that nobody caught — first lets the kernel go; what
- * cannot be seen from inside is the business of a second process (guardian.ts). stdout belongs to DAP; what else there is to
+ * cannot be seen from inside is the business of a second process (engine/target/guard). stdout belongs to DAP; what else there is to
  * say goes to stderr.
  */
 
 import { createServer, type Socket } from 'node:net';
-import { guard, launchGuardian } from './guardian';
+import { guardianRole } from '../engine/target/guard/guardian';
 import { serveClient, type ServedClient } from './serveClient';
 
 /** Milliseconds for the guest to be let go, when there is nobody left who could wait for it. */
@@ -62,17 +62,7 @@ function serveSocket(socket: Socket): void {
 }
 
 function main(args: readonly string[]): void {
-  if (args[0] === '--guard') {
-    void guard(process.stdin).then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-    return;
-  }
-  if (args[0] === '--launch-guard') {
-    launchGuardian(args.slice(1));
-    return;
-  }
+  if (guardianRole(args, process.stdin, (code) => process.exit(code))) return;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void end(0));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);

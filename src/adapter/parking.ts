@@ -6,14 +6,13 @@
  * Invariants: whatever way a session ends, the machine runs on; if the process is killed, the note tells its guardian.
  */
 
-import { systemClock } from '../engine/core/clock';
 import { VmkdError, asVmkdError } from '../engine/core/errors';
-import type { MachineControl } from '../engine/machine/control';
 import type { Machine } from '../engine/machine/machine';
-import { Parking, type ParkingState } from '../engine/machine/parking';
+import { NotedParking } from '../engine/machine/notedParking';
+import type { ParkedNote } from '../engine/machine/parkedNote';
+import type { ParkingState } from '../engine/machine/parking';
 import type { Target } from '../engine/target/target';
 import { errorText } from './errors';
-import type { ParkedNote } from './parkedNote';
 import type { Session } from './session';
 
 /** What of parking the rest of a session needs. */
@@ -48,10 +47,7 @@ export async function startParking(
     if (machine instanceof VmkdError) throw machine;
     if (!wasLeft && enabled === false && machine.state === 'paused') throw pausedByOthers(machine);
     if (enabled === false) return undefined;
-    const password = process.env['VMKD_VM_PASSWORD'];
-    const open = (): Promise<MachineControl> =>
-      machine.openControl(password === undefined ? {} : { password });
-    return new Parked(session, { control: await open(), open, machine, note, delay: after * 1000 });
+    return new Parked(session, await NotedParking.open({ machine, note, delay: after * 1000 }));
   } catch (thrown) {
     const error = asVmkdError(thrown);
     if (error.code === 'machine-paused') throw error;
@@ -64,45 +60,22 @@ const pausedByOthers = ({ name }: Machine): VmkdError =>
   new VmkdError('machine-paused', `${name} is paused: its kernel cannot answer`);
 
 class Parked implements SessionParking {
-  readonly #session: Session;
-  readonly #control: MachineControl;
-  readonly #note: ParkedNote;
-  readonly #parking: Parking;
   #isTold = false;
-  #ending: Promise<void> | undefined;
 
   constructor(
-    session: Session,
-    parts: {
-      control: MachineControl;
-      /** Another one. */
-      open: () => Promise<MachineControl>;
-      machine: Machine;
-      note: ParkedNote;
-      delay: number;
-    },
+    private readonly session: Session,
+    private readonly noted: NotedParking,
   ) {
-    const { control, open, machine, note, delay } = parts;
-    this.#session = session;
-    this.#control = control;
-    this.#note = note;
-    const reopen = async (): Promise<MachineControl> => noted(await open(), machine, note);
-    this.#parking = new Parking({
-      control: noted(control, machine, note),
-      clock: systemClock,
-      delay,
-      reopen,
-    });
-    this.#parking.onState.add((state) => this.#tell(state));
+    noted.parking.onState.add((state) => this.#tell(state));
   }
 
   use<T>(action: () => Promise<T>): Promise<T> {
-    return this.#parking.use(action);
+    return this.noted.parking.use(action);
   }
 
   follow(target: Target): void {
     const look = ({ kind }: Target['state']): void => {
-      this.#parking.stands = kind === 'stopped';
+      this.noted.parking.stands = kind === 'stopped';
       // Nobody will ask this kernel for anything again.
       if (kind === 'lost') this.end().catch(() => undefined);
     };
@@ -111,24 +84,11 @@ class Parked implements SessionParking {
   }
 
   end(): Promise<void> {
-    this.#ending ??= this.#end();
-    return this.#ending;
-  }
-
-  async #end(): Promise<void> {
-    try {
-      const before = this.#parking.state.kind;
-      await this.#parking.end();
-      // Of a machine whose control was lost nobody knows: the next attach shall look.
-      if (before !== 'failed') this.#note.remove();
-    } finally {
-      this.#control.close();
-    }
+    return this.noted.end();
   }
 
   #tell(state: ParkingState): void {
-    const { events, output, phase } = this.#session;
-    if (state.kind === 'awake') this.#note.remove();
+    const { events, output, phase } = this.session;
     if (phase === 'ended') return;
     const why = state.kind === 'failed' ? { why: state.error.toJSON() } : {};
     events.send('vmkd/parking', { state: state.kind, ...why });
@@ -138,24 +98,7 @@ class Parked implements SessionParking {
     this.#isTold = true;
     output.line(
       'console',
-      `The machine is parked: its processors rest while the kernel stands and nobody needs it (${this.#control.way}).`,
+      `The machine is parked: its processors rest while the kernel stands and nobody needs it (${this.noted.way}).`,
     );
   }
 }
-
-/** The same control; the note is there before the machine rests, and until it runs. */
-const noted = (control: MachineControl, machine: Machine, note: ParkedNote): MachineControl => ({
-  way: control.way,
-  power: () => control.power(),
-  async pause() {
-    note.write(machine);
-    await control.pause();
-  },
-  async unpause() {
-    await control.unpause();
-    note.remove();
-  },
-  reset: () => control.reset(),
-  watch: (listener) => control.watch(listener),
-  close: () => control.close(),
-});

@@ -17,7 +17,7 @@ import type { SessionCompanion } from './companion';
 import type { Configuration } from './configuration/configuration';
 import type { Connection } from './connection';
 import { Contexts } from './contexts';
-import type { Guardian } from './guardian';
+import type { Guardian } from '../engine/target/guard/guardian';
 import { HandleNumbers } from './handles';
 import { Listing } from './listing';
 import { MemoryViews } from './memoryViews';

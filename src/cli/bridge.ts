@@ -19,13 +19,15 @@ import { printableLine, type Terminal } from './terminal';
 export const bridge: Command = {
   name: 'bridge',
   usage:
-    'bridge MACHINE|LINK [--name NAME | --listen LINK] [--serial] [--trace FILE] [--pipe-trace FILE] [--leave-stopped]',
+    'bridge MACHINE|LINK [--name NAME | --listen LINK] [--serial] [--park SECONDS] [--trace FILE] [--pipe-trace FILE] [--leave-stopped]',
   summary: 'Lets WinDbg attach to a kernel, faster than its serial port; nothing else is needed.',
   details: `  MACHINE            a virtual machine, as “vmkd machines” lists them
   LINK               unix:/path, tcp:host:port, pipe:name; with -listen after the kind, vmkd waits to be connected
   --name NAME        the pipe is called kd_NAME; default: the machine's name
   --listen LINK      where the pipe is instead: pipe-listen:name, unix-listen:/path, tcp-listen:port
   --serial           uses neither the machine's memory nor the guest module
+  --park SECONDS     the machine rests while its kernel stands, and only memory is asked for, for so long; 0: never;
+                     default: at once, or 5 where pausing takes its time (VMware's vmrun)
   --trace FILE       records every packet of the kernel; “vmkd trace FILE” prints them
   --pipe-trace FILE  records every packet of the pipe
   --leave-stopped    does not let a kernel run on that stands when the bridge ends
@@ -38,6 +40,7 @@ export const bridge: Command = {
       name: { type: 'string' },
       listen: { type: 'string' },
       serial: { type: 'boolean', default: false },
+      park: { type: 'string' },
       'leave-stopped': { type: 'boolean', default: false },
       trace: { type: 'string' },
       'pipe-trace': { type: 'string' },
@@ -47,6 +50,7 @@ export const bridge: Command = {
       throw new VmkdError('usage', 'vmkd bridge wants one machine or link');
     if (values.name !== undefined && values.listen !== undefined)
       throw new VmkdError('usage', '--name and --listen say the same thing');
+    const parkAfter = values.park === undefined ? undefined : secondsOf(values.park);
     const { find, name } = await placeOf(machine, values.serial);
     const pipe = pipeOf(values.listen, values.name ?? name);
     const traces = [values.trace, values['pipe-trace']].map((file, i) =>
@@ -58,7 +62,7 @@ export const bridge: Command = {
     );
     try {
       await untilInterrupted((signal) =>
-        serve({ find, pipe, traces, leaveStopped: values['leave-stopped'] }, terminal, signal),
+        serve({ find, pipe, traces, parkAfter, leaveStopped: values['leave-stopped'] }, terminal, signal),
       );
     } finally {
       for (const trace of traces) trace?.close();
@@ -72,10 +76,19 @@ interface BridgeOptions {
   /** Of the kernel's link, and of the pipe. */
   readonly traces: readonly (TraceWriter | undefined)[];
   readonly leaveStopped: boolean;
+  readonly parkAfter: number | undefined;
+}
+
+/** @returns Milliseconds. @throws usage */
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= 0 && seconds <= 86_400))
+    throw new VmkdError('usage', '--park wants seconds: 0 to 86400');
+  return seconds * 1000;
 }
 
 async function serve(options: BridgeOptions, terminal: Terminal, interrupted: AbortSignal): Promise<void> {
-  const { find, pipe, traces, leaveStopped } = options;
+  const { find, pipe, traces, leaveStopped, parkAfter } = options;
   const quit = new AbortController();
   const signal = AbortSignal.any([interrupted, quit.signal]);
   const say = (line: string): void => terminal.error(`vmkd: ${printableLine(line)}\n`);
@@ -112,7 +125,10 @@ async function serve(options: BridgeOptions, terminal: Terminal, interrupted: Ab
     else if (!host.press(key) && key.trim() !== '') say(keysHelp);
   });
   try {
-    await keepKernel({ find, companion, host, trace: traces[0], leaveStopped, signal, say, onError });
+    await keepKernel({
+      ...{ find, companion, host, trace: traces[0], leaveStopped, parkAfter },
+      ...{ signal, say, onError },
+    });
   } finally {
     unlisten();
     companion.close();
@@ -164,9 +180,10 @@ async function placeOf(
   });
   const find = async (): Promise<KernelPlace> => {
     const found = await findMachine(text).catch(() => undefined);
-    if (isLink) return { link: text, ram: serialOnly || !found ? noRam : found.ramLocation() };
+    if (isLink)
+      return { link: text, ram: serialOnly || !found ? noRam : found.ramLocation(), machine: found };
     if (!found) throw new VmkdError('machine-unknown', `The machine “${text}” is not there any more`);
-    return { link: found.kdLink(), ram: serialOnly ? noRam : found.ramLocation() };
+    return { link: found.kdLink(), ram: serialOnly ? noRam : found.ramLocation(), machine: found };
   };
   return { find, name: machine?.name ?? text.replace(/^.*[\\/:]/, '') };
 }

@@ -4,6 +4,7 @@
  */
 
 import { asVmkdError, VmkdError } from '../engine/core/errors';
+import { guardianRole } from '../engine/target/guard/guardian';
 import { printable, Terminal } from './terminal';
 import { bridge } from './bridge';
 import type { Command } from './command';
@@ -58,7 +59,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// Not process.exit: output that a pipe has not taken yet would be cut off.
-void main(process.argv.slice(2)).then((code) => {
-  process.exitCode = code;
-});
+const commandLine = process.argv.slice(2);
+if (!guardianRole(commandLine, process.stdin, (code) => process.exit(code))) {
+  // Not process.exit: output that a pipe has not taken yet would be cut off.
+  void main(commandLine).then((code) => {
+    process.exitCode = code;
+  });
+}

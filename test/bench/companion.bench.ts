@@ -2,7 +2,8 @@
  * The companion pipe: what a debugger that speaks KDCOM gets through it, beside what it gets over the UART, and what the pipe
  * adds to a request and to a stop. The bridge is a process of its own, as it is for its users.
  *
- *   read     kernel memory, by the same client: over the UART, and over the pipe with the machine's RAM behind it
+ *   read     kernel memory, by the same client: over the UART, and over the pipe with the machine's RAM behind it; the bridge
+ *            parks the machine meanwhile, as it does wherever it can
  *   passed   a request that the kernel has to answer, both ways over the guest module's mailbox: through the pipe, and without
  *   break    from the kernel's own note that it has entered the debugger, seen in its RAM, to the state change at the client
  */
@@ -17,6 +18,7 @@ import { LiveTarget } from '../../src/engine/target/liveTarget';
 import { Bridge } from '../fixtures/bridge';
 import { buildCli } from '../fixtures/cli';
 import { ramOf } from '../fixtures/guestRam';
+import { monitorsIn } from '../fixtures/monitors';
 import { StopWatch } from '../fixtures/stopWatch';
 import { temporaryFolder } from '../fixtures/tempFolder';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
@@ -81,7 +83,8 @@ async function throughBridge<T>(
 }
 
 async function readFigure(): Promise<Figure> {
-  const machine = await bootDemoKernel({ memoryMiB: 256 });
+  const { folder, remove } = temporaryFolder();
+  const machine = await bootDemoKernel({ memoryMiB: 256, qemuArgs: monitorsIn(folder).qemuArgs });
   try {
     const uart = await withClient(machine.kdLink, {}, (target) => readRate(target, overUart));
     const pipe = await throughBridge(machine, /memory is read from/, (target) => readRate(target, piped));
@@ -91,6 +94,7 @@ async function readFigure(): Promise<Figure> {
     return { id: 'pipe.read_vs_uart', value: pipe / uart, unit: 'x', goal: { atLeast: 200 } };
   } finally {
     await machine.stop();
+    remove();
   }
 }
 

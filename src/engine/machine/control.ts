@@ -33,6 +33,8 @@ export interface Snapshots {
 export interface MachineControl {
   /** For people: “QMP at unix:/tmp/qmp”. */
   readonly way: string;
+  /** Orders are obeyed within milliseconds; else they take a second or more. */
+  readonly isQuick: boolean;
   power(): Promise<PowerState>;
   /** Stops all processors; memory stays as it is. */
   pause(): Promise<void>;

@@ -34,6 +34,7 @@ const eventKinds: Readonly<Record<string, 'paused' | 'resumed' | 'reset' | 'off'
 
 export class QmpControl implements MachineControl {
   readonly way: string;
+  readonly isQuick = true;
   #closed = false;
 
   /** @param qmp Started; it belongs to us from now on. */

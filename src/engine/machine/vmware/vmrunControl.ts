@@ -29,6 +29,7 @@ export interface VmrunMachine {
 
 export class VmrunControl implements MachineControl {
   readonly way: string;
+  readonly isQuick = false;
   #pausedByUs = false;
 
   constructor(

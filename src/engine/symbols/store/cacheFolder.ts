@@ -1,20 +1,14 @@
 /** Where symbols are kept when nobody names a folder: in the user's own cache, as each system has it. */
 
-import { homedir, platform } from 'node:os';
+import { platform } from 'node:os';
 import path from 'node:path';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { userFolder } from '../../core/userFolder';
 
 export function defaultCacheFolder(
-  environment: Environment,
+  environment: Parameters<typeof userFolder>[0],
   system: NodeJS.Platform = platform(),
-  home = homedir(),
+  home?: string,
 ): string {
-  const { LOCALAPPDATA: local, XDG_CACHE_HOME: xdg } = environment;
-  if (system === 'win32')
-    return path.win32.join(local ?? path.win32.join(home, 'AppData', 'Local'), 'vmkd', 'symbols');
-  if (system === 'darwin') return path.posix.join(home, 'Library', 'Caches', 'vmkd', 'symbols');
-  // A relative path there is to be ignored, says the XDG specification.
-  const root = xdg !== undefined && path.posix.isAbsolute(xdg) ? xdg : path.posix.join(home, '.cache');
-  return path.posix.join(root, 'vmkd', 'symbols');
+  const paths = system === 'win32' ? path.win32 : path.posix;
+  return paths.join(userFolder(environment, system, home), 'symbols');
 }

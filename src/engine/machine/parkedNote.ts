@@ -11,9 +11,9 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { VmkdError } from '../engine/core/errors';
-import { findMachine } from '../engine/machine/find';
-import type { Machine } from '../engine/machine/machine';
+import { VmkdError } from '../core/errors';
+import { findMachine } from './find';
+import type { Machine } from './machine';
 
 interface Noted {
   /** As findMachine understands it. */

@@ -3,11 +3,11 @@
  * taken out, and if it was stopped, it runs.
  */
 
-import type { LinkEndpoint } from '../engine/link/link';
-import { checkSymbolFile } from '../engine/symbols/store/fileCheck';
-import { httpGet } from '../engine/symbols/store/http';
-import { SymbolStore } from '../engine/symbols/store/symbolStore';
-import { attachKernel } from '../engine/target/kernelTarget';
+import type { LinkEndpoint } from '../../link/link';
+import { checkSymbolFile } from '../../symbols/store/fileCheck';
+import { httpGet } from '../../symbols/store/http';
+import { SymbolStore } from '../../symbols/store/symbolStore';
+import { attachKernel } from '../kernelTarget';
 
 /** @param limits Milliseconds: for the link to be free, for the kernel to answer. @throws as attachKernel */
 export async function letGo(

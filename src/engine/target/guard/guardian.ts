@@ -1,13 +1,14 @@
 /**
- * A second process, for the end that the adapter cannot see: a kill, a crash of the runtime. It holds the other end of a
- * pipe. If that closes without a word, the adapter is dead; then the guardian resumes the machine if it was
- * parked, attaches, takes out what the dead session left in the kernel, lets it run, and ends.
+ * A second process, for the end that a debugger cannot see: a kill, a crash of the runtime. It holds the other end of a
+ * pipe. If that closes without a word, the debugger (the adapter, the bridge) is dead; then the guardian resumes the machine if
+ * it was parked, attaches, takes out what the dead session left in the kernel, lets it run, and ends.
  *
- *   adapter ── orders ──▶ guardian        … ── “done” ──▶ ends                     an orderly end
+ *   debugger ── orders ──▶ guardian       … ── “done” ──▶ ends                     an orderly end
  *      └ launcher ┘                       … ── (closed) ─▶ attach, clean, release   a death
  *
  * Some editors end an adapter with all its descendants (in Windows VS Code does: taskkill /F /T). So the guardian is none: a
- * launcher starts it, hands the pipe on, and ends at once.
+ * launcher starts it, hands the pipe on, and ends at once. Both are the program that asks for them, started again: its `main`
+ * hands its arguments to `guardianRole` first.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -16,14 +17,16 @@ import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
-import { createEndpoint } from '../engine/link/endpoint';
+import { createEndpoint } from '../../link/endpoint';
+import { ParkedNote } from '../../machine/parkedNote';
 import { letGo } from './letGo';
-import { ParkedNote } from './parkedNote';
 
 interface Orders {
   readonly link: string;
   /** Where sessions note what they write into a kernel's code, and that its machine is parked. */
   readonly stateFolder: string;
+  /** Only the machine is resumed; the kernel may stand. */
+  readonly leaveStopped?: boolean;
 }
 
 /** Milliseconds for the link to be free again, and for the kernel to answer. */
@@ -60,9 +63,22 @@ export class Guardian {
   }
 }
 
-/** The launcher's whole life. @param args The guardian's: whom it guards, for people who look at processes. */
-export function launchGuardian(args: readonly string[]): void {
-  startAgain(['--guard', ...args], [pipe, 'ignore', 'ignore']);
+/**
+ * @param args Of the program. @param input Its standard input. @param end Ends it.
+ * @returns Whether it was started to be a guardian, or its launcher: then it has nothing else to do.
+ */
+export function guardianRole(args: readonly string[], input: Readable, end: (code: number) => void): boolean {
+  const [role, ...rest] = args;
+  if (role === '--guard') {
+    guard(input).then(
+      () => end(0),
+      () => end(1),
+    );
+  } else if (role === '--launch-guard') {
+    // Whom it guards is for people who look at processes.
+    startAgain(['--guard', ...rest], [pipe, 'ignore', 'ignore']);
+  } else return false;
+  return true;
 }
 
 function startAgain(args: readonly string[], stdio: ('ignore' | 'pipe' | number)[]): ChildProcess {
@@ -79,8 +95,8 @@ function startAgain(args: readonly string[], stdio: ('ignore' | 'pipe' | number)
 }
 
 /** The guardian's own life. Rejects if it could not let the kernel go. */
-export async function guard(input: Readable): Promise<void> {
-  // A terminal's Ctrl-C is meant for the adapter, whose death is then to be seen.
+async function guard(input: Readable): Promise<void> {
+  // A terminal's Ctrl-C is meant for the debugger, whose death is then to be seen.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
   let orders: Orders | undefined;
   for await (const line of createInterface({ input })) {
@@ -91,7 +107,8 @@ export async function guard(input: Readable): Promise<void> {
   const endpoint = createEndpoint(orders.link);
   try {
     await new ParkedNote(orders.stateFolder, orders.link).resume();
-    await letGo(endpoint, orders.stateFolder, { link: linkLimit, attach: attachLimit });
+    if (orders.leaveStopped !== true)
+      await letGo(endpoint, orders.stateFolder, { link: linkLimit, attach: attachLimit });
   } finally {
     await endpoint.dispose();
   }

@@ -1,0 +1,126 @@
+/** A bridge parks its machine while only memory is asked for; one that is killed leaves a kernel that runs. */
+
+import assert from 'node:assert/strict';
+import { before, describe, it, type TestContext } from 'node:test';
+import { virtualAddress } from '../../src/engine/core/addresses';
+import { writeBreakPoint } from '../../src/engine/kd/manipulate/breakpoint';
+import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
+import { NtStatus } from '../../src/engine/kd/ntstatus';
+import { Bridge } from '../fixtures/bridge';
+import { buildCli, vmkd } from '../fixtures/cli';
+import { gone, guardianOf } from '../fixtures/guardian';
+import { monitorsIn } from '../fixtures/monitors';
+import { tempFolder } from '../fixtures/tempFolder';
+import { attach, breakIn, go, read, version } from '../fixtures/windbg';
+import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
+
+const limit = 60_000;
+
+before(buildCli);
+
+async function bridged(t: TestContext, kernel: DemoKernelOptions = {}, args: readonly string[] = []) {
+  const folder = tempFolder(t);
+  const machine = await bootDemoKernel({ ...kernel, qemuArgs: monitorsIn(folder).qemuArgs });
+  t.after(() => machine.stop());
+  const bridge = new Bridge(machine.kdLink, folder, args);
+  t.after(() => bridge.end());
+  await bridge.said(/the kernel (runs|stands)/);
+  return { machine, bridge };
+}
+
+const statusOf = async (machine: DemoMachine): Promise<string> =>
+  ((await machine.qmp('query-status')) as { status: string }).status;
+
+async function parked(machine: DemoMachine): Promise<void> {
+  for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
+    assert.ok(Date.now() < deadline, 'it is not parked');
+}
+
+async function ticksGrow(machine: DemoMachine): Promise<void> {
+  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
+  const first = await ticks();
+  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+}
+
+void describe('a bridge', () => {
+  for (const guestModule of [undefined, 'boot'] as const) {
+    const way = guestModule === undefined ? 'serial port' : 'mailbox';
+    void it(`G5 parks the machine; memory is read on, what needs the kernel wakes it (${way})`, async (t) => {
+      const { machine, bridge } = await bridged(t, { ...(guestModule && { guestModule }) });
+      if (guestModule) await bridge.said(/packets go by mailbox/);
+      const windbg = await bridge.debugger();
+      let stop = await attach(windbg);
+      await bridge.said(/memory is read from/);
+      const { kernelBase } = await version(windbg);
+      for (let i = 0; i < 3; i++) {
+        await parked(machine);
+        for (let page = 0; page < 16; page++) {
+          const bytes = await read(windbg, kernelBase, 512);
+          assert.equal(Buffer.from(bytes.subarray(0, 2)).toString(), 'MZ');
+        }
+        assert.equal(await statusOf(machine), 'paused');
+        // This the kernel has to answer.
+        assert.equal((await version(windbg)).kernelBase, kernelBase);
+        await parked(machine);
+        await go(windbg, stop);
+        await ticksGrow(machine);
+        stop = await breakIn(windbg);
+      }
+      await go(windbg, stop);
+      await ticksGrow(machine);
+      assert.match(bridge.stderr, /the machine rests/);
+      assert.equal(await bridge.end(), 0);
+      assert.equal(await statusOf(machine), 'running');
+    });
+  }
+
+  void it('ends at a stop, parked, with a machine and a kernel that run', async (t) => {
+    const { machine, bridge } = await bridged(t);
+    await attach(await bridge.debugger());
+    await parked(machine);
+    await bridge.end();
+    await ticksGrow(machine);
+  });
+
+  void it('D6 that is killed leaves a kernel that runs, without breakpoints: a guardian sees to it', async (t) => {
+    const { machine, bridge } = await bridged(t);
+    const guardian = await guardianOf(bridge.pid);
+    const windbg = await bridge.debugger();
+    await attach(windbg);
+    const address = virtualAddress((await version(windbg)).kernelBase + 0x1000n);
+    const code = await read(windbg, address, 16);
+    const reply = await windbg.request(windbg.compose(writeBreakPoint, { address }));
+    assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Success);
+    await parked(machine);
+    bridge.kill();
+    await gone(guardian);
+    await ticksGrow(machine);
+    const next = new Bridge(machine.kdLink, tempFolder(t));
+    t.after(() => next.end());
+    await next.said(/the kernel (runs|stands)/);
+    const other = await next.debugger();
+    const stop = await attach(other);
+    assert.deepEqual(await read(other, address, 16), code);
+    await go(other, stop);
+    await ticksGrow(machine);
+  });
+
+  void it('does not park if it shall not, and says what of that makes no sense', async (t) => {
+    const { machine, bridge } = await bridged(t, {}, ['--park', '0']);
+    const windbg = await bridge.debugger();
+    const stop = await attach(windbg);
+    await bridge.said(/memory is read from/);
+    const { kernelBase } = await version(windbg);
+    // Longer than it takes to park.
+    for (const end = Date.now() + 2000; Date.now() < end;) {
+      await read(windbg, kernelBase, 512);
+      assert.equal(await statusOf(machine), 'running');
+    }
+    await go(windbg, stop);
+    for (const seconds of ['-1', 'soon', ''])
+      assert.match(
+        (await vmkd(['bridge', machine.kdLink, `--park=${seconds}`])).stderr,
+        /--park wants seconds/,
+      );
+  });
+});
