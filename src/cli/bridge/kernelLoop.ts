@@ -83,7 +83,7 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
   const stateFolder = sessionsFolder();
   const note = new ParkedNote(stateFolder, link);
   if (await note.resume()) say('the machine was paused by a debugger that was killed: it runs again');
-  const guardian = new Guardian({ link, stateFolder, leaveStopped });
+  let guardian: Guardian | undefined;
   const endpoint = createEndpoint(link);
   const ram = openRam(location, onError);
   const parking = await openParking(place, note, options);
@@ -126,6 +126,7 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
     host.target = target;
     say(`waits for ${link}`);
     await target.attach({ breakIn: false, milliseconds: attachLimit, signal });
+    guardian = new Guardian({ link, stateFolder, leaveStopped });
     say(`${link}: the kernel ${client.state.kind === 'stopped' ? 'stands' : 'runs'}`);
     await Promise.race([over, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
     if (!isAborted(signal)) return await over;
@@ -134,12 +135,13 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
   } finally {
     unfollow();
     host.target = undefined;
+    // A guest that rests would not see that its mailbox is let go.
+    await parking?.end().catch((thrown: unknown) => onError(asVmkdError(thrown)));
     target.detach();
     memory.restarted();
     ram?.close();
-    await parking?.end().catch((thrown: unknown) => onError(asVmkdError(thrown)));
     await endpoint.dispose();
-    await guardian.dismiss();
+    await guardian?.dismiss();
   }
 }
 
