@@ -4,7 +4,8 @@
  *
  *   read     kernel memory, by the same client: over the UART, and over the pipe with the machine's RAM behind it; the bridge
  *            parks the machine meanwhile, as it does wherever it can
- *   passed   a request that the kernel has to answer, both ways over the guest module's mailbox: through the pipe, and without
+ *   passed   a request that the kernel has to answer, both ways over the guest module's mailbox: through the pipe, and without;
+ *            beside it what two processes need to exchange as much through a socket and do nothing else, meanwhile
  *   break    from the kernel's own note that it has entered the debugger, seen in its RAM, to the state change at the client
  */
 
@@ -15,6 +16,7 @@ import { readControlSpace } from '../../src/engine/kd/manipulate/context';
 import { createEndpoint } from '../../src/engine/link/endpoint';
 import { openGuestRam } from '../../src/engine/machine/ram/openGuestRam';
 import { LiveTarget } from '../../src/engine/target/liveTarget';
+import { BareEcho } from '../fixtures/bareEcho';
 import { Bridge } from '../fixtures/bridge';
 import { buildCli } from '../fixtures/cli';
 import { ramOf } from '../fixtures/guestRam';
@@ -38,7 +40,7 @@ const bench: Bench = {
   needsKernel: true,
   async figures() {
     buildCli();
-    return [await readFigure(), await passedFigure(), await breakFigure()];
+    return [await readFigure(), ...(await passedFigures()), await breakFigure()];
   },
 };
 export default bench;
@@ -112,11 +114,14 @@ async function readRate(target: LiveTarget, total: number): Promise<number> {
   return total / ((performance.now() - started) / 1000);
 }
 
-async function passedFigure(): Promise<Figure> {
+async function passedFigures(): Promise<Figure[]> {
   const machine = await bootDemoKernel({ guestModule: 'boot', memoryMiB: 128, cpus: 1 });
   const ram = openGuestRam(ramOf(machine));
+  const { folder, remove } = temporaryFolder();
+  const echo = await BareEcho.start(folder);
   try {
     const added: number[] = [];
+    const bare: number[] = [];
     for (let round = 0; round < rounds; round++) {
       let carried: () => void = () => undefined;
       const byMailbox = new Promise<void>((resolve) => (carried = resolve));
@@ -125,25 +130,37 @@ async function passedFigure(): Promise<Figure> {
         await byMailbox;
         return passTime(target);
       });
-      const passed = await throughBridge(machine, /packets go by mailbox/, passTime);
+      const passed = await throughBridge(machine, /packets go by mailbox/, async (target) => {
+        const time = await passTime(target);
+        bare.push(await medianTime(() => echo.exchange(new Uint8Array(80))));
+        return time;
+      });
       process.stderr.write(
-        `passed: ${direct.toFixed(0)} µs without, ${passed.toFixed(0)} µs through the pipe\n`,
+        `passed: ${direct.toFixed(0)} µs without, ${passed.toFixed(0)} µs through the pipe; a bare echo ${bare.at(-1)!.toFixed(0)} µs\n`,
       );
       added.push(passed - direct);
     }
-    return { id: 'pipe.passthrough_us_p50', value: median(added), unit: 'us', goal: { atMost: 100 } };
+    return [
+      { id: 'pipe.passthrough_us_p50', value: median(added), unit: 'us', goal: { atMost: 100 } },
+      { id: 'pipe.bare_echo_us_p50', value: median(bare), unit: 'us' },
+    ];
   } finally {
+    await echo.stop();
+    remove();
     await machine.stop();
     ram.close();
   }
 }
 
 /** Median, in microseconds, of a request that no memory can answer. */
-async function passTime({ client }: LiveTarget): Promise<number> {
+const passTime = ({ client }: LiveTarget): Promise<number> =>
+  medianTime(() => client.demand(readControlSpace, { base: 3n, count: 8 }));
+
+async function medianTime(action: () => Promise<unknown>): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < passes; i++) {
     const started = performance.now();
-    await client.demand(readControlSpace, { base: 3n, count: 8 });
+    await action();
     times.push(performance.now() - started);
     // Whoever else has a turn gets it.
     if (i % 50 === 0) await turn();
