@@ -2,7 +2,7 @@
 //
 // Each test file runs in a process of its own, in its own process group: a file that hangs is ended with all
 // that it started, one that leaves a process behind fails. Steps and unit tests run side by side, files that
-// need the demo kernel one by one afterwards. With CI=true on Linux a skip fails too, unless its reason starts
+// need the demo kernel in a few lanes afterwards. With CI=true on Linux a skip fails too, unless its reason starts
 // with "not on Debian:".
 //
 // Node's own run() is not used: it can end a hung file, but not the QEMU which that file started.
@@ -57,8 +57,8 @@ await main(async (args) => {
     results.push(...some);
     process.stdout.write(describe(some));
   };
-  const parallel = suites.filter((suite) => !suite.serial);
-  const serial = suites.filter((suite) => suite.serial);
+  const parallel = suites.filter((suite) => suite.lanes === undefined);
+  const inTurn = suites.filter((suite) => suite.lanes !== undefined);
   say(
     `${wantedSteps.length} steps, ${suites.map((s) => `${s.files.length} ${s.name} files`).join(', ') || 'no test files'}`,
   );
@@ -66,13 +66,14 @@ await main(async (args) => {
     [...wantedSteps.map((step) => () => runStep(step)), ...parallel.flatMap((suite) => fileJobs(suite, {}))],
     finish,
   );
-  for (const suite of serial) {
+  for (const suite of inTurn) {
     const ready = await prepare(suite);
+    if (ready.problem === undefined) ready.problem = await buildOnce();
     if (ready.problem !== undefined) {
       finish(suite.files.map((file) => ({ ...ready.problem, where: file, name: '(file)' })));
       continue;
     }
-    for (const job of fileJobs(suite, ready.env)) finish(await job());
+    await inParallel(fileJobs(suite, ready.env), finish, suite.lanes);
   }
 
   if (results.length === 0) say(`nothing matches ${patterns.join(' ') || 'here'}, so nothing was tested`);
@@ -87,13 +88,13 @@ await main(async (args) => {
   return code;
 });
 
-/** Runs jobs, as many at once as there are processors; `done` gets each one's results as it ends. */
-async function inParallel(jobs, done) {
+/** Runs jobs, so many at once; `done` gets each one's results as it ends. */
+async function inParallel(jobs, done, lanes = Math.max(1, os.availableParallelism())) {
   const queue = [...jobs];
   const worker = async () => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) done(await job());
   };
-  await Promise.all(Array.from({ length: Math.max(1, os.availableParallelism()) }, worker));
+  await Promise.all(Array.from({ length: lanes }, worker));
 }
 
 async function runStep({ name, commands }) {
@@ -121,6 +122,15 @@ async function runTestFile(file, bundle, suiteLimitMs, env) {
   return runFile(file, bundle?.bundle ?? file, limitMs, env);
 }
 
+let built;
+
+/** What is shipped, for the files that run it: they need not build it each for itself, and at the same time. */
+async function buildOnce() {
+  built ??= run(process.execPath, [path.join(root, 'scripts/build.mjs')], { limitMs: stepLimitMs });
+  const { code, output } = await built;
+  return code === 0 ? undefined : { status: 'failed', detail: `npm run build failed\n${output}` };
+}
+
 /** What a suite needs, made ready: `{ env }`, or `{ problem }` with the status and detail for its files. */
 async function prepare(suite) {
   // Where it cannot be built, tests that need it say so.
@@ -140,6 +150,7 @@ async function prepare(suite) {
   }
   return {
     env: {
+      VMKD_BUILT: '1',
       ...(suite.windowsNode && { VMKD_WINDOWS_NODE: await ensureWindowsNode() }),
       ...(suite.vsCode && {
         VMKD_VSCODE: await ensureVsCode(),

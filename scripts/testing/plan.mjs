@@ -39,7 +39,7 @@ export const stepLimitMs = 240 * second;
 
 /**
  * Suites, the first that matches a file has it.
- * `serial`: one file at a time, nothing beside it; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
+ * `lanes`: how many files at a time, and no other suite beside them; without it, beside the steps and whatever else has none; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
  * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `vsCode`: VMKD_VSCODE is the folder of a VS
  * Code server, VMKD_VSCODE_OLDEST of the oldest that is supported; `limitMs`: for each file.
  */
@@ -47,7 +47,7 @@ const suites = [
   {
     name: 'soak',
     pattern: /^test\/soak\/.*\.soak\.ts$/,
-    serial: true,
+    lanes: 1,
     tools: ['kernel', 'test'],
     kernel: true,
     native: true,
@@ -56,7 +56,7 @@ const suites = [
   {
     name: 'wine',
     pattern: /^test\/wine\/.*\.test\.ts$/,
-    serial: true,
+    lanes: 1,
     tools: ['kernel', 'wine'],
     kernel: true,
     native: true,
@@ -66,7 +66,7 @@ const suites = [
   {
     name: 'vscode',
     pattern: /^test\/vscode\/.*\.test\.ts$/,
-    serial: true,
+    lanes: 1,
     tools: ['kernel', 'test', 'browser'],
     kernel: true,
     native: true,
@@ -76,15 +76,16 @@ const suites = [
   {
     name: 'emacs',
     pattern: /^test\/integration\/adapter\.emacs\.test\.ts$/,
-    serial: true,
+    lanes: 1,
     tools: ['kernel', 'emacs'],
     kernel: true,
     limitMs: 300 * second,
   },
   {
     name: 'integration',
+    // Much of what these do is waiting: two share a machine of two processors well.
     pattern: /^test\/(integration|e2e|kernel)\/.*\.test\.ts$/,
-    serial: true,
+    lanes: 2,
     tools: ['kernel', 'test'],
     kernel: true,
     native: true,
@@ -93,7 +94,6 @@ const suites = [
   {
     name: 'unit',
     pattern: /^(src|test)\/.*\.test\.(ts|mjs)$/,
-    serial: false,
     tools: [],
     limitMs: 120 * second,
   },
