@@ -38,6 +38,8 @@ const oneLook = 20;
 const lastMoments = 250;
 /** The same, if it is not being read: whoever has it, or will have it, is busy. */
 const lastMomentsUnread = 10_000;
+/** Clients that wait for that; more are refused at once. */
+const mostHeld = 6;
 /** Milliseconds for a client that is refused to take the reason. */
 const refusalMilliseconds = 500;
 
@@ -47,6 +49,7 @@ export class ListeningEndpoint implements LinkEndpoint {
   readonly #clock: Clock;
   readonly #waiters = new Set<Waiter>();
   #phase: Phase = { kind: 'idle' };
+  readonly #held = new Set<Socket>();
   /** The one client: taken by a link, or kept for the next `open`. */
   #client: { readonly socket: Socket; taken: boolean } | undefined;
 
@@ -99,6 +102,7 @@ export class ListeningEndpoint implements LinkEndpoint {
     this.#phase = { kind: 'disposed' };
     for (const waiter of [...this.#waiters]) waiter.fail(cancelledError(this.spec));
     if (this.#client?.taken === false) this.#client.socket.destroy();
+    for (const socket of this.#held) socket.destroy();
     // A server that is still starting is closed by who started it.
     if (phase.kind === 'starting') await phase.started.catch(() => undefined);
     if (phase.kind === 'listening') phase.server.close();
@@ -191,7 +195,8 @@ export class ListeningEndpoint implements LinkEndpoint {
     });
     if (this.#phase.kind === 'disposed') socket.destroy();
     else if (!this.#occupied()) this.#admit(socket);
-    else if (this.#client) this.#holdBack(socket, this.#client.socket);
+    else if (this.#client && this.#held.size < mostHeld) this.#holdBack(socket, this.#client.socket);
+    else this.#refuse(socket);
   }
 
   /**
@@ -201,10 +206,12 @@ export class ListeningEndpoint implements LinkEndpoint {
    */
   #holdBack(socket: Socket, first: Socket, since = this.#clock.now()): void {
     let timer: Timer;
+    this.#held.add(socket);
     const isTooLong = (): boolean => this.#clock.now() - since >= lastMomentsUnread;
     const decide = (): void => {
       timer.cancel();
       first.off('close', decide);
+      this.#held.delete(socket);
       const other = this.#client?.socket;
       if (this.#phase.kind === 'disposed') socket.destroy();
       else if (other === undefined || other.destroyed) this.#admit(socket);
