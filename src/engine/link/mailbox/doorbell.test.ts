@@ -58,3 +58,27 @@ void test('a guest that waits for us is still looked at now and then: it may be 
   ringing.clock.fire();
   assert.ok(ringing.looks > before);
 });
+
+void test('an answer to the guest’s last word is expected as any', async (t) => {
+  const clock = new ManualClock(0.03);
+  const doorbell = new PollingDoorbell(clock);
+  t.after(() => doorbell.stop());
+  let looks = 0;
+  doorbell.start(() => {
+    looks++;
+    if (looks > 1) return 'nothing';
+    doorbell.expect();
+    return 'ours';
+  });
+  for (let i = 0; i < turns; i++) await turn();
+  assert.ok(looks >= turns - 1);
+});
+
+void test('who glances looks once, and no more if there is nothing', async (t) => {
+  const ringing = new Ringing(t);
+  ringing.found = 'ours';
+  await ringing.looksIn(turns);
+  ringing.doorbell.glance();
+  const looks = await ringing.looksIn(turns);
+  assert.ok(looks >= 1 && looks <= 3);
+});

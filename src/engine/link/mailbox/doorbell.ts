@@ -46,6 +46,8 @@ export class PollingDoorbell implements Doorbell {
   #timer: Timer | undefined;
   #turn: NodeJS.Immediate | undefined;
   #soon = false;
+  /** How often an answer was expected. */
+  #expected = 0;
   #lastTurn = 0;
 
   constructor(clock: Clock) {
@@ -61,6 +63,7 @@ export class PollingDoorbell implements Doorbell {
     if (!this.#look) return;
     const now = this.#clock.now();
     this.#lastNews = now;
+    this.#expected++;
     this.#timer?.cancel();
     this.#timer = undefined;
     if (now - this.#lastTurn < withoutTurn) {
@@ -73,6 +76,11 @@ export class PollingDoorbell implements Doorbell {
     } else {
       this.#turn ??= setImmediate(() => this.#onTurn());
     }
+  }
+
+  /** Something may have happened: one look, soon; how often it looks depends on what it finds. */
+  glance(): void {
+    if (this.#look) this.#turn ??= setImmediate(() => this.#onTurn());
   }
 
   stop(): void {
@@ -94,9 +102,11 @@ export class PollingDoorbell implements Doorbell {
     const end = now + atATime;
     do {
       if (!this.#look) return;
+      const expected = this.#expected;
       const found = this.#look(now);
       if (found !== 'nothing') {
-        this.#lastNews = found === 'ours' ? -Infinity : now;
+        // Whoever got the guest's last word may have answered it at once.
+        this.#lastNews = found === 'ours' && this.#expected === expected ? -Infinity : now;
         break; // whoever was told of it has his turn
       }
       now = this.#clock.now();

@@ -24,13 +24,13 @@ class WatchedDoorbell implements Doorbell {
   #watch: { stop(): void } | undefined;
 
   constructor(
-    private readonly polling: Doorbell,
+    private readonly polling: PollingDoorbell,
     private readonly waiting: WordWatching,
   ) {}
 
   start(look: Look): void {
     // A window that is lost is found out by the look.
-    this.#watch = this.waiting.watch(words, () => this.polling.expect(), plan);
+    this.#watch = this.waiting.watch(words, () => this.polling.glance(), plan);
     this.polling.start(look);
   }
 
