@@ -183,8 +183,12 @@ export class KernelPolicy implements RunPolicy {
     const { client } = live;
     const { programCounter, processor } = stop.change;
     const rule = breakpoints.exceptionRule;
-    this.#facts ??= readKernelFacts(memory, symbols, stop.version);
-    const facts = await this.#facts;
+    const reading = (this.#facts ??= readKernelFacts(memory, symbols, stop.version));
+    const facts = await reading.catch((thrown: unknown) => {
+      // Another debugger may have let the kernel go meanwhile: the next stop asks again.
+      if (this.#facts === reading) this.#facts = undefined;
+      throw thrown;
+    });
     const status =
       programCounter === facts.breakWithStatus
         ? Number(BigInt.asUintN(32, (await processors.at(processor).general()).rcx))

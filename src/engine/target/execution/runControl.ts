@@ -385,7 +385,7 @@ export class RunControl {
         // A break-in that was made for it has had its effect; what becomes of the stop is its own affair.
         const event = eventOf(stop, this.parts, 0n);
         if (event.kind === 'code-breakpoint') await policy.decide(event, stop, this.#breakIns);
-        await this.#announce(stop, { kind: 'foreign' });
+        if (live.client.state === stop) await this.#announce(stop, { kind: 'foreign' });
       }
     } catch (thrown) {
       if (live.client.state === stop) policy.onError(asVmkdError(thrown));
