@@ -50,7 +50,10 @@ export function chooseMachine(machines: readonly Machine[], text: string): Machi
     ({ where, links }) =>
       where.toLowerCase() === wanted || links.some(({ link }) => link.toLowerCase() === wanted),
     ({ name, where }) =>
-      wanted !== '' && (name.toLowerCase().includes(wanted) || where.toLowerCase().includes(wanted)),
+      // A link is no part of another: who takes hold of a machine by it must have that very one.
+      wanted !== '' &&
+      !looksLikeLink.test(text) &&
+      (name.toLowerCase().includes(wanted) || where.toLowerCase().includes(wanted)),
   ];
   for (const test of tests) {
     const [first, ...others] = machines.filter(test);
@@ -61,6 +64,8 @@ export function chooseMachine(machines: readonly Machine[], text: string): Machi
   const all = machines.length === 0 ? 'there are none on this computer' : `there are ${list(machines)}`;
   throw new VmkdError('machine-unknown', `No machine is called “${text}”; ${all}.`);
 }
+
+const looksLikeLink = /^[a-z]{2,}(-listen)?:/i;
 
 const mostListed = 20;
 
