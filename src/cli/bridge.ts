@@ -6,12 +6,12 @@ import { Companion } from '../engine/companion/companion';
 import type { Ownership } from '../engine/companion/ownership';
 import { attachText, pipeFor } from '../engine/companion/pipePlace';
 import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
-import { formatLinkSpec, isLinkSpec, parseListenSpec } from '../engine/link/spec';
+import { formatLinkSpec, isLinkSpec, parseLinkSpec, parseListenSpec } from '../engine/link/spec';
 import type { ListenSpec } from '../engine/link/spec';
 import { TraceWriter } from '../engine/link/trace';
-import { findMachine } from '../engine/machine/find';
-import type { RamLocation } from '../engine/machine/ram/location';
-import { keepKernel, type KernelPlace } from './bridge/kernelLoop';
+import { findMachine, findMachines, machinesWith } from '../engine/machine/find';
+import type { Machine } from '../engine/machine/machine';
+import { keepKernel, type LoopOptions } from './bridge/kernelLoop';
 import { keysHelp, TerminalHost } from './bridge/terminalHost';
 import { parseCommandLine, untilInterrupted, type Command } from './command';
 import { printableLine, type Terminal } from './terminal';
@@ -27,7 +27,7 @@ export const bridge: Command = {
   --listen LINK      where the pipe is instead: pipe-listen:name, unix-listen:/path, tcp-listen:port
   --serial           uses neither the machine's memory nor the guest module
   --park SECONDS     the machine rests while its kernel stands, and only memory is asked for, for so long; 0: never;
-                     default: at once, or 5 where pausing takes its time (VMware's vmrun)
+                     default: a quarter, or 5 where pausing takes its time (VMware's vmrun)
   --trace FILE       records every packet of the kernel; “vmkd trace FILE” prints them
   --pipe-trace FILE  records every packet of the pipe
   --leave-stopped    does not let a kernel run on that stands when the bridge ends
@@ -51,7 +51,7 @@ export const bridge: Command = {
     if (values.name !== undefined && values.listen !== undefined)
       throw new VmkdError('usage', '--name and --listen say the same thing');
     const parkAfter = values.park === undefined ? undefined : secondsOf(values.park);
-    const { find, name } = await placeOf(machine, values.serial);
+    const { link, find, name } = await placeOf(machine);
     const pipe = pipeOf(values.listen, values.name ?? name);
     const traces = [values.trace, values['pipe-trace']].map((file, i) =>
       file === undefined
@@ -62,7 +62,14 @@ export const bridge: Command = {
     );
     try {
       await untilInterrupted((signal) =>
-        serve({ find, pipe, traces, parkAfter, leaveStopped: values['leave-stopped'] }, terminal, signal),
+        serve(
+          {
+            ...{ link, find, pipe, traces, parkAfter },
+            ...{ usesRam: !values.serial, leaveStopped: values['leave-stopped'] },
+          },
+          terminal,
+          signal,
+        ),
       );
     } finally {
       for (const trace of traces) trace?.close();
@@ -70,13 +77,13 @@ export const bridge: Command = {
   },
 };
 
-interface BridgeOptions {
-  readonly find: () => Promise<KernelPlace>;
+interface BridgeOptions extends Pick<
+  LoopOptions,
+  'link' | 'find' | 'usesRam' | 'leaveStopped' | 'parkAfter'
+> {
   readonly pipe: ListenSpec;
   /** Of the kernel's link, and of the pipe. */
   readonly traces: readonly (TraceWriter | undefined)[];
-  readonly leaveStopped: boolean;
-  readonly parkAfter: number | undefined;
 }
 
 /** @returns Milliseconds. @throws usage */
@@ -88,7 +95,7 @@ function secondsOf(text: string): number {
 }
 
 async function serve(options: BridgeOptions, terminal: Terminal, interrupted: AbortSignal): Promise<void> {
-  const { find, pipe, traces, leaveStopped, parkAfter } = options;
+  const { pipe, traces } = options;
   const quit = new AbortController();
   const signal = AbortSignal.any([interrupted, quit.signal]);
   const say = (line: string): void => terminal.error(`vmkd: ${printableLine(line)}\n`);
@@ -125,10 +132,7 @@ async function serve(options: BridgeOptions, terminal: Terminal, interrupted: Ab
     else if (!host.press(key) && key.trim() !== '') say(keysHelp);
   });
   try {
-    await keepKernel({
-      ...{ find, companion, host, trace: traces[0], leaveStopped, parkAfter },
-      ...{ signal, say, onError },
-    });
+    await keepKernel({ ...options, companion, host, trace: traces[0], signal, say, onError });
   } finally {
     unlisten();
     companion.close();
@@ -171,27 +175,22 @@ const report = (terminal: Terminal, { code, message, nextStep }: VmkdError): voi
 /** Where the kernel is, now and each time that it is looked for. @throws machine-*, link-bad-spec */
 async function placeOf(
   text: string,
-  serialOnly: boolean,
-): Promise<{ readonly find: () => Promise<KernelPlace>; readonly name: string }> {
-  const isLink = isLinkSpec(text);
-  const machine = await findMachine(text).catch((thrown: unknown) => {
-    if (!isLink) throw thrown;
-    return undefined;
-  });
-  const find = async (): Promise<KernelPlace> => {
-    const found = await findMachine(text).catch(() => undefined);
-    if (isLink)
-      return { link: text, ram: serialOnly || !found ? noRam : found.ramLocation(), machine: found };
-    if (!found) throw new VmkdError('machine-unknown', `The machine “${text}” is not there any more`);
-    return { link: found.kdLink(), ram: serialOnly ? noRam : found.ramLocation(), machine: found };
-  };
-  return { find, name: machine?.name ?? text.replace(/^.*[\\/:]/, '') };
+): Promise<Pick<LoopOptions, 'link' | 'find'> & { readonly name: string }> {
+  if (isLinkSpec(text)) {
+    const link = formatLinkSpec(parseLinkSpec(text));
+    const machine = await machineBehind(link);
+    const name = machine?.name ?? link.replace(/^.*[\\/:]/, '');
+    return { link: () => Promise.resolve(link), find: machineBehind, name };
+  }
+  const { name } = await findMachine(text);
+  return { link: async () => (await findMachine(text)).kdLink(), find: () => findMachine(text), name };
 }
 
-const noRam: RamLocation = {
-  kind: 'none',
-  reason: new VmkdError('ram-absent', 'Nobody knows where the machine’s memory is'),
-};
+/** The one that has this very link. */
+async function machineBehind(link: string): Promise<Machine | undefined> {
+  const [machine, ...others] = machinesWith((await findMachines()).machines, link);
+  return others.length === 0 ? machine : undefined;
+}
 
 /** @throws link-bad-spec, link-denied */
 function pipeOf(listen: string | undefined, name: string): ListenSpec {

@@ -21,6 +21,8 @@ export type KdPort =
   /** QEMU listens on a Unix socket (the default), or on a free TCP port of 127.0.0.1. */
   | 'unix'
   | 'tcp'
+  /** QEMU listens on this Unix socket. */
+  | { kind: 'unix-server'; path: string }
   /** QEMU connects to a Unix socket on which somebody listens. */
   | { kind: 'unix-client'; path: string }
   /** QEMU connects to a TCP listener on this machine. */
@@ -200,7 +202,7 @@ class Machine implements DemoMachine {
   async #findKdLink(): Promise<string> {
     const kd = this.#options.kd ?? 'unix';
     if (kd === 'unix') return `unix:${this.#folder}/kd`;
-    if (kd !== 'tcp') return kd.kind === 'unix-client' ? `unix:${kd.path}` : `tcp:127.0.0.1:${kd.port}`;
+    if (kd !== 'tcp') return 'path' in kd ? `unix:${kd.path}` : `tcp:127.0.0.1:${kd.port}`;
     const devices = (await this.qmp('query-chardev')) as { label: string; filename: string }[];
     const port = /tcp:127\.0\.0\.1:(\d+)/.exec(
       devices.find(({ label }) => label === 'kd')?.filename ?? '',
@@ -298,6 +300,8 @@ function kdChardev(kd: KdPort, folder: string): string {
   if (kd === 'unix') return `socket,path=${folder}/kd,server=on,wait=off`;
   if (kd === 'tcp') return 'socket,host=127.0.0.1,port=0,server=on,wait=off';
   switch (kd.kind) {
+    case 'unix-server':
+      return `socket,path=${kd.path},server=on,wait=off`;
     case 'unix-client':
       return `socket,path=${kd.path},server=off`;
     case 'tcp-client':

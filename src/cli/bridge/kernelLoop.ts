@@ -1,17 +1,20 @@
 /**
  * A kernel for the companion pipe, again and again: the machine may be off, boot, be reset, come back elsewhere.
  *
- *   find the machine ─▶ wait for its link ─▶ attach, as it is ─▶ until the link is lost ─▶ …
+ *   wait for its link ─▶ find whose it is ─▶ attach, as it is ─▶ until the link is lost ─▶ …
  *
  * Its memory is looked for anew each time, and used only once it is proven to be this kernel's. While it stands, and nothing but
- * memory is asked for, its machine is parked. If the bridge is killed, a guardian lets the kernel go.
+ * memory is asked for, its machine is parked. If the bridge is killed, or cannot let the kernel go, a guardian does.
  */
 
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { asVmkdError, VmkdError } from '../../engine/core/errors';
 import { sessionsFolder } from '../../engine/core/userFolder';
 import type { Companion } from '../../engine/companion/companion';
 import { readCertain, type MemorySource } from '../../engine/companion/memorySource';
 import { createEndpoint } from '../../engine/link/endpoint';
+import type { ByteLink, LinkEndpoint } from '../../engine/link/link';
 import type { TraceWriter } from '../../engine/link/trace';
 import type { MachineControl } from '../../engine/machine/control';
 import type { Machine } from '../../engine/machine/machine';
@@ -25,16 +28,13 @@ import { Guardian } from '../../engine/target/guard/guardian';
 import { LiveTarget } from '../../engine/target/liveTarget';
 import type { TerminalHost } from './terminalHost';
 
-/** Where a kernel is. */
-export interface KernelPlace {
-  readonly link: string;
-  readonly ram: RamLocation;
-  /** Whose it is, if that is known. */
-  readonly machine?: Machine | undefined;
-}
-
 export interface LoopOptions {
-  readonly find: () => Promise<KernelPlace>;
+  /** The kernel's link. @throws machine-* */
+  readonly link: () => Promise<string>;
+  /** Whose it is, of those that run now; undefined: nobody knows. */
+  readonly find: (link: string) => Promise<Machine | undefined>;
+  /** Its memory, and the mailbox in it, are used. */
+  readonly usesRam: boolean;
   readonly companion: Companion;
   readonly host: TerminalHost;
   readonly trace: TraceWriter | undefined;
@@ -62,13 +62,7 @@ export async function keepKernel(options: LoopOptions): Promise<void> {
     const error = await oneKernel(options).catch(asVmkdError);
     if (isAborted(signal)) return;
     onError(error);
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await setTimeout(pause, undefined, { signal }).catch(() => undefined);
   }
 }
 
@@ -77,16 +71,43 @@ const isAborted = (signal: AbortSignal): boolean => signal.aborted;
 
 /** @returns Why it is over. @throws what finding or attaching throws */
 async function oneKernel(options: LoopOptions): Promise<VmkdError> {
-  const { companion, host, trace, leaveStopped, signal, say, onError } = options;
-  const place = await options.find();
-  const { link, ram: location } = place;
+  const { signal, say } = options;
+  const link = await options.link();
+  const endpoint = createEndpoint(link);
+  try {
+    say(`waits for ${link}`);
+    const opened = await endpoint.open({ waitMilliseconds: Infinity, signal });
+    try {
+      return await follow(link, startingWith(opened, endpoint), options);
+    } finally {
+      opened.close();
+    }
+  } finally {
+    await endpoint.dispose();
+  }
+}
+
+/** Whose link it is can be known when somebody is there. */
+async function follow(link: string, endpoint: LinkEndpoint, options: LoopOptions): Promise<VmkdError> {
+  const { companion, host, trace, leaveStopped, signal, say } = options;
+  const onError = (thrown: unknown): void => options.onError(asVmkdError(thrown));
+  const machine = await options.find(link).catch(() => undefined);
+  const location = (options.usesRam ? machine?.ramLocation() : undefined) ?? noRam;
   const stateFolder = sessionsFolder();
   const note = new ParkedNote(stateFolder, link);
-  if (await note.resume()) say('the machine was paused by a debugger that was killed: it runs again');
-  let guardian: Guardian | undefined;
-  const endpoint = createEndpoint(link);
+  const wasLeft = await note.resume().catch(onError);
+  if (wasLeft === true) say('the machine was paused by a debugger that was killed: it runs again');
   const ram = openRam(location, onError);
-  const parking = await openParking(place, note, options);
+  const parking = await openParking(machine, note, options);
+  // A guest that rests shows no sign of life: its module is looked for first.
+  let isSearched = ram === undefined;
+  const rest = (): void => {
+    if (parking) parking.parking.stands = client.state.kind === 'stopped' && isSearched;
+  };
+  const hasSearched = (): void => {
+    isSearched = true;
+    rest();
+  };
   const target: LiveTarget = new LiveTarget({
     endpoint,
     linkMilliseconds: Infinity,
@@ -94,8 +115,11 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
     ...(ram && {
       mailbox: {
         ram,
-        onCarrier: (carrying) =>
-          say(carrying === 'mailbox' ? 'packets go by mailbox' : 'packets go by serial port'),
+        onCarrier: (carrying) => {
+          say(carrying === 'mailbox' ? 'packets go by mailbox' : 'packets go by serial port');
+          hasSearched();
+        },
+        onNoMailbox: hasSearched,
       },
     }),
     observer: { relay: (packet) => companion.relay(packet), onError },
@@ -114,40 +138,80 @@ async function oneKernel(options: LoopOptions): Promise<VmkdError> {
     if (state.kind === 'verified') say(`memory is read from the ${state.way}`);
     if (state.kind === 'refused') onError(state.reason);
   });
-  const unfollow = client.restarts.add(() => memory.restarted());
+  const unfollow = client.restarts.add(() => {
+    isSearched = ram === undefined;
+    memory.restarted();
+  });
   const over = new Promise<VmkdError>((resolve) => {
     client.states.add((state) => {
-      if (parking) parking.parking.stands = state.kind === 'stopped';
+      rest();
       if (state.kind === 'lost') resolve(state.error);
     });
   });
+  const aborted = new AbortController();
+  let guardian: Guardian | undefined;
+  let isLetGo = false;
   try {
     companion.follow({ client, memory: sourceOf(memory) });
     host.target = target;
-    say(`waits for ${link}`);
     await target.attach({ breakIn: false, milliseconds: attachLimit, signal });
     guardian = new Guardian({ link, stateFolder, leaveStopped });
     say(`${link}: the kernel ${client.state.kind === 'stopped' ? 'stands' : 'runs'}`);
-    await Promise.race([over, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
+    const abort = once(signal, 'abort', { signal: aborted.signal }).catch(() => undefined);
+    if (!isAborted(signal)) await Promise.race([over, abort]);
+    isLetGo = !isAborted(signal) || leaveStopped;
     if (!isAborted(signal)) return await over;
-    if (!leaveStopped) await host.leave().catch((thrown: unknown) => onError(asVmkdError(thrown)));
+    if (!leaveStopped)
+      await host.leave().then(
+        () => (isLetGo = true),
+        (thrown: unknown) => onError(thrown),
+      );
     return new VmkdError('cancelled', 'The bridge ends');
   } finally {
+    aborted.abort();
     unfollow();
     host.target = undefined;
     // A guest that rests would not see that its mailbox is let go.
-    await parking?.end().catch((thrown: unknown) => onError(asVmkdError(thrown)));
+    const isAwake =
+      parking === undefined ||
+      (await parking.end().then(
+        () => true,
+        (thrown: unknown) => {
+          onError(thrown);
+          return false;
+        },
+      ));
     target.detach();
     memory.restarted();
     ram?.close();
     await endpoint.dispose();
-    await guardian?.dismiss();
+    // Else it sees that this process ends, and does what could not be done.
+    if (isLetGo && isAwake) await guardian?.dismiss();
   }
 }
 
+/** The same endpoint; what it has opened already comes first. */
+function startingWith(opened: ByteLink, endpoint: LinkEndpoint): LinkEndpoint {
+  let first: ByteLink | undefined = opened;
+  return {
+    spec: endpoint.spec,
+    async open(options) {
+      const link = first ?? (await endpoint.open(options));
+      first = undefined;
+      return link;
+    },
+    dispose: () => endpoint.dispose(),
+  };
+}
+
+const noRam: RamLocation = {
+  kind: 'none',
+  reason: new VmkdError('ram-absent', 'Nobody knows where the machine’s memory is'),
+};
+
 /** @returns Undefined: there is no parking; said, if it was asked for. */
 async function openParking(
-  { machine }: KernelPlace,
+  machine: Machine | undefined,
   note: ParkedNote,
   { parkAfter, say, onError }: LoopOptions,
 ): Promise<NotedParking | undefined> {

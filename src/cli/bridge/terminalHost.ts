@@ -17,6 +17,8 @@ import type { LiveTarget } from '../../engine/target/liveTarget';
 const int3 = 0xcc;
 /** Milliseconds for the kernel to stop. */
 const breakInLimit = 10_000;
+/** Milliseconds for a break-in that is under way to have its effect. */
+const lastMoments = 1000;
 /** Notices that come in the stead of a break-in. */
 const mostNotices = 64;
 
@@ -41,6 +43,8 @@ export class TerminalHost {
   /** For LiveTarget. */
   async onStop(stop: StoppedState): Promise<void> {
     const { target } = this;
+    // Whoever it was called for.
+    if (target && stop.change.kind === 'exception') target.client.unspentBreakIns = 0;
     if (!this.#drives || this.#resting || target === undefined) return;
     if (stop.change.kind === 'loadSymbols' || stop.change.kind === 'targetGone') {
       await target.continueFrom(stop, {});
@@ -64,10 +68,14 @@ export class TerminalHost {
   async leave(): Promise<void> {
     const { target } = this;
     if (target === undefined) return;
+    const { client } = target;
     await this.companion.settled();
-    const { kind } = target.client.state;
-    if (kind !== 'stopped' && !(kind === 'running' && this.companion.breakpoints.areAwake)) return;
     await this.companion.take();
+    // The debugger has called, and the kernel has not stopped yet: it would when nobody is there any more.
+    if (client.unspentBreakIns > 0 && client.state.kind === 'running')
+      await client.waitForStop(lastMoments).catch(() => undefined);
+    const { kind } = client.state;
+    if (kind !== 'stopped' && !(kind === 'running' && this.companion.breakpoints.areAwake)) return;
     if (kind === 'running') await this.#stop(target);
     await target.breakpoints.removeAll();
     await goOn(target);

@@ -102,7 +102,6 @@ void describe('attaching', () => {
     const setting = new CompanionSetting();
     const windbg = setting.connect();
     windbg.send(encodeControlPacket(PacketType.Reset, 0));
-    windbg.breakIn();
     await setting.settle(3000);
     assert.deepEqual(windbg.seen, []);
     await setting.start();
@@ -111,6 +110,17 @@ void describe('attaching', () => {
     assert.equal(kindOf(await setting.run(windbg.nextStop())), 'exception');
     assert.deepEqual(windbg.prints, ['booting']);
     assert.deepEqual(windbg.seen, ['data 3 80800800', 'data 7 80800001']);
+  });
+
+  void it('A4 before there is a kernel: its break-in stops the first that comes', async () => {
+    const setting = new CompanionSetting();
+    const windbg = setting.connect();
+    windbg.breakIn();
+    windbg.breakIn();
+    await setting.settle(3000);
+    assert.deepEqual(windbg.seen, []);
+    await setting.start();
+    assert.equal(kindOf(await setting.run(windbg.nextStop())), 'exception');
   });
 
   void it('A5 where nobody drove, it drives', async () => {

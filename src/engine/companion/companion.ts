@@ -95,6 +95,8 @@ export class Companion {
   #breaksInNext = false;
   /** When the kernel was called to stop, and has not since. */
   #called: number | undefined;
+  /** It is to be called to stop as soon as it runs. */
+  #owesCall = false;
   #closed = false;
 
   constructor(options: CompanionOptions) {
@@ -223,12 +225,14 @@ export class Companion {
       case 'stopped':
         this.breakpoints.sawStop(state.change);
         this.#called = undefined;
+        if (state.change.kind === 'exception') this.#owesCall = false;
         if (this.#now.owner.kind !== 'host') this.#enter(client, state);
         return;
       case 'running':
       case 'synchronising':
         if (this.#now.kernel.kind === 'absent') this.#happen({ kind: 'kernel-came' });
         else if (this.#now.kernel.kind === 'stopped') this.#happen({ kind: 'kernel-ran' });
+        if (this.#owesCall && state.kind === 'running') this.#attempt(() => this.#call());
         return;
       case 'lost':
       case 'idle':
@@ -250,14 +254,18 @@ export class Companion {
   }
 
   #onRestart(): void {
+    const owesCall = this.#owesCall;
     this.#kernelGone();
     this.#happen({ kind: 'kernel-came' });
+    // The kernel that was is not the one that it called for.
+    this.#owesCall ||= owesCall;
   }
 
   #kernelGone(): void {
     if (this.#now.kernel.kind === 'absent') return;
     this.breakpoints.forget();
     this.#stopped = this.#called = undefined;
+    this.#owesCall = false;
     this.#peer?.unask();
     this.#happen({ kind: 'kernel-gone' });
   }
@@ -322,6 +330,9 @@ export class Companion {
 
   /** Two calls would stop it twice: debuggers call again and again until it stands. */
   #call(): void {
+    // One that gets into step with us, or stands at a notice, would lose it.
+    this.#owesCall = this.#kernel?.client.state.kind !== 'running';
+    if (this.#owesCall) return;
     const now = this.#options.clock.now();
     if (this.#called !== undefined && now - this.#called < callAgain) return;
     this.#called = now;

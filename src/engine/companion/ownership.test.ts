@@ -74,6 +74,21 @@ void describe('who owns the kernel', () => {
       assert.ok((seen.get(kind) ?? 0) > 100, kind);
   });
 
+  void it('a break-in for a kernel that is not there yet is made when it comes, once', () => {
+    const before: Happening[] = [{ kind: 'peer-came' }, { kind: 'peer-broke-in' }, { kind: 'peer-broke-in' }];
+    const kindsOf = (happenings: readonly Happening[]): string[] => {
+      let now = beginning(false);
+      return happenings.flatMap((happening) => {
+        const next = turn(now, happening);
+        now = next.now;
+        return next.consequences.map(({ kind }) => kind);
+      });
+    };
+    const comings: Happening[] = [{ kind: 'kernel-came' }, { kind: 'kernel-gone' }, { kind: 'kernel-came' }];
+    assert.deepEqual(kindsOf([...before, ...comings]), ['break-in']);
+    assert.deepEqual(kindsOf([...before, { kind: 'peer-left' }, ...comings]), []);
+  });
+
   void it('says the end of a kernel once', () => {
     const stop: ShownStop = { payload: new Uint8Array(), kind: 'event' };
     const all: Happening[] = [

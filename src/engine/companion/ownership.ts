@@ -35,7 +35,8 @@ export type Owner =
   | { readonly kind: 'peer'; readonly hostLooksOn: boolean };
 
 export type KernelView =
-  | { readonly kind: 'absent' }
+  /** @property called The peer wants it to stop when it comes. */
+  | { readonly kind: 'absent'; readonly called: boolean }
   | { readonly kind: 'running' }
   | { readonly kind: 'stopped'; readonly stop: ShownStop };
 
@@ -101,7 +102,7 @@ export type Consequence =
 /** @param hasHost Somebody shares the kernel with the pipe, and drives it. */
 export const beginning = (hasHost: boolean): Ownership => ({
   owner: hasHost ? { kind: 'host' } : { kind: 'nobody' },
-  kernel: { kind: 'absent' },
+  kernel: { kind: 'absent', called: false },
   peer: { kind: 'absent' },
 });
 
@@ -139,7 +140,11 @@ function apply(now: Ownership, happening: Happening): Turn {
     case 'peer-unheard':
       return turned({ ...now, peer: unheard(peer) });
     case 'peer-left':
-      return turned({ ...now, peer: { kind: 'absent' }, owner: withoutPeer(owner) });
+      return turned({
+        owner: withoutPeer(owner),
+        kernel: kernel.kind === 'absent' ? { kind: 'absent', called: false } : kernel,
+        peer: { kind: 'absent' },
+      });
     case 'kernel-stopped': {
       const { stop } = happening;
       return turned({ ...now, kernel: { kind: 'stopped', stop }, peer: leftBehind(peer) });
@@ -148,8 +153,10 @@ function apply(now: Ownership, happening: Happening): Turn {
       return turned({ ...now, kernel: { kind: 'running' }, peer: leftBehind(peer) });
     case 'kernel-gone':
       return gone(now);
-    case 'kernel-came':
-      return turned({ ...now, kernel: { kind: 'running' }, peer: leftBehind(peer) });
+    case 'kernel-came': {
+      const come: Ownership = { ...now, kernel: { kind: 'running' }, peer: leftBehind(peer) };
+      return kernel.kind === 'absent' && kernel.called ? brokenIn(come) : turned(come);
+    }
     case 'host-gives':
       return turned({ ...lookingAnew(now), owner: { kind: 'peer', hostLooksOn: true } });
     case 'host-takes':
@@ -195,7 +202,7 @@ function brokenIn(now: Ownership): Turn {
   if (peer.kind !== 'waiting') return turned(now);
   switch (kernel.kind) {
     case 'absent':
-      return turned(now);
+      return turned({ ...now, kernel: { kind: 'absent', called: true } });
     case 'stopped':
       return turned({ ...now, peer: freshlyWaiting });
     case 'running':
@@ -250,7 +257,7 @@ function withoutPeer(owner: Owner): Owner {
 
 /** Who waits is told at once, who stands at a stop when it goes on from it; who knew of no kernel, or heard its own good-bye, never. */
 function gone(before: Ownership): Turn {
-  const now: Ownership = { ...before, kernel: { kind: 'absent' } };
+  const now: Ownership = { ...before, kernel: { kind: 'absent', called: false } };
   const { peer } = now;
   switch (peer.kind) {
     case 'stopped':

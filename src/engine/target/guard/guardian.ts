@@ -106,9 +106,11 @@ async function guard(input: Readable): Promise<void> {
   if (orders === undefined) return;
   const endpoint = createEndpoint(orders.link);
   try {
-    await new ParkedNote(orders.stateFolder, orders.link).resume();
+    // A machine that cannot be resumed may run all the same.
+    const [resumed] = await Promise.allSettled([new ParkedNote(orders.stateFolder, orders.link).resume()]);
     if (orders.leaveStopped !== true)
       await letGo(endpoint, orders.stateFolder, { link: linkLimit, attach: attachLimit });
+    if (resumed.status === 'rejected') throw resumed.reason;
   } finally {
     await endpoint.dispose();
   }
