@@ -23,6 +23,13 @@ export function decodeUtf16z(bytes: Uint8Array): string {
   return end < 0 ? text : text.slice(0, end);
 }
 
+/** Control characters as their pictures, `␛`: such a name is text in a terminal, too, and one without backslashes. */
+export const visibleText = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (c) => {
+    const code = c.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '␡' : '�';
+  });
+
 /** With the closing NUL. */
 export function encodeUtf16z(text: string): Uint8Array {
   const bytes = new Uint8Array((text.length + 1) * 2);

@@ -72,6 +72,12 @@ void describe('the list of loaded modules', () => {
     assert.equal((await readLoadedModules(region, listOf(region), 8)).length, 3);
   });
 
+  void it('has names that are text, whatever they are', async () => {
+    const region = withModules(8, ['<i>\x1b[31m\n.sys']);
+    const [module] = await readLoadedModules(region, listOf(region), 8);
+    assert.equal(module!.name, '<i>␛[31m␊.sys');
+  });
+
   void it('is bounded', async () => {
     const region = withModules(8, []);
     // Every entry points a little further, over memory that never ends.

@@ -13,7 +13,7 @@
 import { plus, signExtend32, type VirtualAddress } from '../core/addresses';
 import { VmkdError } from '../core/errors';
 import { layout, u16, u32, va, type FieldType } from '../core/layout';
-import { decodeUtf16z } from '../core/text';
+import { decodeUtf16z, visibleText } from '../core/text';
 import { readMemory, readPointer, type VirtualMemory } from '../memory/virtualMemory';
 
 export interface LoadedModule {
@@ -126,10 +126,10 @@ async function readEntry(
   return { module, next: entry.flink };
 }
 
-/** A name that is paged out is shown as such, not as a failure of the list. */
+/** A name that is paged out is shown as such, not as a failure of the list. Whoever prints it prints text, whatever the guest says. */
 async function readString(memory: VirtualMemory, buffer: VirtualAddress, length: number): Promise<string> {
   const wanted = Math.min(length, longestPath);
   if (wanted === 0) return '';
   const bytes = await memory.readPartial(buffer, wanted);
-  return bytes.length === wanted ? decodeUtf16z(bytes) : '<paged out>';
+  return bytes.length === wanted ? visibleText(decodeUtf16z(bytes)) : '<paged out>';
 }
