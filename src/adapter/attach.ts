@@ -23,6 +23,7 @@ import { mailboxAnnouncedBy, wayTo } from './machineWay';
 import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import { startParking } from './parking';
+import { stylePrint } from './printStyle';
 import { allParts, type Call } from './protocol';
 import type { Session } from './session';
 import { followTarget } from './stopEvents';
@@ -62,7 +63,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
         relay: (packet) => companion?.relay(packet),
-        onPrint: ({ text }) => session.output.write('stdout', guestText(text)),
+        onPrint: ({ text }) => session.output.write('stdout', printed(session, text)),
         onPrompt: ({ prompt }) => session.prompts.ask(prompt),
         onError: (error) => session.output.line('stderr', errorText(error)),
       },
@@ -105,6 +106,10 @@ function companionOf(session: Session): SessionCompanion | undefined {
   session.atEnd.push(() => companion.close());
   return companion;
 }
+
+/** Coloured, where the client can show that. */
+const printed = ({ client }: Session, text: string): string =>
+  client.supportsANSIStyling === true ? stylePrint(guestText(text)) : guestText(text);
 
 /** The same endpoint; `onOpen` hears of each link. */
 const watched = (endpoint: LinkEndpoint, onOpen: () => void): LinkEndpoint => ({
