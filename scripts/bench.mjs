@@ -2,7 +2,7 @@
 // {"bench":NAME,"figures":[…]} and nothing else; the table and all chatter go to stderr. Without a name it
 // lists the benches. Ends with 0 also if a goal is missed (the table says so), with 1 if it could not measure.
 
-import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
+import { bootstrap, BootstrapError, ensureVsCode, main, say, vsCodeComplaint } from './bootstrap.mjs';
 import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
@@ -43,10 +43,16 @@ await main(async ([name]) => {
   }
 
   await bootstrap(bench.tools ?? []);
+  const env = {};
+  if (bench.needsVsCode) {
+    const complaint = vsCodeComplaint();
+    if (complaint !== undefined) throw new BootstrapError(complaint);
+    env.VMKD_VSCODE = await ensureVsCode();
+  }
 
   say(`measuring ${name}`);
   const args = ['--enable-source-maps', 'scripts/testing/run-bench.mjs', name, bundle];
-  const result = await run(process.execPath, args, { limitMs, output: 'show' });
+  const result = await run(process.execPath, args, { limitMs, output: 'show', env });
   if (result.timedOut)
     throw new BootstrapError(`The bench ${name} took over ${limitMs / 1000} s and was ended.`);
   if (result.leftovers.length > 0)

@@ -23,6 +23,8 @@ export interface Bench {
   readonly needsKernel: boolean;
   /** Whether it measures native/host: then it and the programs of its tests are built. */
   readonly needsNative?: boolean;
+  /** Whether it needs the VS Code of tests: then it is there, and VMKD_VSCODE says where. */
+  readonly needsVsCode?: boolean;
   /** Sets of tools that it needs besides, see scripts/bootstrap.mjs: they are there before `figures` is called. */
   readonly tools?: readonly string[];
   /**

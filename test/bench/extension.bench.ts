@@ -1,0 +1,194 @@
+/**
+ * The extension in a real VS Code, as a person waits for it: how long it takes to be there, to stop a kernel, to show what a step
+ * has changed; how smoothly memory scrolls.
+ */
+
+import { statSync } from 'node:fs';
+import type { Frame } from 'playwright-core';
+import { lineOf } from '../fixtures/demoSource';
+import { vmkd } from '../fixtures/cli';
+import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
+import { packagedExtension } from '../fixtures/vscode/packaged';
+import type { Workbench } from '../fixtures/vscode/workbench';
+import type { Bench, Figure } from './bench';
+
+const steps = 15;
+const frames = 600;
+/** Bytes that are scrolled over. */
+const scrolled = 1 << 30;
+const rowBytes = 16;
+const rowHeight = 20;
+
+const bench: Bench = {
+  needsKernel: true,
+  needsNative: true,
+  needsVsCode: true,
+  tools: ['browser'],
+  async figures() {
+    const kib = statSync(packagedExtension()).size / 1024;
+    const window = await openKernelWindow({ kernel: { memoryMiB: 1024 } });
+    try {
+      const cli = await cliMilliseconds(window);
+      const f5 = await f5Milliseconds(window);
+      const activation = await activationMilliseconds(window.workbench);
+      const step = await stepMilliseconds(window.workbench);
+      const scroll = await scrollFigures(window.workbench);
+      return [
+        { id: 'ext.activation_ms', value: activation, unit: 'ms', goal: { atMost: 50 } },
+        { id: 'ext.vsix_kib', value: kib, unit: 'KiB', goal: { atMost: 2048 } },
+        { id: 'ext.f5_minus_cli_ms', value: f5 - cli, unit: 'ms', goal: { atMost: 1500 } },
+        ...scroll,
+        { id: 'ext.step_views_ms_p50', value: step, unit: 'ms' },
+      ];
+    } catch (thrown) {
+      await window.workbench.screenshot('failed bench extension');
+      throw thrown;
+    } finally {
+      await window.end();
+    }
+  },
+};
+
+export default bench;
+
+const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
+const part = (values: readonly number[], of: number): number =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * of))]!;
+
+/** The same attach by the command line: the best of three. */
+async function cliMilliseconds({ machine }: KernelWindow): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const start = performance.now();
+    const { code, stderr } = await vmkd(['probe', machine.kdLink]);
+    if (code !== 0) throw new Error(`vmkd probe failed: ${stderr}`);
+    times.push(performance.now() - start);
+  }
+  return Math.min(...times);
+}
+
+/** From the key to the words that the kernel stands; the second time: the extension is there. */
+async function f5Milliseconds({ workbench, machine }: KernelWindow): Promise<number> {
+  await workbench.startDebugging();
+  await workbench.stopped('Paused on attach');
+  await workbench.page.keyboard.press('Shift+F5');
+  await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
+  await machine.console.command('ticks');
+  const start = performance.now();
+  await workbench.page.keyboard.press('F5');
+  await workbench.stopped('Paused on attach');
+  return performance.now() - start;
+}
+
+/** As VS Code itself has measured it. */
+async function activationMilliseconds(workbench: Workbench): Promise<number> {
+  await workbench.command('Developer: Show Running Extensions');
+  const rows = workbench.page.locator('.runtime-extensions-editor .monaco-list-row');
+  await rows.first().click();
+  // The slowest come first, and only those are there that can be seen.
+  const row = rows.filter({ hasText: 'vmkd' });
+  for (let moves = 0; (await row.count()) === 0; moves++) {
+    if (moves === 100) throw new Error('VS Code does not list the extension among those that run');
+    await workbench.page.keyboard.press('ArrowDown');
+  }
+  const text = await row.first().innerText();
+  await workbench.page.keyboard.press('Escape');
+  await rows.first().waitFor({ state: 'hidden' });
+  const found = /Activation: (\d+)ms/.exec(text);
+  if (found === null) throw new Error(`VS Code does not say how long the activation took: ${text}`);
+  return Number(found[1]);
+}
+
+/** From F10 to the registers that it has changed: the median. */
+async function stepMilliseconds(workbench: Workbench): Promise<number> {
+  await workbench.openFile('work.c');
+  const line = lineOf('work.c', 'VmkDemoWorkCalls++;');
+  await workbench.goToLine(line);
+  await workbench.page.keyboard.press('F9');
+  await workbench.page.locator('.codicon-debug-breakpoint').first().waitFor();
+  await workbench.page.keyboard.press('F5');
+  await workbench.stopped('Paused on breakpoint');
+  await workbench.page.keyboard.press('F9');
+  await workbench.openView('Registers');
+  const registers = await workbench.webview('registers');
+  const rip = registers.locator('[id="General/rip"]');
+  await rip.waitFor();
+  const times: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const changed = registers.evaluate(ripChanges);
+    const start = performance.now();
+    await workbench.page.keyboard.press('F10');
+    await changed;
+    times.push(performance.now() - start);
+  }
+  return part(times, 0.5);
+}
+
+/** Runs in the page, as a text. */
+const ripChanges = `new Promise((resolve) => {
+  const rip = () => document.getElementById('General/rip')?.textContent;
+  const before = rip();
+  const observer = new MutationObserver(() => {
+    if (rip() === undefined || rip() === before) return;
+    observer.disconnect();
+    resolve();
+  });
+  observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+})`;
+
+interface Frames {
+  /** Milliseconds between frames. */
+  readonly between: readonly number[];
+  /** Milliseconds of script in each. */
+  readonly script: readonly number[];
+}
+
+async function scrollFigures(workbench: Workbench): Promise<Figure[]> {
+  await workbench.command('vmkd: Open Memory View');
+  await workbench.answer('Memory at which address?', 'nt!PsLoadedModuleList');
+  const memory = await workbench.webview('memory');
+  await memory.locator('#cursor').waitFor();
+  const { between, script } = await scroll(memory, (scrolled / rowBytes / frames) * rowHeight);
+  const mean = between.reduce((sum, one) => sum + one, 0) / between.length;
+  return [
+    { id: 'ext.scroll_fps', value: 1000 / mean, unit: '1/s', goal: { atLeast: 30 } },
+    { id: 'ext.frame_script_ms_p95', value: part(script, 0.95), unit: 'ms', goal: { atMost: 16 } },
+  ];
+}
+
+/** Scrolls by as much in each frame; the view lays its window of rows anew when it comes near its end. */
+const scroll = (memory: Frame, pixels: number): Promise<Frames> =>
+  // A text, as it runs in the page.
+  memory.evaluate<Frames>(`(async () => {
+    const grid = document.querySelector('.grid');
+    const between = [];
+    const script = [];
+    const ask = window.requestAnimationFrame.bind(window);
+    let spent = 0;
+    window.requestAnimationFrame = (callback) =>
+      ask((time) => {
+        const start = performance.now();
+        callback(time);
+        spent += performance.now() - start;
+      });
+    let last;
+    await new Promise((resolve) => {
+      const frame = (time) => {
+        if (last !== undefined) {
+          between.push(time - last);
+          script.push(spent);
+        }
+        spent = 0;
+        last = time;
+        if (between.length === ${frames}) {
+          resolve();
+          return;
+        }
+        grid.scrollTop += ${pixels};
+        ask(frame);
+      };
+      ask(frame);
+    });
+    window.requestAnimationFrame = ask;
+    return { between, script };
+  })()`);
