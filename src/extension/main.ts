@@ -7,6 +7,8 @@ import * as vscode from 'vscode';
 import { AdapterProcess } from './adapterProcess';
 import { registerCompanion } from './companion';
 import { registerHover } from './editor/hover';
+import { registerInlineValues } from './editor/inlineValues';
+import { registerRunToHere } from './editor/runToHere';
 import { registerControl } from './machines/control';
 import { Doctor } from './machines/doctor';
 import { pickMachine } from './machines/pick';
@@ -37,6 +39,8 @@ export function activate({ subscriptions, extensionPath, extensionUri }: vscode.
   );
   registerConfigurations(subscriptions);
   registerHover(sessions, subscriptions);
+  registerInlineValues(sessions, subscriptions);
+  registerRunToHere(subscriptions);
   showStatus(sessions, subscriptions);
   registerControl(sessions, subscriptions);
   registerCompanion(sessions, subscriptions);

@@ -11,10 +11,13 @@ export const commands = {
   openMemoryOfVariable: 'vmkd.openMemoryOfVariable',
   openMemoryOfModule: 'vmkd.openMemoryOfModule',
   openMemoryOfThread: 'vmkd.openMemoryOfThread',
+  openMemoryOfProcess: 'vmkd.openMemoryOfProcess',
+  switchToThread: 'vmkd.switchToThread',
   loadSymbols: 'vmkd.loadSymbols',
   copyAddress: 'vmkd.copyAddress',
   refreshProcesses: 'vmkd.refreshProcesses',
   showDisassembly: 'vmkd.showDisassembly',
+  runToHere: 'vmkd.runToHere',
   pauseMachine: 'vmkd.pauseMachine',
   resumeMachine: 'vmkd.resumeMachine',
   resetMachine: 'vmkd.resetMachine',
@@ -23,6 +26,7 @@ export const commands = {
   giveKernel: 'vmkd.giveKernel',
   takeKernel: 'vmkd.takeKernel',
   copyWindbgCommand: 'vmkd.copyWindbgCommand',
+  launchWindbg: 'vmkd.launchWindbg',
 } as const;
 
 export const views = {

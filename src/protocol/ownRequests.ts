@@ -34,9 +34,12 @@ export interface OwnRequests {
     arguments: { readonly address: string; readonly eprocess?: string };
     body: OwnTranslation;
   };
-  /** Makes a thread one of DAP's, until the kernel runs on; of one that a processor runs, it is the processor's. */
+  /**
+   * Makes a thread one of DAP's, until the kernel runs on; of one that a processor runs, it is the processor's. `listed`: it is
+   * among those that `threads` gives, too.
+   */
   'vmkd/visitThread': {
-    arguments: { readonly ethread: string };
+    arguments: { readonly ethread: string; readonly listed?: boolean };
     body: { readonly threadId: number };
   };
 }

@@ -793,6 +793,8 @@ void describe('what views ask beyond DAP', () => {
       client.ask('vmkd/visitThread', { ethread });
     const { threadId } = await visit(asleep.ethread);
     assert.deepEqual(await visit(asleep.ethread), { threadId });
+    assert.equal((await client.threadsRequest()).body.threads.length, 2);
+    await client.ask('vmkd/visitThread', { ethread: asleep.ethread, listed: true });
     const { stackFrames } = (await client.stackTraceRequest({ threadId })).body;
     const text = stackFrames.map(({ name }) => name).join('\n');
     assert.match(text, /nt!KiSwapThread/);

@@ -26,10 +26,11 @@ afterEach(async (test) => {
 const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
 
 async function openMemory(expression: string): Promise<Frame> {
+  const known = workbench.page.frames();
   await workbench.command('vmkd: Open Memory View');
   await workbench.answer('Memory at which address?', expression);
   await workbench.page.locator('.tab', { hasText: `Memory: ${expression}` }).waitFor();
-  const memory = await workbench.webview('memory');
+  const memory = await workbench.webview('memory', known);
   await memory
     .locator('#cursor')
     .filter({ hasText: /^[0-9a-f]{2}$/ })
@@ -154,7 +155,7 @@ void describe('a memory view', () => {
   void it('shows what pointers point at, follows them, and comes back', async () => {
     memory = await openMemory('nt!PsLoadedModuleList');
     const home = await memory.locator('footer').innerText();
-    await memory.locator('select').selectOption('pointers');
+    await memory.locator('select.unit').selectOption('pointers');
     await memory.locator('.grid').focus();
     await workbench.page.keyboard.press('Control+Enter');
     await memory.locator('footer').filter({ hasNotText: home }).waitFor();
@@ -174,12 +175,30 @@ void describe('a memory view', () => {
       ['0x0', '00000000`00000000'],
       ['0xfffffffffffffff0', 'ffffffff`fffffff0'],
     ] as const) {
-      await memory.locator('select').selectOption('bytes');
+      await memory.locator('select.unit').selectOption('bytes');
       await memory.locator('.expression').fill(expression);
       await memory.locator('.expression').press('Enter');
       const row = memory.locator('.row:not(.beyond)').filter({ hasText: first });
       await row.locator('.unreadable').first().waitFor();
     }
+  });
+
+  void it('shows how an address is translated, and its page in physical memory', async () => {
+    await memory.locator('.expression').fill('&vmkdemo!VmkDemoNodes');
+    await memory.locator('.expression').press('Enter');
+    const byte = memory.locator('#cursor').filter({ hasText: /^[0-9a-f]{2}$/ });
+    const virtual = await byte.innerText();
+    await memory.getByRole('button', { name: 'How the address under the cursor is translated' }).click();
+    const tables = memory.locator('.translation');
+    await tables.locator('tr', { hasText: 'PTE' }).filter({ hasText: 'kernel' }).first().waitFor();
+    await workbench.screenshot('pagetables');
+    const physical = tables.locator('div', { hasText: 'Physical address' }).locator('.link');
+    const address = await physical.innerText();
+    await physical.click();
+    await memory.locator('footer', { hasText: address }).waitFor();
+    assert.equal(await byte.innerText(), virtual);
+    await memory.locator('select.space').selectOption('Virtual');
+    await tables.locator('.close').click();
   });
 
   void it('says what is wrong with an expression', async () => {
@@ -200,6 +219,10 @@ void describe('modules and processes', () => {
     const system = workbench.page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^System/ });
     await system.click();
     await workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!WorkerThread' }).first().waitFor();
+    // A thread that sleeps: its stack, down to where it gave its processor up.
+    const asleep = workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread' }).first();
+    await asleep.locator('.monaco-tl-twistie').click();
+    await workbench.page.locator('.monaco-list-row', { hasText: 'nt!KiSwapThread' }).first().waitFor();
     await workbench.screenshot('processes');
   });
 });

@@ -65,34 +65,39 @@ export const spaces: Family = {
       };
     },
 
-    async 'vmkd/visitThread'(session, { ethread }) {
+    async 'vmkd/visitThread'(session, { ethread, listed = false }) {
       session.mustBeStopped();
       const thread = addressOf(ethread);
       for (const processor of session.target.processors) {
         const running = await processor.thread().catch(() => undefined);
         if (running === thread) return { threadId: processor.number + 1 };
       }
-      const { sleepers } = session.things;
-      for (const sleeper of sleepers)
-        if ((await sleeper.thread()) === thread) return { threadId: sleeper.number + 1 };
-      if (sleepers.length >= mostSleepers)
-        throw new VmkdError(
-          'value-out-of-range',
-          `At most ${mostSleepers} threads are looked at in one stop`,
-        );
-      const { memory, symbols } = session.target;
-      const { process } = await describeThread(memory, symbols, thread);
-      const own = await processMemory(session, process);
-      const sleeper = new SleepingThread(firstSleeper + sleepers.length, own, symbols, thread);
-      // Whoever asks sees at once whether it has a stack.
-      await sleeper.stack();
-      sleepers.push(sleeper);
+      const sleeper = await sleeperOf(session, thread);
       const threadId = sleeper.number + 1;
-      session.events.send('thread', { reason: 'started', threadId });
+      if (listed && !sleeper.isListed) {
+        sleeper.isListed = true;
+        session.events.send('thread', { reason: 'started', threadId });
+      }
       return { threadId };
     },
   },
 };
+
+/** The one that is known, or a new one. @throws if it has no stack */
+async function sleeperOf(session: Session, thread: VirtualAddress): Promise<SleepingThread> {
+  const { sleepers } = session.things;
+  for (const sleeper of sleepers) if ((await sleeper.thread()) === thread) return sleeper;
+  if (sleepers.length >= mostSleepers)
+    throw new VmkdError('value-out-of-range', `At most ${mostSleepers} threads are looked at in one stop`);
+  const { memory, symbols } = session.target;
+  const { process } = await describeThread(memory, symbols, thread);
+  const own = await processMemory(session, process);
+  const sleeper = new SleepingThread(firstSleeper + sleepers.length, own, symbols, thread);
+  // Whoever asks sees at once whether it has a stack.
+  await sleeper.stack();
+  sleepers.push(sleeper);
+  return sleeper;
+}
 
 /** @throws target-unsupported */
 function physicalOf({ target }: Session): PhysicalReader {

@@ -21,7 +21,7 @@ export const stacks: Family = {
       const threads: P.Thread[] = [];
       for (const processor of processors)
         threads.push({ id: processor.number + 1, name: await threadName(session, processor) });
-      for (const sleeper of session.things.sleepers)
+      for (const sleeper of session.things.sleepers.filter(({ isListed }) => isListed))
         threads.push({ id: sleeper.number + 1, name: await threadName(session, sleeper) });
       return { threads };
     },

@@ -22,6 +22,8 @@ const pointerSize = 8;
 
 export class SleepingThread implements TargetProcessor {
   readonly asleep = true;
+  /** Whether it stands among the processors in lists. */
+  isListed = false;
   #stack: Promise<SymbolicStack> | undefined;
 
   /** @param number Another than those of processors. @param memory Of its process. @param kthread Of a thread that no processor runs */

@@ -1,13 +1,9 @@
-/**
- * Hovers over source ask for whole member accesses, not for the bare name of a member. VS Code asks whoever says that he knows a
- * language, whatever is debugged: so only while a kernel is.
- */
+/** Hovers over source ask for whole member accesses, not for the bare name of a member. Only while a kernel is debugged. */
 
 import * as vscode from 'vscode';
 import type { KernelSessions } from '../session/sessions';
 import { expressionAt } from './expressionAt';
-
-const languages = ['c', 'cpp', 'rust'];
+import { sourceLanguages, whileDebugging } from './whileDebugging';
 
 const provider: vscode.EvaluatableExpressionProvider = {
   provideEvaluatableExpression(document, { line, character }) {
@@ -23,18 +19,7 @@ export function registerHover(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  let registered: vscode.Disposable | undefined;
-  const look = (): void => {
-    if (sessions.shown !== undefined) {
-      registered ??= vscode.languages.registerEvaluatableExpressionProvider(languages, provider);
-      return;
-    }
-    registered?.dispose();
-    registered = undefined;
-  };
-  subscriptions.push(sessions.onShown(look), {
-    dispose() {
-      registered?.dispose();
-    },
-  });
+  whileDebugging(sessions, subscriptions, () =>
+    vscode.languages.registerEvaluatableExpressionProvider([...sourceLanguages], provider),
+  );
 }

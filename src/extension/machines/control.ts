@@ -31,7 +31,14 @@ export function registerControl(
   order(commands.revertToSnapshot, 'Reverting to a snapshot', async (control) => {
     const snapshots = snapshotsOf(control);
     const name = await vscode.window.showQuickPick(snapshots.list(), { placeHolder: 'Which snapshot?' });
-    if (name !== undefined) await snapshots.revert(name);
+    if (name === undefined) return;
+    // The kernel of the snapshot is another one than that of the session: it is let go before, and attached to anew.
+    const { shown } = sessions;
+    const attached = shown?.state.phase === 'ended' ? undefined : shown?.session;
+    if (attached !== undefined) await vscode.debug.stopDebugging(attached);
+    await snapshots.revert(name);
+    if (attached !== undefined)
+      await vscode.debug.startDebugging(attached.workspaceFolder, attached.configuration);
   });
 }
 

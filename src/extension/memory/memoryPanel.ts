@@ -10,12 +10,8 @@ import { panels } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Message } from '../session/sessionState';
 import { preparePage } from '../webviews/html';
-import type { FromMemory, ToMemory } from '../webviews/messages';
-
-interface ReadBody {
-  readonly data?: string;
-  readonly unreadableBytes?: number;
-}
+import type { FromMemory, Space, ToMemory } from '../webviews/messages';
+import { readSpace, save } from './reading';
 
 export class MemoryPanel {
   readonly #panel: vscode.WebviewPanel;
@@ -24,14 +20,22 @@ export class MemoryPanel {
   #session: KernelSession | undefined;
   #name: string;
   #expression: string;
+  readonly #space: Space;
 
-  constructor(extension: vscode.Uri, sessions: KernelSessions, session: KernelSession, expression: string) {
+  /** @param space Of which memory it shows at first. */
+  constructor(
+    extension: vscode.Uri,
+    sessions: KernelSessions,
+    session: KernelSession,
+    { expression, space = { kind: 'virtual' } }: { readonly expression: string; readonly space?: Space },
+  ) {
     this.#name = session.name;
     this.#expression = expression;
+    this.#space = space;
     this.#panel = vscode.window.createWebviewPanel(
       panels.memory,
       titleOf(expression),
-      { viewColumn: vscode.ViewColumn.Beside },
+      { viewColumn: MemoryPanel.#column() },
       { retainContextWhenHidden: true, enableFindWidget: true },
     );
     this.#panel.webview.onDidReceiveMessage(
@@ -49,6 +53,12 @@ export class MemoryPanel {
     });
     this.#bind(session);
     preparePage(this.#panel.webview, extension, 'memory');
+  }
+
+  /** Beside the source, and all of them there. */
+  static #column(): vscode.ViewColumn {
+    const tabs = vscode.window.tabGroups.all.find(({ activeTab }) => isMemory(activeTab?.input));
+    return tabs?.viewColumn ?? vscode.ViewColumn.Beside;
   }
 
   #bind(session: KernelSession): void {
@@ -103,6 +113,7 @@ export class MemoryPanel {
       case 'ready':
         if (session === undefined) return;
         this.#tellState(session);
+        this.#send({ kind: 'space', space: this.#space });
         await this.#go(session, this.#expression);
         return;
       case 'copy':
@@ -119,6 +130,7 @@ export class MemoryPanel {
       case 'read':
       case 'save':
       case 'symbolize':
+      case 'translate':
       case 'write':
         if (session === undefined) throw new Error('The session has ended');
         await this.#ask(session, message);
@@ -134,9 +146,18 @@ export class MemoryPanel {
         await this.#go(session, message.expression);
         return;
       case 'read': {
-        const { id, address, count } = message;
-        const body = await session.ask<ReadBody>('readMemory', { memoryReference: address, count });
+        const { id, space, address, count } = message;
+        const body = await readSpace(session, space, address, count);
         this.#send({ kind: 'bytes', id, data: body.data ?? '', unreadable: body.unreadableBytes ?? 0 });
+        return;
+      }
+      case 'translate': {
+        const { space, address } = message;
+        const translation = await session.own('vmkd/pageTables', {
+          address,
+          ...(space.kind === 'process' && { eprocess: space.eprocess }),
+        });
+        this.#send({ kind: 'translation', address, translation });
         return;
       }
       case 'symbolize': {
@@ -149,7 +170,7 @@ export class MemoryPanel {
         this.#send({ kind: 'touched' });
         return;
       case 'save':
-        await save(session, message.address, message.count);
+        await save(session, message.space, message.address, message.count);
         return;
     }
   }
@@ -170,36 +191,14 @@ export class MemoryPanel {
   }
 }
 
+/** VS Code puts a prefix before the names of panels. */
+const isMemory = (input: unknown): boolean =>
+  input instanceof vscode.TabInputWebview && input.viewType.endsWith(panels.memory);
+
 const titleOf = (expression: string): string => `Memory: ${expression}`;
 
 /** VS Code takes data breakpoints from people only: its own question is opened, with the answer at hand. */
 async function breakOn(address: string, count: number): Promise<void> {
   await vscode.env.clipboard.writeText(`${address}+${count}`);
   await vscode.commands.executeCommand('workbench.debug.viewlet.action.addDataBreakpointOnAddress');
-}
-
-const mostSaved = 64 << 20;
-const savePiece = 1 << 20;
-
-async function save(session: KernelSession, address: string, count: number): Promise<void> {
-  if (count > mostSaved) throw new Error(`At most ${mostSaved >> 20} MiB are saved at once`);
-  const target = await vscode.window.showSaveDialog({
-    saveLabel: 'Save memory',
-    title: `${count} bytes at ${address}`,
-  });
-  if (target === undefined) return;
-  const pieces: Buffer[] = [];
-  for (let done = 0; done < count; done += savePiece) {
-    const wanted = Math.min(savePiece, count - done);
-    const body = await session.ask<ReadBody>('readMemory', {
-      memoryReference: address,
-      offset: done,
-      count: wanted,
-    });
-    const piece = Buffer.from(body.data ?? '', 'base64');
-    if (piece.length < wanted)
-      throw new Error(`Not all of the memory can be read: it ends after ${done + piece.length} bytes`);
-    pieces.push(piece);
-  }
-  await vscode.workspace.fs.writeFile(target, Buffer.concat(pieces));
 }

@@ -1,8 +1,10 @@
 /** Commands that open memory views: at an expression, at what a variable points to. */
 
 import * as vscode from 'vscode';
+import type { OwnProcess } from '../../protocol/ownRequests';
 import { commands } from '../names';
 import type { KernelSessions } from '../session/sessions';
+import type { Space } from '../webviews/messages';
 import { MemoryPanel } from './memoryPanel';
 
 /** What VS Code hands to commands in the menu of a variable. */
@@ -11,19 +13,24 @@ interface VariableContext {
   readonly variable?: { readonly evaluateName?: string; readonly memoryReference?: string };
 }
 
+/** A process of the view of them. */
+interface ProcessNode {
+  readonly process?: OwnProcess;
+}
+
 export function registerMemory(
   extension: vscode.Uri,
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const open = (expression: string, session = sessions.shown): void => {
+  const open = (expression: string, session = sessions.shown, space?: Space): void => {
     if (session === undefined) {
       void vscode.window.showInformationMessage(
         'There is no kernel whose memory could be shown: attach to one first.',
       );
       return;
     }
-    new MemoryPanel(extension, sessions, session, expression);
+    new MemoryPanel(extension, sessions, session, { expression, ...(space && { space }) });
   };
   subscriptions.push(
     vscode.commands.registerCommand(commands.openMemory, async (given?: unknown) => {
@@ -34,8 +41,15 @@ export function registerMemory(
               prompt: 'Memory at which address?',
               placeHolder: '@rsp, nt!PsLoadedModuleList, poi(@rsp+8), 0xfffff80312345678',
               value: selectedText() ?? '@rsp',
+              // A kernel that stops meanwhile takes the focus, not what was typed.
+              ignoreFocusOut: true,
             });
       if (expression !== undefined && expression.trim() !== '') open(expression);
+    }),
+    vscode.commands.registerCommand(commands.openMemoryOfProcess, (node?: ProcessNode) => {
+      const { eprocess, name } = node?.process ?? {};
+      if (eprocess !== undefined)
+        open('0x10000', sessions.shown, { kind: 'process', eprocess, ...(name !== undefined && { name }) });
     }),
     vscode.commands.registerCommand(commands.openMemoryOfVariable, (context?: VariableContext) => {
       const { memoryReference, evaluateName } = context?.variable ?? {};

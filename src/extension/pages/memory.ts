@@ -6,9 +6,10 @@
  */
 
 import { parseReference, reference, units, type Unit } from '../memory/units';
-import type { FromMemory, ToMemory } from '../webviews/messages';
+import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { MemoryGrid } from './memoryGrid';
 import { connect, element } from './page';
+import { showTranslation } from './translation';
 
 interface Kept {
   readonly unit: Unit;
@@ -48,15 +49,26 @@ const expressionInput = element('input', {
 });
 const unitSelect = element(
   'select',
-  { 'aria-label': 'Shown as', onchange: () => setUnit(unitSelect.value as Unit) },
+  { class: 'unit', 'aria-label': 'Shown as', onchange: () => setUnit(unitSelect.value as Unit) },
   ...Object.entries(units).map(([value, { title }]) => element('option', { value }, title)),
 );
+/** Which memory; what a process sees is among them when it was asked for. */
+const spaces: Space[] = [{ kind: 'virtual' }, { kind: 'physical' }];
+const spaceSelect = element('select', {
+  class: 'space',
+  'aria-label': 'Which memory',
+  onchange: () => setSpace(spaces[Number(spaceSelect.value)]!),
+});
 const backButton = button('←', 'Back to where this view was before (Alt+Left)', goBack);
 const followButton = button('→', 'To where the pointer under the cursor points (Ctrl+Enter)', () =>
   grid.follow(),
 );
+const breakButton = button('Break…', 'Stops the kernel when the selected bytes change', () =>
+  host.send({ kind: 'breakOn', ...grid.selection }),
+);
 const trackBox = checkbox('Track', 'Evaluates the expression anew at each stop');
 const liveBox = checkbox('Live', 'Reads memory again and again while the kernel runs', setLive);
+const translation = element('section', { class: 'translation', hidden: true, 'aria-label': 'Page tables' });
 const status = element('span', { class: 'status', role: 'status' });
 
 document.body.append(
@@ -67,19 +79,22 @@ document.body.append(
     element(
       'div',
       {},
+      spaceSelect,
       unitSelect,
       trackBox.label,
       liveBox.label,
       button('Copy', 'Copies the selected bytes as hexadecimal (Ctrl+C)', () => grid.copy()),
       button('Save…', 'Saves the selected bytes into a file', () =>
-        host.send({ kind: 'save', ...grid.selection }),
+        host.send({ kind: 'save', space: grid.space, ...grid.selection }),
       ),
-      button('Break…', 'Stops the kernel when the selected bytes change', () =>
-        host.send({ kind: 'breakOn', ...grid.selection }),
+      breakButton,
+      button('Page tables', 'How the address under the cursor is translated', () =>
+        host.send({ kind: 'translate', space: grid.space, address: grid.selection.address }),
       ),
     ),
   ),
   grid.element,
+  translation,
   element('footer', {}, status),
 );
 unitSelect.value = kept?.unit ?? 'bytes';
@@ -96,6 +111,15 @@ function heard(message: ToMemory): void {
       return;
     case 'failed':
       say(message.message, true);
+      return;
+    case 'space':
+      addSpace(message.space);
+      return;
+    case 'translation':
+      showTranslation(translation, message, (address) => {
+        setSpace({ kind: 'physical' });
+        go(address);
+      });
       return;
     case 'bytes':
     case 'unread':
@@ -150,6 +174,31 @@ function goBack(): void {
   // The expression may mean something else by now.
   went(place.expression, reference(place.address));
   host.send({ kind: 'shows', expression: place.expression });
+}
+
+const titleOfSpace = (space: Space): string => {
+  switch (space.kind) {
+    case 'virtual':
+      return 'Virtual';
+    case 'physical':
+      return 'Physical';
+    case 'process':
+      return `Virtual, in ${space.name ?? space.eprocess}`;
+  }
+};
+
+function addSpace(space: Space): void {
+  if (space.kind === 'process') spaces.push(space);
+  spaceSelect.replaceChildren(
+    ...spaces.map((one, index) => element('option', { value: String(index) }, titleOfSpace(one))),
+  );
+  setSpace(space);
+}
+
+function setSpace(space: Space): void {
+  spaceSelect.value = String(spaces.findIndex((one) => titleOfSpace(one) === titleOfSpace(space)));
+  grid.setSpace(space);
+  breakButton.disabled = space.kind === 'physical';
 }
 
 function setUnit(unit: Unit): void {

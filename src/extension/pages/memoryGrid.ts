@@ -21,7 +21,7 @@ import {
   unitText,
   type Unit,
 } from '../memory/units';
-import type { FromMemory, ToMemory } from '../webviews/messages';
+import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { element, type Host } from './page';
 
 const rowHeight = 20;
@@ -56,6 +56,7 @@ export class MemoryGrid {
   readonly #names = new Map<string, string | null>();
   #shown: Row[] = [];
   #unit: Unit = 'bytes';
+  #space: Space = { kind: 'virtual' };
   #window = new RowWindow(16);
   #epoch = 0;
   #count = 0;
@@ -63,7 +64,8 @@ export class MemoryGrid {
   #cursor = 0n;
   /** Where the selection began; the cursor is its other end. */
   #anchor = 0n;
-  #canRead = false;
+  #isStopped = false;
+  #isLive = false;
   #canWrite = false;
   #editor: HTMLInputElement | undefined;
 
@@ -107,7 +109,8 @@ export class MemoryGrid {
     isOther: boolean,
   ): void {
     this.#canWrite = canWrite;
-    this.#canRead = phase === 'stopped' || (phase === 'running' && canBeLive);
+    this.#isStopped = phase === 'stopped';
+    this.#isLive = phase === 'running' && canBeLive;
     if (isOther) this.#store.clear();
     if (phase === 'stopped' && (epoch !== this.#epoch || isOther)) {
       this.#epoch = epoch;
@@ -120,6 +123,18 @@ export class MemoryGrid {
   touched(): void {
     this.#renew(this.#epoch);
     this.#draw();
+  }
+
+  /** Other memory: nothing of what is known is in it. */
+  setSpace(space: Space): void {
+    this.#space = space;
+    this.#store.clear();
+    this.#renew(this.#epoch);
+    this.#draw();
+  }
+
+  get space(): Space {
+    return this.#space;
   }
 
   setUnit(unit: Unit): void {
@@ -187,6 +202,11 @@ export class MemoryGrid {
     this.#names.clear();
     this.#naming.clear();
     this.#asked.clear();
+  }
+
+  /** While the kernel runs, only what it sees itself can be read. */
+  get #canRead(): boolean {
+    return this.#isStopped || (this.#isLive && this.#space.kind === 'virtual');
   }
 
   #top(): bigint {
@@ -290,6 +310,7 @@ export class MemoryGrid {
       this.host.send({
         kind: 'read',
         id,
+        space: this.#space,
         address: reference(run.page * BigInt(pageBytes)),
         count: run.count * pageBytes,
       });
@@ -406,7 +427,13 @@ export class MemoryGrid {
 
   #edit(): void {
     const cell = document.getElementById('cursor');
-    if (cell === null || !this.#canWrite || this.#byteAt(this.#cursor) === undefined) return;
+    if (
+      cell === null ||
+      !this.#canWrite ||
+      this.#space.kind !== 'virtual' ||
+      this.#byteAt(this.#cursor) === undefined
+    )
+      return;
     const size = BigInt(units[this.#unit].size);
     const at = this.#cursor - (this.#cursor % size);
     const editor = element('input', {

@@ -1,4 +1,7 @@
-/** Processes of the stopped kernel, and their threads; those that a processor is in are marked. Read when somebody unfolds them. */
+/**
+ * Processes of the stopped kernel, their threads, and the stacks of these; those that a processor is in are marked. Read when
+ * somebody unfolds them.
+ */
 
 import * as vscode from 'vscode';
 import type { OwnProcess, OwnThread } from '../../protocol/ownRequests';
@@ -8,7 +11,16 @@ import type { KernelSession, KernelSessions } from '../session/sessions';
 type Node =
   | { readonly kind: 'process'; readonly process: OwnProcess }
   | { readonly kind: 'thread'; readonly thread: OwnThread }
+  | { readonly kind: 'frame'; readonly frame: Frame }
   | { readonly kind: 'note'; readonly text: string };
+
+/** Of DAP's stackTrace. */
+interface Frame {
+  readonly name: string;
+  readonly line: number;
+  readonly source?: { readonly path?: string };
+  readonly instructionPointerReference?: string;
+}
 
 export class ProcessesTree implements vscode.TreeDataProvider<Node> {
   readonly #changed = new vscode.EventEmitter<void>();
@@ -27,6 +39,11 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
       vscode.commands.registerCommand(commands.openMemoryOfThread, async (node?: Node) => {
         const address = addressOf(node ?? view.selection[0]);
         if (address !== undefined) await vscode.commands.executeCommand(commands.openMemory, address);
+      }),
+      vscode.commands.registerCommand(commands.switchToThread, async (node?: Node) => {
+        const { shown } = this.sessions;
+        const chosen = node ?? view.selection[0];
+        if (shown !== undefined && chosen?.kind === 'thread') await switchTo(shown, chosen.thread);
       }),
       vscode.commands.registerCommand(commands.copyAddress, async (node?: Node | { readonly id: string }) => {
         const address = node !== undefined && 'id' in node ? node.id : addressOf(node);
@@ -61,6 +78,8 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
         return processItem(node.process);
       case 'thread':
         return threadItem(node.thread);
+      case 'frame':
+        return frameItem(node.frame);
       case 'note':
         return new vscode.TreeItem(node.text);
     }
@@ -71,6 +90,11 @@ async function childrenOf(session: KernelSession, parent: Node | undefined): Pro
   if (parent === undefined) {
     const { processes } = await session.own('vmkd/processes', undefined);
     return processes.map((process) => ({ kind: 'process', process }));
+  }
+  if (parent.kind === 'thread') {
+    const { threadId } = await session.own('vmkd/visitThread', { ethread: parent.thread.ethread });
+    const { stackFrames } = await session.ask<{ stackFrames: readonly Frame[] }>('stackTrace', { threadId });
+    return stackFrames.map((frame) => ({ kind: 'frame', frame }));
   }
   if (parent.kind !== 'process') return [];
   const { threads } = await session.own('vmkd/threads', { eprocess: parent.process.eprocess });
@@ -91,7 +115,7 @@ function processItem({ eprocess, id, name, directoryTableBase, cpus }: OwnProces
 }
 
 function threadItem({ ethread, id, start, cpu }: OwnThread): vscode.TreeItem {
-  const item = new vscode.TreeItem(`Thread ${id}`);
+  const item = new vscode.TreeItem(`Thread ${id}`, vscode.TreeItemCollapsibleState.Collapsed);
   item.id = ethread;
   item.description = [start, cpu === undefined ? undefined : `CPU ${cpu}`]
     .filter((part) => part !== undefined)
@@ -102,12 +126,48 @@ function threadItem({ ethread, id, start, cpu }: OwnThread): vscode.TreeItem {
   return item;
 }
 
+/** A click opens the source where it stands, if there is one, else its code is in memory. */
+function frameItem({ name, line, source, instructionPointerReference }: Frame): vscode.TreeItem {
+  const item = new vscode.TreeItem(name);
+  item.iconPath = new vscode.ThemeIcon('debug-stackframe-dot');
+  item.tooltip = instructionPointerReference ?? name;
+  item.contextValue = 'frame';
+  const { path } = source ?? {};
+  if (path !== undefined && line > 0) {
+    item.description = `${path.split(/[\\/]/).at(-1)}:${line}`;
+    const selection = new vscode.Range(line - 1, 0, line - 1, 0);
+    item.command = {
+      command: 'vscode.open',
+      title: 'Open the source',
+      arguments: [vscode.Uri.file(path), { selection, preserveFocus: true }],
+    };
+  } else if (instructionPointerReference !== undefined)
+    item.command = {
+      command: commands.openMemory,
+      title: 'Show in Memory',
+      arguments: [instructionPointerReference],
+    };
+  return item;
+}
+
+/** From now on, and until the kernel runs on, it is among the threads of the call stack, with variables and expressions of its own. */
+async function switchTo(session: KernelSession, { ethread }: OwnThread): Promise<void> {
+  try {
+    await session.own('vmkd/visitThread', { ethread, listed: true });
+    await vscode.commands.executeCommand('workbench.debug.action.focusCallStackView');
+  } catch (thrown) {
+    void vscode.window.showErrorMessage((thrown as Error).message);
+  }
+}
+
 function addressOf(node: Node | undefined): string | undefined {
   switch (node?.kind) {
     case 'process':
       return node.process.eprocess;
     case 'thread':
       return node.thread.ethread;
+    case 'frame':
+      return node.frame.instructionPointerReference;
     case 'note':
     case undefined:
       return undefined;

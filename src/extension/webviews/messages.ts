@@ -3,6 +3,11 @@
  * texts as memory references are; bytes are base64. Text of a guest may be in any of it: pages show it as text.
  */
 
+import type { OwnSpace, OwnTranslation } from '../../protocol/ownRequests';
+
+/** Which memory is meant: what the processor that stopped sees, physical memory, or what a process sees. */
+export type Space = { readonly kind: 'virtual' } | (OwnSpace & { readonly name?: string });
+
 /** Of the memory page. */
 export type ToMemory =
   /** What of the session matters to it. `epoch`: a new one: what it has is old. */
@@ -13,6 +18,10 @@ export type ToMemory =
       readonly canWrite: boolean;
       readonly canBeLive: boolean;
     }
+  /** It shall show this memory. */
+  | { readonly kind: 'space'; readonly space: Space }
+  /** Answers `translate`. */
+  | { readonly kind: 'translation'; readonly address: string; readonly translation: OwnTranslation }
   /** An expression means this address. */
   | { readonly kind: 'went'; readonly expression: string; readonly address: string }
   | { readonly kind: 'failed'; readonly message: string }
@@ -31,11 +40,19 @@ export type ToMemory =
 export type FromMemory =
   | { readonly kind: 'ready' }
   | { readonly kind: 'go'; readonly expression: string }
-  | { readonly kind: 'read'; readonly id: number; readonly address: string; readonly count: number }
+  | {
+      readonly kind: 'read';
+      readonly id: number;
+      readonly space: Space;
+      readonly address: string;
+      readonly count: number;
+    }
+  /** How an address is translated. */
+  | { readonly kind: 'translate'; readonly space: Space; readonly address: string }
   | { readonly kind: 'symbolize'; readonly id: number; readonly addresses: readonly string[] }
   | { readonly kind: 'write'; readonly address: string; readonly data: string }
   | { readonly kind: 'copy'; readonly text: string }
-  | { readonly kind: 'save'; readonly address: string; readonly count: number }
+  | { readonly kind: 'save'; readonly space: Space; readonly address: string; readonly count: number }
   | { readonly kind: 'breakOn'; readonly address: string; readonly count: number }
   /** What it shows, to be restored. */
   | { readonly kind: 'shows'; readonly expression: string };
