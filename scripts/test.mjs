@@ -28,6 +28,9 @@ import { limitOf, runFile } from './testing/run-file.mjs';
 
 const everythingMustRun = process.env.CI === 'true' && process.platform === 'linux';
 
+/** The build of what is shipped, once it is wanted. Above all that runs at once. */
+let built;
+
 await main(async (args) => {
   const started = performance.now();
   const soak = args.includes('--soak');
@@ -121,8 +124,6 @@ async function runTestFile(file, bundle, suiteLimitMs, env) {
   const limitMs = limitOf(readFileSync(path.join(root, file), 'utf8'), suiteLimitMs);
   return runFile(file, bundle?.bundle ?? file, limitMs, env);
 }
-
-let built;
 
 /** What is shipped, for the files that run it: they need not build it each for itself, and at the same time. */
 async function buildOnce() {
