@@ -49,6 +49,7 @@ export class PollingDoorbell implements Doorbell {
   /** How often an answer was expected. */
   #expected = 0;
   #lastTurn = 0;
+  #lastRung = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -66,6 +67,8 @@ export class PollingDoorbell implements Doorbell {
     this.#expected++;
     this.#timer?.cancel();
     this.#timer = undefined;
+    // Whoever has let others have their turn for so long need not do so first.
+    if (now - this.#lastRung > withoutTurn) this.#lastTurn = now;
     if (now - this.#lastTurn < withoutTurn) {
       if (this.#soon) return;
       this.#soon = true;
@@ -111,6 +114,7 @@ export class PollingDoorbell implements Doorbell {
       }
       now = this.#clock.now();
     } while (now < end);
+    this.#lastRung = now;
     this.#schedule(now - this.#lastNews);
   }
 
