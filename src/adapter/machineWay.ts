@@ -6,7 +6,7 @@
 
 import { stat } from 'node:fs/promises';
 import { VmkdError, asVmkdError } from '../engine/core/errors';
-import { findMachine, findMachines, machinesWith } from '../engine/machine/find';
+import { findMachine, machinesWith } from '../engine/machine/find';
 import { expectedLayout } from '../engine/machine/qemu/layout';
 import type { Machine } from '../engine/machine/machine';
 import { announcedByGuestInfo } from '../engine/link/mailbox/announcement';
@@ -87,8 +87,7 @@ async function machineBehind(link: string): Promise<Machine | VmkdError> {
 }
 
 async function machineWith(link: string): Promise<Machine | VmkdError> {
-  const { machines } = await findMachines();
-  const [found, ...others] = machinesWith(machines, link);
+  const [found, ...others] = await machinesWith(link);
   if (found === undefined) return absent(`No machine of this computer has its debug port at ${link}`);
   if (others.length > 0) return absent(`${others.length + 1} machines have their debug port at ${link}`);
   return found;

@@ -9,7 +9,7 @@ import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
 import { formatLinkSpec, isLinkSpec, parseLinkSpec, parseListenSpec } from '../engine/link/spec';
 import type { ListenSpec } from '../engine/link/spec';
 import { TraceWriter } from '../engine/link/trace';
-import { findMachine, findMachines, machinesWith } from '../engine/machine/find';
+import { findMachine, machinesWith } from '../engine/machine/find';
 import type { Machine } from '../engine/machine/machine';
 import { keepKernel, type LoopOptions } from './bridge/kernelLoop';
 import { keysHelp, TerminalHost } from './bridge/terminalHost';
@@ -188,7 +188,7 @@ async function placeOf(
 
 /** The one that has this very link. */
 async function machineBehind(link: string): Promise<Machine | undefined> {
-  const [machine, ...others] = machinesWith((await findMachines()).machines, link);
+  const [machine, ...others] = await machinesWith(link);
   return others.length === 0 ? machine : undefined;
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { asVmkdError, VmkdError } from '../engine/core/errors';
-import { findMachines, machinesWith } from '../engine/machine/find';
+import { machinesWith } from '../engine/machine/find';
 import type { RamLocation } from '../engine/machine/ram/location';
 import type { VirtualMemory } from '../engine/memory/virtualMemory';
 import { GuestMemory } from '../engine/target/guestMemory/guestMemory';
@@ -47,8 +47,7 @@ export const byKd = ({ memory }: LiveTarget): ProbedMemory => ({
 
 async function locate(link: string): Promise<RamLocation> {
   try {
-    const { machines } = await findMachines();
-    const [found] = machinesWith(machines, link);
+    const [found] = await machinesWith(link);
     if (found !== undefined) return found.ramLocation();
     return { kind: 'none', reason: new VmkdError('ram-absent', `No machine of this computer has ${link}`) };
   } catch (thrown) {

@@ -9,7 +9,7 @@ import { formatAddress, type VirtualAddress } from '../../src/engine/core/addres
 import { VmkdError, asVmkdError } from '../../src/engine/core/errors';
 import { hex, hexBytes } from '../../src/engine/core/hex';
 import { createEndpoint } from '../../src/engine/link/endpoint';
-import { findMachines, machinesWith } from '../../src/engine/machine/find';
+import { machinesWith } from '../../src/engine/machine/find';
 import { readMemory, readPointer } from '../../src/engine/memory/virtualMemory';
 import { checkSymbolFile } from '../../src/engine/symbols/store/fileCheck';
 import { httpGet } from '../../src/engine/symbols/store/http';
@@ -84,8 +84,7 @@ async function debug(
 ): Promise<Omit<DemoResult, 'millisToBoot'>> {
   const prints: string[] = [];
   // As a session that was given nothing but the link finds the rest.
-  const { machines } = await findMachines();
-  const [found] = machinesWith(machines, machine.kdLink);
+  const [found] = await machinesWith(machine.kdLink);
   if (found === undefined) throw new VmkdError('internal', `No machine has ${machine.kdLink}`);
   const endpoint = createEndpoint(machine.kdLink);
   const started = performance.now();

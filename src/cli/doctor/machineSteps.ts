@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { VmkdError } from '../../engine/core/errors';
 import { isLinkSpec } from '../../engine/link/spec';
-import { findMachine, findMachines, machinesWith } from '../../engine/machine/find';
+import { findMachine, machinesWith } from '../../engine/machine/find';
 import { fail, pass, skip, warn, type Step, type StepResult } from './step';
 
 export const machineFound: Step = {
@@ -11,8 +11,7 @@ export const machineFound: Step = {
   async run(patient) {
     if (await isLink(patient.subject)) {
       patient.link = patient.subject;
-      const { machines } = await findMachines();
-      const [found] = machinesWith(machines, patient.subject);
+      const [found] = await machinesWith(patient.subject);
       if (found === undefined) return skip('a link was given, and no machine of this computer has it');
       patient.machine = found;
     } else patient.machine = await findMachine(patient.subject);

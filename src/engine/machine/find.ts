@@ -37,9 +37,11 @@ export async function findMachine(text: string, host: Host = thisHost): Promise<
   return chooseMachine((await findMachines(host)).machines, text);
 }
 
-/** Those that have this link: of one machine, unless two are set up alike. */
-export const machinesWith = (machines: readonly Machine[], link: string): Machine[] =>
-  machines.filter(({ links }) => links.some((one) => one.link === link));
+/** Those that have this very link: one machine, unless two are set up alike. */
+export async function machinesWith(link: string): Promise<Machine[]> {
+  const { machines } = await findMachines();
+  return machines.filter(({ links }) => links.some((one) => one.link === link));
+}
 
 /** As findMachine, among those given: a whole name or place counts more than a part of one. */
 export function chooseMachine(machines: readonly Machine[], text: string): Machine {
