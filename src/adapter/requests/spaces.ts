@@ -3,19 +3,13 @@
  * or of a process, `vmkd/pageTables` of an address, `vmkd/visitThread`, which makes a thread that sleeps one of DAP's.
  */
 
-import {
-  physicalAddress,
-  plus,
-  virtualAddress,
-  type PhysicalAddress,
-  type VirtualAddress,
-} from '../../engine/core/addresses';
+import { physicalAddress, virtualAddress, type VirtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
 import { hex } from '../../engine/core/hex';
 import { entryFlags } from '../../engine/memory/tableWalk';
 import type { VirtualMemory } from '../../engine/memory/virtualMemory';
 import { SleepingThread } from '../../engine/target/sleepingThread';
-import { pagingIn, SpaceMemory, walkIn, type PhysicalReader } from '../../engine/target/spaces';
+import { pagingIn, readPhysical, SpaceMemory, walkIn, type PhysicalReader } from '../../engine/target/spaces';
 import type { TargetProcessor } from '../../engine/target/target';
 import { KernelStruct } from '../../engine/windows/kernelStruct';
 import { describeThread } from '../../engine/windows/threads';
@@ -111,28 +105,10 @@ async function readerOf(
 ): Promise<(address: VirtualAddress, length: number) => Promise<Uint8Array>> {
   if (space.kind === 'physical') {
     const physical = physicalOf(session);
-    return (address, length) => physicalPages(physical, physicalAddress(address), length);
+    return (address, length) => readPhysical(physical, physicalAddress(address), length);
   }
   const memory = await processMemory(session, addressOf(space.eprocess));
   return (address, length) => memory.readPartial(address, length);
-}
-
-/** Guest RAM gives a range whole or not at all: page by page, so that what is there before a hole is seen. */
-async function physicalPages(
-  physical: PhysicalReader,
-  address: PhysicalAddress,
-  length: number,
-): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for (let done = 0; done < length;) {
-    const at = plus(address, done);
-    const wanted = Math.min(length - done, pageSize - Number(at % BigInt(pageSize)));
-    const piece = await physical.readPartial(at, wanted);
-    pieces.push(piece);
-    if (piece.length < wanted) break;
-    done += wanted;
-  }
-  return Buffer.concat(pieces);
 }
 
 async function processMemory(session: Session, eprocess: VirtualAddress): Promise<VirtualMemory> {

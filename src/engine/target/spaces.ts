@@ -48,6 +48,33 @@ const entriesOf =
     return size === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
   };
 
+/** Guest RAM gives a range whole or not at all: page by page, so that what is there before a hole is seen. @throws as `readPartial` */
+export const readPhysical = (
+  physical: PhysicalReader,
+  address: PhysicalAddress,
+  length: number,
+): Promise<Uint8Array> => pageByPage(address, length, (at, wanted) => physical.readPartial(at, wanted));
+
+/** @param read Gives a part of a page; fewer bytes than are wanted end it. */
+async function pageByPage<A extends PhysicalAddress | VirtualAddress>(
+  address: A,
+  length: number,
+  read: (at: A, wanted: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let done = 0; done < length;) {
+    const at = plus(address, done);
+    const wanted = Math.min(length - done, pageSize - Number(at % BigInt(pageSize)));
+    const piece = await read(at, wanted);
+    pieces.push(piece);
+    if (piece.length < wanted) break;
+    done += wanted;
+  }
+  return Buffer.concat(pieces);
+}
+
+const nothing = new Uint8Array();
+
 export class SpaceMemory implements VirtualMemory {
   /** Entries that were read: neighbouring pages share all but their last. */
   readonly #entries = new Map<bigint, Promise<bigint | undefined>>();
@@ -60,18 +87,10 @@ export class SpaceMemory implements VirtualMemory {
 
   async readPartial(address: VirtualAddress, length: number): Promise<Uint8Array> {
     if (address >= highestBit) return this.kernelHalf.readPartial(address, length);
-    const pieces: Uint8Array[] = [];
-    for (let done = 0; done < length;) {
-      const at = plus(address, done);
-      const wanted = Math.min(length - done, pageSize - Number(at % BigInt(pageSize)));
+    return pageByPage(address, length, async (at, wanted) => {
       const walk = await walkTables((entry, size) => this.#entry(entry, size), this.paging, at);
-      if (walk.kind === 'unmapped') break;
-      const piece = await this.physical.readPartial(walk.address, wanted);
-      pieces.push(piece);
-      if (piece.length < wanted) break;
-      done += wanted;
-    }
-    return Buffer.concat(pieces);
+      return walk.kind === 'unmapped' ? nothing : this.physical.readPartial(walk.address, wanted);
+    });
   }
 
   #entry(address: PhysicalAddress, size: 4 | 8): Promise<bigint | undefined> {
