@@ -19,6 +19,7 @@ import { buildCli, vmkd } from '../fixtures/cli';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import { ticksGrow } from '../fixtures/guestLife';
 import type { DemoMachine } from '../kernel/machine';
 
 const limit = 30_000;
@@ -63,12 +64,6 @@ const say = (client: AdapterClient, expression: string): Promise<{ result: strin
 /** `g`, of a debugger that does not drive. */
 const waitAsLookerOn = (windbg: ScriptedDebugger): Promise<void> =>
   windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
-
-async function ticksGrow(machine: DemoMachine): Promise<void> {
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
-}
 
 async function placeOf(client: AdapterClient, name: string): Promise<bigint> {
   const { breakpoints } = await client.ask<P.SetFunctionBreakpointsResponse['body']>(
@@ -140,7 +135,7 @@ void describe('WinDbg beside a session', () => {
     let from = client.messages.length;
     await go(windbg, stop);
     await client.event('continued', from);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     assert.match((await client.refusal('pause', { threadId: 1 })).message, /Another debugger drives/);
     from = client.messages.length;
     const own = await breakIn(windbg);
@@ -184,7 +179,7 @@ void describe('WinDbg beside a session', () => {
     assert.equal(statusOf(set), 0);
     await waitAsLookerOn(windbg);
     await client.continueRequest({ threadId: 1 });
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     await client.ask('handOver', { to: 'windbg' });
     const hit = await nextEvent(windbg);
     assert.equal(hit.programCounter, work);
@@ -199,7 +194,7 @@ void describe('WinDbg beside a session', () => {
     await windbg.request(windbg.compose(writeBreakPoint, { address: quiet }));
     await go(windbg, await stepAway(windbg));
     await client.ask('handOver', { to: 'session' });
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     assert.equal(windbg.pending, 0);
   });
 
@@ -222,7 +217,7 @@ void describe('WinDbg beside a session', () => {
       if (standing) assert.equal(client.isRunning, false);
       else await client.event('continued', from);
       if (standing) await client.continueRequest({ threadId: 1 });
-      await ticksGrow(machine);
+      await ticksGrow(machine, limit);
       await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
     }
   });
@@ -234,14 +229,14 @@ void describe('WinDbg beside a session', () => {
     const stop = decodeStateChange(await windbg.attach(false));
     await client.disconnectRequest({});
     await go(windbg, stop);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     const again = await breakIn(windbg);
     await version(windbg);
     assert.equal(client.process.exitCode, null);
     assert.equal(again.kind, 'exception');
     windbg.close();
     assert.equal(await client.exited, 0);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it('D4 an adapter that is told to end lets the kernel go', async (t) => {
@@ -253,7 +248,7 @@ void describe('WinDbg beside a session', () => {
     assert.equal(await client.exited, 0);
     await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
     assert.ok(windbg.ended);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it('D5 when the adapter is killed, the kernel is let go', async (t) => {
@@ -264,7 +259,7 @@ void describe('WinDbg beside a session', () => {
     await client.exited;
     await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
     assert.ok(windbg.ended);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it('B2 H5 is no hand-over without it, and its break-in is a wish', async (t) => {
@@ -277,7 +272,7 @@ void describe('WinDbg beside a session', () => {
     await client.continueRequest({ threadId: 1 });
     windbg.breakIn();
     await client.until(() => /WinDbg wants the kernel to stop/.test(client.output('console')), 'the wish');
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
     const { stdout } = await vmkd(['trace', companionTrace]);
     assert.match(stdout, /→ break-in\n.*← [0-9a-f]{8} StateChange64 exception/);

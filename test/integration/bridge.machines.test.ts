@@ -9,14 +9,12 @@ import { buildCli } from '../fixtures/cli';
 import { monitorsIn } from '../fixtures/monitors';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, go, nextEvent, read, version } from '../fixtures/windbg';
-import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
+import { statusOf } from '../fixtures/guestLife';
+import { bootDemoKernel } from '../kernel/machine';
 
 const limit = 60_000;
 
 before(buildCli);
-
-const statusOf = async (machine: DemoMachine): Promise<string> =>
-  ((await machine.qmp('query-status')) as { status: string }).status;
 
 void describe('a bridge', () => {
   void it('takes no machine whose link only begins like its own', async (t) => {

@@ -12,6 +12,7 @@ import { gone, guardianOf } from '../fixtures/guardian';
 import { monitorsIn } from '../fixtures/monitors';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, read, version } from '../fixtures/windbg';
+import { statusOf, ticksGrow } from '../fixtures/guestLife';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
 const limit = 60_000;
@@ -28,18 +29,9 @@ async function bridged(t: TestContext, kernel: DemoKernelOptions = {}, args: rea
   return { machine, bridge };
 }
 
-const statusOf = async (machine: DemoMachine): Promise<string> =>
-  ((await machine.qmp('query-status')) as { status: string }).status;
-
 async function parked(machine: DemoMachine): Promise<void> {
   for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
     assert.ok(Date.now() < deadline, 'it is not parked');
-}
-
-async function ticksGrow(machine: DemoMachine): Promise<void> {
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
 }
 
 void describe('a bridge', () => {
@@ -63,11 +55,11 @@ void describe('a bridge', () => {
         assert.equal((await version(windbg)).kernelBase, kernelBase);
         await parked(machine);
         await go(windbg, stop);
-        await ticksGrow(machine);
+        await ticksGrow(machine, limit);
         stop = await breakIn(windbg);
       }
       await go(windbg, stop);
-      await ticksGrow(machine);
+      await ticksGrow(machine, limit);
       assert.match(bridge.stderr, /the machine rests/);
       assert.equal(await bridge.end(), 0);
       assert.equal(await statusOf(machine), 'running');
@@ -79,7 +71,7 @@ void describe('a bridge', () => {
     await attach(await bridge.debugger());
     await parked(machine);
     await bridge.end();
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it('D6 that is killed leaves a kernel that runs, without breakpoints: a guardian sees to it', async (t) => {
@@ -94,7 +86,7 @@ void describe('a bridge', () => {
     await parked(machine);
     bridge.kill();
     await gone(guardian);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
     const next = new Bridge(machine.kdLink, tempFolder(t));
     t.after(() => next.end());
     await next.said(/the kernel (runs|stands)/);
@@ -102,7 +94,7 @@ void describe('a bridge', () => {
     const stop = await attach(other);
     assert.deepEqual(await read(other, address, 16), code);
     await go(other, stop);
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it('does not park if it shall not, and says what of that makes no sense', async (t) => {

@@ -16,6 +16,7 @@ import { buildCli, vmkd } from '../fixtures/cli';
 import type { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import { ticksGrow } from '../fixtures/guestLife';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
 const limit = 30_000;
@@ -40,12 +41,6 @@ async function bridged(
   t.after(() => bridge.end());
   await bridge.said(/the kernel (runs|stands)/);
   return { machine, bridge, folder };
-}
-
-async function ticksGrow({ machine }: Pick<Bridged, 'machine'>): Promise<void> {
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
 }
 
 /** Goes on from the notices of modules until it is told to end. */
@@ -99,18 +94,18 @@ void describe('the bridge', () => {
     const stepped = await nextEvent(windbg);
     assert.notEqual(stepped.programCounter, stop.programCounter);
     await go(windbg, stepped);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     await go(windbg, await breakIn(windbg));
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     windbg.close();
     await bridge.said(/the debugger on the pipe is gone/);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     const again = await bridge.debugger();
     await go(again, await attach(again));
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     assert.equal(await bridge.end(), 0);
     assert.ok(!existsSync(path.join(folder, 'pipe')));
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
   });
 
   void it('A6 tells a second debugger why not, and the first does not notice', async (t) => {
@@ -145,7 +140,7 @@ void describe('the bridge', () => {
     assert.equal(stop.kind, 'exception');
     assert.notEqual((await version(windbg)).kernelBase, kernelBase);
     await go(windbg, stop);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
   });
 
   void it('G1 G2 power-off is a good-bye, at once or when the debugger goes on', async (t) => {
@@ -197,7 +192,7 @@ void describe('the bridge', () => {
     await bridge.said(/this terminal drives/);
     windbg.breakIn();
     await bridge.said(/wants the kernel to stop/);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     bridge.press('b');
     await bridge.said(/stopped: exception/);
     const shown = await nextEvent(windbg);
@@ -212,7 +207,7 @@ void describe('the bridge', () => {
     assert.equal(readManipulateHead(await windbg.request(write)).returnStatus, NtStatus.Unsuccessful);
     bridge.press('g');
     await bridge.said(/the kernel runs/, 2);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
     bridge.press('b');
     await bridge.said(/stopped: exception/, 2);
@@ -220,7 +215,7 @@ void describe('the bridge', () => {
     bridge.press('h');
     await bridge.said(/the debugger on the pipe drives/);
     await go(windbg, stop);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
     bridge.press('q');
     assert.equal(await bridge.exited, 0);
   });
@@ -248,6 +243,6 @@ void describe('the bridge', () => {
     const windbg = await all.bridge.debugger();
     await attach(windbg);
     assert.equal(await all.bridge.end(), 0);
-    await ticksGrow(all);
+    await ticksGrow(all.machine, limit);
   });
 });

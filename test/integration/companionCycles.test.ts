@@ -21,7 +21,8 @@ import { randomFrom, seedFromEnvironment, type Random } from '../fixtures/random
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
-import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
+import { ticksGrow } from '../fixtures/guestLife';
+import { bootDemoKernel } from '../kernel/machine';
 
 const cycles = process.env['VMKD_SOAK'] === 'full' ? 10_000 : 24;
 const limit = 60_000;
@@ -48,12 +49,6 @@ class Code {
       assert.ok(Buffer.from(bytes).equals(this.#pages[n]), `page ${n} has changed`);
     }
   }
-}
-
-async function ticksGrow(machine: DemoMachine): Promise<void> {
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
 }
 
 /** After the first tenth everything is warm. */
@@ -105,14 +100,14 @@ void describe('debuggers that come and go', () => {
       if (end > 2) {
         await go(windbg, stop, 1);
         await go(windbg, await nextEvent(windbg));
-        if (i % 8 === 0) await ticksGrow(machine);
+        if (i % 8 === 0) await ticksGrow(machine, limit);
       }
       windbg.close();
     }
     gauge.end(t);
     const windbg = await bridge.debugger();
     await go(windbg, await attach(windbg));
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 
   void it(`${cycles} times, beside a session`, async (t) => {
@@ -141,13 +136,13 @@ void describe('debuggers that come and go', () => {
       await driveAgain(client);
       if (i % 8 === 0) {
         await client.continueRequest({ threadId: 1 });
-        await ticksGrow(machine);
+        await ticksGrow(machine, limit);
         await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
       }
     }
     gauge.end(t);
     await client.continueRequest({ threadId: 1 });
-    await ticksGrow(machine);
+    await ticksGrow(machine, limit);
   });
 });
 

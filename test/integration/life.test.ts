@@ -12,6 +12,7 @@ import { LiveTarget, type LiveObserver } from '../../src/engine/target/liveTarge
 import { bootForDebugging, breakIn, limit, type Attached } from '../fixtures/attached';
 import { buildCli, vmkd } from '../fixtures/cli';
 import { tempFolder } from '../fixtures/tempFolder';
+import { ticksGrow } from '../fixtures/guestLife';
 import type { DemoKernelOptions } from '../kernel/machine';
 
 async function withGuest(
@@ -28,12 +29,6 @@ async function withGuest(
 }
 
 const failsWith = (code: string) => (error: unknown) => error instanceof VmkdError && error.code === code;
-
-async function ticksGrow({ machine }: Attached): Promise<void> {
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
-}
 
 void describe('attaching', () => {
   void it('before the kernel’s first instruction: the handshake comes from the kernel, module by module', async () => {
@@ -67,18 +62,18 @@ void describe('attaching', () => {
       const { target } = attached;
       await target.attach(breakIn);
       await target.release();
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
       await target.attach(breakIn);
       assert.equal((await target.modules())[0]?.name, 'ntoskrnl.exe');
       await target.release();
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
     }));
 
   void it('without stopping it, and it stops by itself', () =>
     withGuest(async (attached) => {
       const { target, machine } = attached;
       assert.equal(await target.attach({ ...breakIn, breakIn: false }), undefined);
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
       machine.console.command('break').catch(() => undefined);
       const change = await target.nextStop(limit);
       assert.equal(change.kind === 'exception' && change.code, 0x80000003);
@@ -234,7 +229,7 @@ void describe('vmkd probe on a living kernel', () => {
       assert.equal(report.processors.length, 2);
       assert.equal(report.modules[0]?.base, report.version.kernelBase);
       assert.match(report.kernelHeader, /^4d5a/);
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
 
       const words = await vmkd(['trace', trace]);
       assert.equal(words.code, 0);
@@ -246,7 +241,7 @@ void describe('vmkd probe on a living kernel', () => {
       assert.match(text.stdout, /processor 1\n/);
       assert.match(text.stdout, /memory read in backing file /);
       assert.match(text.stdout, /vmkdemo\.sys/);
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
     }));
 
   void it('reads the same in the machine’s memory as by KD', (t) =>
@@ -263,7 +258,7 @@ void describe('vmkd probe on a living kernel', () => {
       assert.equal(slow.memory.way, undefined);
       assert.ok(fast.modules.length >= 3);
       assert.deepEqual([fast.modules, fast.kernelHeader], [slow.modules, slow.kernelHeader]);
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
     }));
 
   void it('shows the stack of each processor, with symbols or with exports', (t) =>
@@ -284,6 +279,6 @@ void describe('vmkd probe on a living kernel', () => {
       const bare = await probeStacks('');
       assert.ok(bare.symbols.some((line) => /^nt: exports only: No PDB/.test(line)));
       assert.ok(bare.stacks.some((stack) => stack.some((line) => line.includes('nt!'))));
-      await ticksGrow(attached);
+      await ticksGrow(attached.machine, limit);
     }));
 });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { LinkReader } from '../../../test/fixtures/linkReader';
 import {
   asNobody,
@@ -16,6 +16,8 @@ import {
 } from '../../../test/fixtures/linkTools';
 import { ManualClock } from '../../../test/fixtures/manualClock';
 import { tempFolder } from '../../../test/fixtures/tempFolder';
+import type { Clock } from '../core/clock';
+import type { OpenOptions } from './link';
 import { ListeningEndpoint } from './listening';
 
 const atOnce = { waitMilliseconds: 0 };
@@ -112,18 +114,28 @@ test('a client that comes back at once is let in, however often', { skip: unixOn
   }
 });
 
+/** An end that says “no” to a second client, and listens already. */
+async function refusing(
+  t: TestContext,
+  clock?: Clock,
+  patience: OpenOptions = { waitMilliseconds: Infinity },
+) {
+  const path = join(tempFolder(t), 'pipe');
+  const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
+  t.after(() => listener.dispose());
+  const opening = listener.open(patience);
+  while (!existsSync(path)) await new Promise(setImmediate);
+  return { path, listener, opening };
+}
+
 test(
   'a client that is not read cannot be seen to be gone: the next one is not refused yet',
   {
     skip: unixOnly,
   },
   async (t) => {
-    const path = join(tempFolder(t), 'pipe');
     const clock = new ManualClock();
-    const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
-    t.after(() => listener.dispose());
-    const opening = listener.open({ waitMilliseconds: Infinity });
-    while (!existsSync(path)) await new Promise(setImmediate);
+    const { path, listener, opening } = await refusing(t, clock);
     const first = connect({ path });
     const link = await opening;
     first.destroy();
@@ -149,11 +161,8 @@ test(
   'who comes third is let in when those before it are gone, whenever that is seen',
   { skip: unixOnly },
   async (t) => {
-    const path = join(tempFolder(t), 'pipe');
-    const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, undefined, Buffer.from('no'));
-    t.after(() => listener.dispose());
-    let opening = listener.open(limit);
-    while (!existsSync(path)) await new Promise(setImmediate);
+    const { path, listener, ...first } = await refusing(t, undefined, limit);
+    let { opening } = first;
     let last = connect({ path });
     for (let i = 0; i < 50; i++) {
       const link = await opening;
@@ -177,12 +186,8 @@ test(
 );
 
 test('a client that is not read keeps nobody waiting for ever', { skip: unixOnly }, async (t) => {
-  const path = join(tempFolder(t), 'pipe');
   const clock = new ManualClock();
-  const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
-  t.after(() => listener.dispose());
-  const opening = listener.open({ waitMilliseconds: Infinity });
-  while (!existsSync(path)) await new Promise(setImmediate);
+  const { path, opening } = await refusing(t, clock);
   const first = connect({ path });
   const link = await opening;
   const second = connect({ path });
