@@ -107,8 +107,7 @@ export function planFiles(files, patterns, soak) {
   const byName = new Map(suites.map((suite) => [suite.name, { ...suite, files: [] }]));
   for (const file of files) {
     const suite = suites.find((candidate) => candidate.pattern.test(file));
-    if (suite === undefined) continue;
-    if (matches(file, patterns)) byName.get(suite.name).files.push(file);
+    if (suite !== undefined && matches(file, patterns)) byName.get(suite.name).files.push(file);
   }
   const wanted = [...byName.values()].filter((suite) => (suite.name === 'soak') === soak);
   return wanted.filter((suite) => suite.files.length > 0).reverse();
