@@ -9,7 +9,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { AdapterClient } from '../fixtures/adapter';
 import { kernelImages } from '../fixtures/liveSymbols';
 import { monitorsIn } from '../fixtures/monitors';
-import { writeEmptyQcow2 } from '../fixtures/qcow2';
+import { snapshotArgs, takeSnapshot } from '../fixtures/snapshots';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'vmkd-'));
@@ -17,14 +17,9 @@ const name = `vmkd-launch-${process.pid}`;
 let machine: DemoMachine;
 
 before(async () => {
-  const disk = path.join(folder, 'disk.qcow2');
-  writeEmptyQcow2(disk, 64n << 20n);
   machine = await bootDemoKernel({
     memoryMiB: 64,
-    qemuArgs: [
-      ...['-name', name, '-drive', `file=${disk},if=none,id=disk,format=qcow2`],
-      ...monitorsIn(folder).qemuArgs,
-    ],
+    qemuArgs: ['-name', name, ...snapshotArgs(folder), ...monitorsIn(folder).qemuArgs],
   });
 });
 after(async () => {
@@ -55,8 +50,7 @@ void describe('launching', () => {
   void it('goes back to a snapshot, lets the machine run, and attaches', async (t) => {
     // covers: launch
     await machine.qmp('stop');
-    const said = await machine.qmp('human-monitor-command', { 'command-line': 'savevm clean' });
-    assert.equal(said, '');
+    await takeSnapshot(machine, 'clean');
     const before = machine.console.lines.length;
     await machine.qmp('cont');
     const then = await ticks();

@@ -9,6 +9,7 @@
 
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
+import { systemClock } from '../../engine/core/clock';
 import { asVmkdError, VmkdError } from '../../engine/core/errors';
 import { sessionsFolder } from '../../engine/core/userFolder';
 import type { Companion } from '../../engine/companion/companion';
@@ -24,6 +25,7 @@ import { openGuestRam } from '../../engine/machine/ram/openGuestRam';
 import type { GuestRam } from '../../engine/machine/ram/guestRam';
 import type { RamLocation } from '../../engine/machine/ram/location';
 import { GuestMemory } from '../../engine/target/guestMemory/guestMemory';
+import { RevertWatch } from '../../engine/target/guestMemory/revertWatch';
 import { Guardian } from '../../engine/target/guard/guardian';
 import { LiveTarget } from '../../engine/target/liveTarget';
 import type { TerminalHost } from './terminalHost';
@@ -138,6 +140,7 @@ async function follow(link: string, endpoint: LinkEndpoint, options: LoopOptions
     if (state.kind === 'verified') say(`memory is read from the ${state.way}`);
     if (state.kind === 'refused') onError(state.reason);
   });
+  new RevertWatch({ guestMemory: memory, client, clock: systemClock, onReplaced: onError });
   const unfollow = client.restarts.add(() => {
     isSearched = ram === undefined;
     memory.restarted();

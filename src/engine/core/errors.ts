@@ -47,6 +47,8 @@ const vocabulary = {
     'The guest acknowledged the request but never answered. Break in again, or reset the guest.',
   'target-refused': 'The guest refused the request; its status says why.',
   'target-running': 'Break in first: the target is running.',
+  'target-replaced':
+    'Nothing to do: the session goes on with the kernel that is there now. What was changed in the one before is undone.',
   'target-not-attached': 'Attach first: there is no connection to a target.',
   'target-attached': 'Detach first, or use the connection that there is.',
   'target-unsupported': 'This target does not have that feature.',

@@ -71,5 +71,10 @@ export interface PacketChannel {
   breakIn(): void;
   /** Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying. */
   requestReset(): void;
+  /**
+   * The peer is another one than before, and has not said so: a machine that was taken back to a snapshot. Shows as
+   * `onPeerReset(true)` at once; what it says next is taken for new.
+   */
+  forgetPeer(): void;
   close(): void;
 }

@@ -113,6 +113,7 @@ export class KdClient {
   #breakInsSent = 0;
   #stoppedByAttach = false;
   #exchanges = 0;
+  #asking = 0;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -194,6 +195,22 @@ export class KdClient {
     session?.end(error);
     this.#stops.fail(error);
     this.#setState({ kind: 'idle' });
+  }
+
+  /**
+   * The target is another one than before, and has not said so. Shows as `onRestart`; it is taken for running, until it says
+   * that it stands. What was under way in the one before fails.
+   */
+  replaced(): void {
+    if (this.#state.kind !== 'running' && this.#state.kind !== 'stopped') return;
+    this.#mustHaveChannel().forgetPeer();
+    // Its machine may rest because the one before stood; what fails here shows when something is asked.
+    this.#whileAwake(() => Promise.resolve()).catch(() => undefined);
+  }
+
+  /** A request is on its way, or an order: nobody knows whether the target has it. */
+  get isAsking(): boolean {
+    return this.#asking > 0;
   }
 
   /**
@@ -299,9 +316,7 @@ export class KdClient {
       const session = this.#mustHaveSession();
       const patience = api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply;
       if (from.change.kind === 'targetGone' && letsGo.has(apiNumber)) this.#version = undefined;
-      this.#exchanges++;
-      const answer = this.#whileAwake(() => session.relay(api, payload, patience));
-      const result = await answer.finally(() => this.#exchanges++);
+      const result = await this.#counted(() => session.relay(api, payload, patience));
       switch (result.kind) {
         case 'reply':
           return result;
@@ -340,15 +355,21 @@ export class KdClient {
 
   async #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
     this.#mustBeStopped();
-    this.#exchanges++;
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
     const { data, processor } = options;
-    const ask = (): Promise<ExchangeResult> =>
-      this.#mustHaveSession().exchange(api, fields, { data, processor, patience });
+    return this.#counted(() =>
+      this.#mustHaveSession().exchange(api, fields, { data, processor, patience }),
+    );
+  }
+
+  async #counted<T>(action: () => Promise<T>): Promise<T> {
+    this.#exchanges++;
+    this.#asking++;
     try {
-      return await this.#whileAwake(ask);
+      return await this.#whileAwake(action);
     } finally {
+      this.#asking--;
       this.#exchanges++;
     }
   }

@@ -168,6 +168,20 @@ export class KdcomChannel implements PacketChannel {
     this.#writeIfTaken(encodeControlPacket(PacketType.Reset, 0));
   }
 
+  forgetPeer(): void {
+    this.#scanner.clear();
+    this.#nextId = initialPacketId;
+    this.#expectedId = initialPacketId;
+    this.#lastAccepted = undefined;
+    this.#mayBeTaken = false;
+    this.#resetsUnanswered = 0;
+    // One that runs will never answer it.
+    this.#resetsLate = 1;
+    this.#settleAll('reset');
+    this.#writeIfTaken(encodeControlPacket(PacketType.Reset, 0));
+    this.#owner.onPeerReset(true);
+  }
+
   close(): void {
     // A target that waits for these would repeat what we have, long after we are gone.
     this.#flush();

@@ -37,6 +37,7 @@ import { Code } from './code';
 import { GuestMemory } from './guestMemory/guestMemory';
 import { LiveMemory } from './guestMemory/liveMemory';
 import { MailboxMemory } from './guestMemory/mailboxMemory';
+import { RevertWatch } from './guestMemory/revertWatch';
 import { failureOfThisKernel } from './moduleFailure';
 import { KernelPolicy } from './execution/kernelPolicy';
 import { LiveExecution } from './execution/liveExecution';
@@ -113,12 +114,16 @@ export class KernelTarget implements Target {
   #state: TargetState = { kind: 'detached' };
   #epoch = 0;
   #machine: MachineType = 'x64';
+  readonly #stopMilliseconds: number;
+  /** The restart that comes is no boot. */
+  #isTakenBack = false;
   /** Of the guest module, that nobody has looked at yet. */
   #moduleFailures: readonly FoundMailbox[] | undefined;
 
   constructor(options: KernelTargetOptions) {
     const { observer = {}, store, endpoint, stateFolder, transport: best = 'hybrid', guestRam } = options;
     const { stopMilliseconds = 30_000 } = options;
+    this.#stopMilliseconds = stopMilliseconds;
     const location: RamLocation = best === 'serial' ? unwanted : (guestRam ?? nowhere);
     if (best === 'mailbox' && location.kind !== 'none') this.#mailboxMemory = new MailboxMemory(location);
     this.#onError = (error) => observer.onError?.(error);
@@ -156,8 +161,16 @@ export class KernelTarget implements Target {
       ...{ client: live.client, kd: live.memory, registers: live.registers },
       ...{ location, cover },
     });
+    const clock = options.clock ?? systemClock;
     this.transport = new Transport(guestMemory, best);
-    this.liveMemory = new LiveMemory(guestMemory, live.client, options.clock ?? systemClock, cover);
+    this.liveMemory = new LiveMemory(guestMemory, live.client, clock, cover);
+    new RevertWatch({
+      ...{ guestMemory, client: live.client, clock },
+      onReplaced: (error, taken) => {
+        this.#onError(error);
+        this.#isTakenBack = taken;
+      },
+    });
     this.physicalMemory = {
       readPartial: async (address, length) =>
         guestMemory.readPhysical(address, length) ?? live.memory.readPhysicalPartial(address, length),
@@ -265,12 +278,26 @@ export class KernelTarget implements Target {
   }
 
   #onRestart(): void {
+    const isTakenBack = this.#isTakenBack;
+    this.#isTakenBack = false;
     this.#moduleFailures = undefined;
     this.transport.hasNoMailbox(undefined);
     this.#policy.restarted();
     this.#control.restarted();
     this.#forgetRam();
     if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
+    if (isTakenBack) void this.#settleIn();
+  }
+
+  /** A kernel that was taken back says nothing by itself, and may have what an earlier session, or this one, has left in it. */
+  async #settleIn(): Promise<void> {
+    this.#policy.attaching();
+    await this.#control
+      .atRest(() => Promise.resolve(), this.#stopMilliseconds)
+      .catch((thrown: unknown) => {
+        const error = asVmkdError(thrown);
+        if (error.code !== 'companion-drives') this.#onError(error);
+      });
   }
 
   #onLost(error: VmkdError): void {

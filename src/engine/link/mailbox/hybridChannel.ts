@@ -206,6 +206,11 @@ export class HybridChannel implements PacketChannel {
     }
   }
 
+  forgetPeer(): void {
+    if (this.#serial) this.#serial.forgetPeer();
+    else this.#onSerialReset(true);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#end(undefined);
@@ -315,7 +320,7 @@ export class HybridChannel implements PacketChannel {
       this.#vanished = undefined;
       // It was meant for the kernel that was.
       for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
-      this.#carrier?.drop(new VmkdError('mailbox-gone', 'The guest was reset'));
+      this.#carrier?.drop(new VmkdError('mailbox-gone', 'The guest was reset, or taken back'));
       this.#search.lookSoon();
     }
     this.#startSearch();

@@ -10,6 +10,7 @@
  */
 
 import { plus, virtualAddress, type VirtualAddress } from '../../core/addresses';
+import { layout, u32 } from '../../core/layout';
 import { generalX64 } from '../../cpu/contextX64';
 import type { MachineType } from '../../kd/machineType';
 import type { AddressSpace } from '../../memory/addressSpace';
@@ -73,9 +74,16 @@ export class KernelPlaces {
   }
 }
 
-/** 100 ns since boot, as the kernel's clock has it. */
-export const interruptTime = (space: AddressSpace, machine: MachineType): bigint | undefined =>
-  readU64(space, plus(sharedData[machine], timesAt));
+/** KSYSTEM_TIME: the upper half comes twice, since a clock that is being set has two. */
+const systemTime = layout(0xc, { low: [0, u32], high1: [4, u32], high2: [8, u32] });
+
+/** 100 ns since boot, as the kernel's clock has it. Undefined: it is not there, or being set at this moment. */
+export function interruptTime(space: AddressSpace, machine: MachineType): bigint | undefined {
+  const bytes = new Uint8Array(systemTime.size);
+  if (space.read(plus(sharedData[machine], timesAt), bytes) < bytes.length) return undefined;
+  const { low, high1, high2 } = systemTime.read(bytes);
+  return high1 === high2 ? (BigInt(high1) << 32n) | BigInt(low) : undefined;
+}
 
 /** When the kernel was booted, by its own clock, which may have been set since. @throws link and target errors */
 export async function bootTime(memory: VirtualMemory, machine: MachineType): Promise<Date | undefined> {

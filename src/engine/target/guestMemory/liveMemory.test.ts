@@ -2,69 +2,27 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TableBuilder } from '../../../../test/fixtures/pageTables';
-import { VirtualClock } from '../../../../test/fixtures/virtualClock';
+import {
+  KernelInRam,
+  data,
+  dataFrame,
+  headerFrame,
+  pageSize,
+  tick,
+} from '../../../../test/fixtures/kernelInRam';
 import { plus, virtualAddress } from '../../core/addresses';
 import { VmkdError } from '../../core/errors';
 import type { ClientState } from '../../kd/clientState';
-import type { GuestRam } from '../../machine/ram/guestRam';
-import type { GuestMemory, Proven } from './guestMemory';
-import { sharedData } from './kernelPlaces';
 import { LiveMemory } from './liveMemory';
 
-const pageSize = 4096;
-const kernelBase = virtualAddress(0xfffff80300000000n);
-const data = virtualAddress(0xfffff80300001000n);
-const [headerFrame, dataFrame, sharedFrame] = [3, 4, 5];
-const tick = 156_250n;
-
 function aKernel() {
-  const builder = new TableBuilder(64, '4-level');
-  builder.map(kernelBase, headerFrame);
-  builder.map(data, dataFrame);
-  builder.map(sharedData.x64, sharedFrame);
-  const { bytes } = builder.memory;
-  bytes.fill(0x4d, headerFrame * pageSize, (headerFrame + 1) * pageSize);
-  const view = new DataView(bytes.buffer);
-  const timeAt = sharedFrame * pageSize + 8;
-  const totalBytes = bytes.length;
-  const ram = {
-    layout: { lowBytes: totalBytes, totalBytes },
-    read: (ranges, into) => builder.memory.read(ranges, into),
-  } as Partial<GuestRam> as GuestRam;
-  const proof = {
-    ...{ system: builder.paging, lasts: true, software: { highBit: 0, swizzleBit: 0 } },
-    ...{
-      header: bytes.slice(headerFrame * pageSize, headerFrame * pageSize + 0x200),
-      kernelBase,
-      machine: 'x64',
-    },
-  };
-  const guest = {
-    state: { kind: 'verified', way: 'an array' } as GuestMemory['state'],
-    proven: { ram, proof } as Partial<Proven> as Proven | undefined,
-    failures: [] as unknown[],
-    fails: (thrown: unknown) => void guest.failures.push(thrown),
-  };
-  const client = { state: { kind: 'running' } as ClientState };
-  const clock = new VirtualClock();
+  const kernel = new KernelInRam();
+  const { guest, client, clock } = kernel;
   const live = new LiveMemory(guest, client, clock, (_, part) => {
     // An int3 of ours.
     part.forEach((byte, i) => byte === 0xcc && (part[i] = 0x90));
   });
-  return {
-    ...{ builder, bytes, guest, client, clock, live },
-    /** So many milliseconds later, the kernel's clock having gone as far or not. */
-    async later(milliseconds: number, goes = true): Promise<void> {
-      await clock.advance(milliseconds);
-      if (goes) this.tick(BigInt(Math.max(1, Math.floor(milliseconds / 16))));
-    },
-    tick(count = 1n): void {
-      view.setBigUint64(timeAt, view.getBigUint64(timeAt, true) + count * tick, true);
-    },
-    setTime: (time: bigint) => view.setBigUint64(timeAt, time, true),
-    read: (count = 4) => [...live.read(data, count)],
-  };
+  return Object.assign(kernel, { live, read: (count = 4) => [...live.read(data, count)] });
 }
 
 const fails = (code: string) => (thrown: unknown) => thrown instanceof VmkdError && thrown.code === code;
@@ -110,9 +68,9 @@ void describe('live memory', () => {
     kernel.read();
     await kernel.later(100);
     // The clock has begun anew, and something else is where the kernel was.
-    kernel.setTime(tick);
+    kernel.time = tick;
     kernel.read();
-    kernel.setTime(0n);
+    kernel.time = 0n;
     kernel.bytes[headerFrame * pageSize + 5] = 0;
     assert.throws(() => kernel.read(), fails('ram-moved'));
     // Its tables are overwritten.
@@ -124,7 +82,7 @@ void describe('live memory', () => {
     mad.tick();
     mad.read();
     mad.bytes[headerFrame * pageSize] = 0;
-    mad.setTime(1n << 60n);
+    mad.time = 1n << 60n;
     assert.throws(() => mad.read(), fails('ram-moved'));
   });
 

@@ -13,13 +13,10 @@ import type { Clock } from '../../core/clock';
 import { VmkdError } from '../../core/errors';
 import { notStopped } from '../../kd/clientState';
 import type { KdClient } from '../../kd/client';
-import { AddressSpace } from '../../memory/addressSpace';
-import { TablePages } from '../../memory/pageTables';
 import type { VirtualMemory } from '../../memory/virtualMemory';
 import { mostBytes } from '../kdMemory';
-import type { GuestMemory, Proven } from './guestMemory';
-import { interruptTime } from './kernelPlaces';
-import { physicalMemoryOf } from './ramMemory';
+import type { GuestMemory } from './guestMemory';
+import { LiveSpace } from './liveSpace';
 
 /** Milliseconds for which a clock may stand still: a tick takes up to 16, a busy computer makes more of it. */
 const stillness = 2000;
@@ -29,9 +26,7 @@ const timeUnits = 10_000;
 const highestBit = 1n << 63n;
 
 interface Watched {
-  readonly proven: Proven;
-  readonly tables: TablePages;
-  readonly space: AddressSpace;
+  readonly space: LiveSpace;
   /** The kernel's time, and when it was seen to change; before the first look that is long ago. */
   time: bigint;
   changed: number;
@@ -85,22 +80,16 @@ export class LiveMemory implements VirtualMemory {
         nextStep: 'Stop the kernel to read its memory.',
       });
     }
-    if (this.#watched?.proven !== proven) {
-      const tables = new TablePages(physicalMemoryOf(proven.ram));
-      const { software, system } = proven.proof;
-      const space = new AddressSpace(tables, system, { software, cover: this.cover });
-      this.#watched = { proven, tables, space, time: -1n, changed: -Infinity };
-    }
+    if (this.#watched?.space.proven !== proven)
+      this.#watched = { space: new LiveSpace(proven, this.cover), time: -1n, changed: -Infinity };
     return this.#watched;
   }
 
   #mustLive(watched: Watched): void {
-    const { proof } = watched.proven;
-    watched.tables.forget();
     watched.space.forget();
     const now = this.clock.now();
     const passed = now - watched.changed;
-    const time = interruptTime(watched.space, proof.machine);
+    const { time } = watched.space;
     const gone = time === undefined ? -1 : Number(time - watched.time) / timeUnits;
     const goes = gone > 0 ? gone < passed + stillness : gone === 0 && passed < aFewTicks;
     if (time === undefined || !goes || watched.changed < 0) this.#mustBeThere(watched);
@@ -115,10 +104,8 @@ export class LiveMemory implements VirtualMemory {
     watched.changed = now;
   }
 
-  #mustBeThere({ proven: { proof }, space }: Watched): void {
-    const header = new Uint8Array(proof.header.length);
-    const count = space.read(proof.kernelBase, header);
-    if (count < header.length || Buffer.compare(header, proof.header) !== 0)
+  #mustBeThere({ space }: Watched): void {
+    if (!space.hasKernel)
       throw new VmkdError('ram-moved', 'The kernel is not where it was: the machine was started again');
   }
 }

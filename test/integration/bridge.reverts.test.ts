@@ -1,0 +1,152 @@
+// test-limit: 300 s
+/** A machine that is taken back to a snapshot while its link stays: the kernel says nothing of it, guest RAM does. */
+
+import assert from 'node:assert/strict';
+import { before, describe, it, type TestContext } from 'node:test';
+import { continueApi } from '../../src/engine/kd/manipulate/execution';
+import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
+import { getVersion } from '../../src/engine/kd/manipulate/version';
+import { NtStatus } from '../../src/engine/kd/ntstatus';
+import { Bridge } from '../fixtures/bridge';
+import { buildCli } from '../fixtures/cli';
+import { statusOf, ticksGrow } from '../fixtures/guestLife';
+import { monitorsIn } from '../fixtures/monitors';
+import type { ScriptedDebugger } from '../fixtures/scriptedDebugger';
+import { snapshotArgs, takeBack, takeSnapshot } from '../fixtures/snapshots';
+import { tempFolder } from '../fixtures/tempFolder';
+import { attach, breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
+
+const limit = 60_000;
+/** Ticks. How far a machine is taken back here: it is looked at four times a second. */
+const aWhile = 64;
+
+before(buildCli);
+
+async function bridged(t: TestContext, kernel: DemoKernelOptions = {}, args: readonly string[] = []) {
+  const folder = tempFolder(t);
+  const machine = await bootDemoKernel({
+    memoryMiB: 64,
+    ...kernel,
+    qemuArgs: [...snapshotArgs(folder), ...monitorsIn(folder).qemuArgs],
+  });
+  t.after(() => machine.stop());
+  const bridge = new Bridge(machine.kdLink, folder, args);
+  t.after(() => bridge.end());
+  await bridge.said(/the kernel (runs|stands)/);
+  return { machine, bridge };
+}
+
+/** It hears of the end, and takes note. */
+async function hearsTheEnd(windbg: ScriptedDebugger): Promise<void> {
+  const goodBye = await nextEvent(windbg, limit);
+  assert.equal(goodBye.kind, 'targetGone');
+  await go(windbg, goodBye);
+}
+
+/** The kernel that is there now can be stopped, is right, and goes on. */
+async function worksAgain(machine: DemoMachine, windbg: ScriptedDebugger, kernelBase: bigint): Promise<void> {
+  const stop = await breakIn(windbg);
+  assert.equal(stop.kind, 'exception');
+  assert.equal((await version(windbg)).kernelBase, kernelBase);
+  const header = Buffer.from(await read(windbg, kernelBase, 512));
+  assert.equal(header.toString('latin1', 0, 2), 'MZ');
+  await go(windbg, stop);
+  await ticksGrow(machine, limit);
+}
+
+void describe('a bridge whose machine is taken back', () => {
+  for (const guestModule of [undefined, 'boot'] as const) {
+    const way = guestModule === undefined ? 'serial port' : 'mailbox';
+    void it(`G6 tells the debugger that waits, and goes on with the kernel of then (${way})`, async (t) => {
+      const { machine, bridge } = await bridged(t, { ...(guestModule && { guestModule }) });
+      if (guestModule) await bridge.said(/packets go by mailbox/);
+      await takeSnapshot(machine, 'then');
+      const windbg = await bridge.debugger();
+      const stop = await attach(windbg);
+      await bridge.said(/memory is read from/);
+      const { kernelBase } = await version(windbg);
+      await go(windbg, stop);
+      for (let i = 1; i <= 2; i++) {
+        await ticksGrow(machine, limit, aWhile);
+        await takeBack(machine, 'then');
+        await hearsTheEnd(windbg);
+        await bridge.said(/target-replaced/, i);
+        await worksAgain(machine, windbg, kernelBase);
+      }
+      if (guestModule) await bridge.said(/packets go by mailbox/, 2);
+    });
+  }
+
+  void it('G6 a debugger at a stop is refused, and told when it goes on', async (t) => {
+    const { machine, bridge } = await bridged(t, {}, ['--park', '0']);
+    await takeSnapshot(machine, 'then');
+    const windbg = await bridge.debugger();
+    await attach(windbg);
+    await bridge.said(/memory is read from/);
+    const { kernelBase } = await version(windbg);
+    await takeBack(machine, 'then');
+    await bridge.said(/target-replaced/);
+    const reply = await windbg.request(windbg.compose(getVersion));
+    assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Unsuccessful);
+    await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
+    await hearsTheEnd(windbg);
+    await worksAgain(machine, windbg, kernelBase);
+  });
+
+  void it('G6 a kernel that stood then stands again, and shows its stop', async (t) => {
+    const { machine, bridge } = await bridged(t, {}, ['--park', '0']);
+    const windbg = await bridge.debugger();
+    const stop = await attach(windbg);
+    await bridge.said(/memory is read from/);
+    await takeSnapshot(machine, 'stop');
+    await go(windbg, stop);
+    await ticksGrow(machine, limit, aWhile);
+    await takeBack(machine, 'stop');
+    await hearsTheEnd(windbg);
+    const again = await nextEvent(windbg, limit);
+    assert.equal(again.kind, 'exception');
+    assert.equal(again.programCounter, stop.programCounter);
+    await go(windbg, again);
+    await ticksGrow(machine, limit);
+  });
+
+  void it('G6 a machine that rests runs again: the kernel of then has no stop to rest in', async (t) => {
+    const { machine, bridge } = await bridged(t);
+    await takeSnapshot(machine, 'then');
+    const windbg = await bridge.debugger();
+    await attach(windbg);
+    const { kernelBase } = await version(windbg);
+    for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
+      assert.ok(Date.now() < deadline, 'it is not parked');
+    await takeBack(machine, 'then');
+    await bridge.said(/target-replaced/);
+    await ticksGrow(machine, limit);
+    await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
+    await hearsTheEnd(windbg);
+    await worksAgain(machine, windbg, kernelBase);
+  });
+
+  void it('G6 another start of the kernel lies elsewhere, and is found', async (t) => {
+    const { machine, bridge } = await bridged(t);
+    await takeSnapshot(machine, 'first');
+    const { kernelBase } = await (async () => {
+      const windbg = await bridge.debugger();
+      const stop = await attach(windbg);
+      const found = await version(windbg);
+      await go(windbg, stop);
+      windbg.close();
+      await bridge.said(/the debugger on the pipe is gone/);
+      return found;
+    })();
+    await machine.reset();
+    const windbg = await bridge.debugger();
+    const stop = await attach(windbg);
+    await bridge.said(/memory is read from/);
+    await go(windbg, stop);
+    await ticksGrow(machine, limit);
+    await takeBack(machine, 'first');
+    await hearsTheEnd(windbg);
+    await worksAgain(machine, windbg, kernelBase);
+  });
+});
