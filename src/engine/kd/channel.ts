@@ -69,8 +69,11 @@ export interface PacketChannel {
   send(packet: KdPacket, options?: SendOptions): Promise<Delivery>;
   /** Asks a running target to stop. Debugger side only. */
   breakIn(): void;
-  /** Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying. */
-  requestReset(): void;
+  /**
+   * Asks the peer to start anew with us. Its answer shows as `onPeerReset`, then it repeats what it was saying.
+   * @param manner Unawaited: it may run, and never answer.
+   */
+  requestReset(manner?: 'awaited' | 'unawaited'): void;
   /**
    * The peer is another one than before, and has not said so: a machine that was taken back to a snapshot. Shows as
    * `onPeerReset(true)` at once; what it says next is taken for new.

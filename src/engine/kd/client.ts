@@ -9,7 +9,7 @@
  */
 
 import { VmkdError, asVmkdError } from '../core/errors';
-import type { Clock } from '../core/clock';
+import type { Clock, Timer } from '../core/clock';
 import type { Fields, ValuesOf } from '../core/layout';
 import { Listeners } from '../core/listeners';
 import { Mutex } from '../core/mutex';
@@ -95,6 +95,9 @@ export interface ContinueOptions {
   readonly dr7?: bigint;
 }
 
+/** How often a target that was replaced is asked whether it stands. */
+const recalls = 4;
+
 export class KdClient {
   readonly #options: ClientOptions;
   readonly #timing: ClientTiming;
@@ -114,6 +117,8 @@ export class KdClient {
   #stoppedByAttach = false;
   #exchanges = 0;
   #asking = 0;
+  /** Asks a target that was replaced to tell its stop, if it is in one. */
+  #recalls: Timer | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -204,6 +209,7 @@ export class KdClient {
   replaced(): void {
     if (this.#state.kind !== 'running' && this.#state.kind !== 'stopped') return;
     this.#mustHaveChannel().forgetPeer();
+    this.#recall(recalls);
     // Its machine may rest because the one before stood; what fails here shows when something is asked.
     this.#whileAwake(() => Promise.resolve()).catch(() => undefined);
   }
@@ -358,9 +364,7 @@ export class KdClient {
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
     const { data, processor } = options;
-    return this.#counted(() =>
-      this.#mustHaveSession().exchange(api, fields, { data, processor, patience }),
-    );
+    return this.#counted(() => this.#mustHaveSession().exchange(api, fields, { data, processor, patience }));
   }
 
   async #counted<T>(action: () => Promise<T>): Promise<T> {
@@ -471,6 +475,18 @@ export class KdClient {
     }
   }
 
+  /**
+   * One that runs does not answer. One that stands may be in the middle of a packet, and not hear it; or repeats what it was
+   * saying to the debugger of then, which is not its stop.
+   */
+  #recall(times: number): void {
+    this.#recalls?.cancel();
+    this.#recalls = undefined;
+    if (times === 0 || this.#state.kind !== 'running') return;
+    this.#session?.channel?.requestReset('unawaited');
+    this.#recalls = this.#options.clock.after(this.#timing.call, () => this.#recall(times - 1));
+  }
+
   #onStop(session: Session, stop: Stop, repeated: boolean): void {
     const synchroniser = this.#synchroniser;
     if (synchroniser) {
@@ -522,6 +538,7 @@ export class KdClient {
 
   #setState(state: ClientState): void {
     this.#state = state;
+    if (state.kind !== 'running') this.#recalls?.cancel();
     try {
       this.#observer.onState?.(state);
     } catch (thrown) {

@@ -159,8 +159,9 @@ export class KdcomChannel implements PacketChannel {
     this.#write(Uint8Array.of(breakInByte));
   }
 
-  requestReset(): void {
-    this.#resetsUnanswered++;
+  requestReset(manner: 'awaited' | 'unawaited' = 'awaited'): void {
+    if (manner === 'awaited') this.#resetsUnanswered++;
+    else this.#resetsLate++;
     this.#scanner.clear();
     if (this.#inFlight && !this.#inFlight.order) this.#mayBeTaken = true;
     // An order may have been obeyed: its acknowledgement is still welcome.
@@ -174,11 +175,8 @@ export class KdcomChannel implements PacketChannel {
     this.#expectedId = initialPacketId;
     this.#lastAccepted = undefined;
     this.#mayBeTaken = false;
-    this.#resetsUnanswered = 0;
-    // One that runs will never answer it.
-    this.#resetsLate = 1;
+    this.#resetsUnanswered = this.#resetsLate = 0;
     this.#settleAll('reset');
-    this.#writeIfTaken(encodeControlPacket(PacketType.Reset, 0));
     this.#owner.onPeerReset(true);
   }
 

@@ -189,7 +189,7 @@ export class HybridChannel implements PacketChannel {
     else this.#wanted.breakIns++;
   }
 
-  requestReset(): void {
+  requestReset(manner?: 'awaited' | 'unawaited'): void {
     this.#called();
     for (const entry of this.#queue.splice(0)) finish(entry, () => entry.resolve('reset'));
     if (this.#way === 'mailbox') {
@@ -200,7 +200,7 @@ export class HybridChannel implements PacketChannel {
       }
       this.#carrier?.requestReset();
     } else if (this.#way === 'serial' && this.#serial) {
-      this.#serial.requestReset();
+      this.#serial.requestReset(manner);
     } else {
       this.#wanted.reset = true;
     }

@@ -3,15 +3,20 @@
  * from one look to the next.
  */
 
-import type { VirtualAddress } from '../../core/addresses';
+import { plus, type VirtualAddress } from '../../core/addresses';
 import { equalBytes } from '../../core/bytes';
 import { AddressSpace } from '../../memory/addressSpace';
 import { TablePages } from '../../memory/pageTables';
 import type { Proven } from './guestMemory';
-import { interruptTime } from './kernelPlaces';
+import { interruptTime, sharedData } from './kernelPlaces';
 import { physicalMemoryOf } from './ramMemory';
 
+/** KUSER_SHARED_DATA: NtSystemRoot, 260 characters. */
+const systemRootAt = 0x30;
+const systemRootSize = 0x208;
+
 export class LiveSpace {
+  #systemRoot: Uint8Array | undefined;
   readonly #tables: TablePages;
   readonly #space: AddressSpace;
 
@@ -44,7 +49,21 @@ export class LiveSpace {
   /** Whether the kernel's header is where it was. @throws ram-* */
   get hasKernel(): boolean {
     const { header, kernelBase } = this.proven.proof;
-    const now = new Uint8Array(header.length);
-    return this.read(kernelBase, now) === now.length && equalBytes(now, header);
+    return this.#has(kernelBase, header);
+  }
+
+  /** Whether what never changes beside the kernel's clock is there; a machine that starts again has zeros there. @throws ram-* */
+  get hasClock(): boolean {
+    const place = plus(sharedData[this.proven.proof.machine], systemRootAt);
+    if (this.#systemRoot !== undefined) return this.#has(place, this.#systemRoot);
+    const now = new Uint8Array(systemRootSize);
+    if (this.read(place, now) < now.length || now.every((byte) => byte === 0)) return false;
+    this.#systemRoot = now;
+    return true;
+  }
+
+  #has(address: VirtualAddress, bytes: Uint8Array): boolean {
+    const now = new Uint8Array(bytes.length);
+    return this.read(address, now) === now.length && equalBytes(now, bytes);
   }
 }

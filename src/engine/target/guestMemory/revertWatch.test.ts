@@ -142,6 +142,7 @@ void describe('a kernel in guest RAM', () => {
     await all.kernel.later(1000, false);
     assert.deepEqual(all.told, [true]);
     all.enter({ kind: 'lost', error: new VmkdError('link-lost', 'off') });
+    assert.equal(all.kernel.clock.pending, 0, 'nothing is looked at');
     all.kernel.time = 0n;
     await all.kernel.later(2000, false);
     all.enter({ kind: 'running' });

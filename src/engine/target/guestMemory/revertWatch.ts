@@ -56,7 +56,9 @@ export class RevertWatch {
     });
     client.restarts.add(() => this.#forget());
     client.states.add(({ kind }) => {
-      if (kind !== 'running' && kind !== 'stopped') this.#forget();
+      if (kind === 'running' || kind === 'stopped') return;
+      this.#forget();
+      this.#rest();
     });
   }
 
@@ -104,7 +106,7 @@ export class RevertWatch {
     if (this.#space?.proven !== proven) this.#space = new LiveSpace(proven);
     this.#space.forget();
     const { time } = this.#space;
-    if (!this.#space.hasKernel) return 'absent';
+    if (!this.#space.hasKernel || !this.#space.hasClock) return 'absent';
     // It is being set.
     if (time === undefined) return 'same';
     const rested = state.kind === 'stopped' && !isAsking ? state : undefined;
