@@ -18,6 +18,7 @@ import { Bridge } from '../fixtures/bridge';
 import { buildCli } from '../fixtures/cli';
 import { heldBy, type Held } from '../fixtures/processGauge';
 import { randomFrom, seedFromEnvironment, type Random } from '../fixtures/random';
+import { monitorsIn } from '../fixtures/monitors';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
@@ -73,9 +74,11 @@ void describe('debuggers that come and go', () => {
   void it(`${cycles} times, on the bridge`, async (t) => {
     const random = randomFrom(seedFromEnvironment());
     t.diagnostic(`seed ${random.seed}`);
-    const machine = await bootDemoKernel(kernel);
+    const folder = tempFolder(t);
+    const machine = await bootDemoKernel({ ...kernel, qemuArgs: monitorsIn(folder).qemuArgs });
     t.after(() => machine.stop());
-    const bridge = new Bridge(machine.kdLink, tempFolder(t));
+    // It rests as often as it can.
+    const bridge = new Bridge(machine.kdLink, folder, ['--park', '0.005']);
     t.after(() => bridge.end());
     await bridge.said(/the kernel runs/);
     const code = new Code();
@@ -105,6 +108,7 @@ void describe('debuggers that come and go', () => {
       windbg.close();
     }
     gauge.end(t);
+    assert.match(bridge.stderr, /the machine rests/);
     const windbg = await bridge.debugger();
     await go(windbg, await attach(windbg));
     await ticksGrow(machine, limit);
