@@ -90,6 +90,13 @@ const products = [
     command: ['clang', ...language, ...windows, '-O1', '-Wl,-e,begin,--subsystem,console'],
     libraries: [...windowsLibraries, '-lshell32'],
   },
+  {
+    out: 'build/native/pipe-access.exe',
+    tests: true,
+    sources: ['test/fixtures/native/pipeAccess.c'],
+    command: ['clang', ...language, ...windows, '-O1', '-Wl,-e,begin,--subsystem,console'],
+    libraries: [...windowsLibraries, '-lshell32'],
+  },
 ];
 
 const sourceFiles = (source) =>

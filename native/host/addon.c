@@ -1,6 +1,5 @@
 /*
- * addon.c: what vmkd asks of a host that Node does not offer. src/engine/machine/ram/native.ts gives these functions types and
- * its errors codes of vmkd's.
+ * addon.c: what vmkd asks of a host that Node does not offer. src/engine/core/nativeHost.ts gives these functions types.
  *
  *   openFile(path): ram                       openProcess(pid): ram
  *   mappings(ram): { address, size, name }[]  useMapping(ram, address: bigint, size: bigint): void
@@ -12,12 +11,14 @@
  *   loadWord(window, offset): number          storeWord(window, offset, value): void
  *   awaitWord(window, offset, old, microseconds): number
  *   watch(…), hurry(watch): see addon.h       close(ram | window | watch): void
+ *   keepPrivate(name of a pipe): void         Windows only: see pipe.h
  *
  * Invariants: what was closed, or is gone, is an exception, never a crash; nothing here keeps Node from ending.
  */
 
 #include "addon.h"
 
+#include "pipe.h"
 #include "system.h"
 #include "values.h"
 
@@ -36,11 +37,15 @@ static void close_ram(void *thing) {
   ram->ops->close(ram);
 }
 
-static napi_value open_file(napi_env env, napi_callback_info info) {
+/* The one argument, to be freed. NULL: an exception is pending. */
+static path_char *take_path(napi_env env, napi_callback_info info) {
   napi_value path;
   if (!take_arguments(env, info, 1, &path)) return NULL;
   path_char *text = system_alloc(PATH_MAX_UNITS * sizeof *text);
-  if (text == NULL) return throw_failure(env, failure_of(FAILURE_SYSTEM, "no memory"));
+  if (text == NULL) {
+    throw_failure(env, failure_of(FAILURE_SYSTEM, "no memory"));
+    return NULL;
+  }
   size_t length = 0;
 #ifdef _WIN32
   napi_status status = napi_get_value_string_utf16(env, path, (char16_t *)text, PATH_MAX_UNITS, &length);
@@ -49,10 +54,27 @@ static napi_value open_file(napi_env env, napi_callback_info info) {
 #endif
   bool is_path = status == napi_ok && length > 0 && length < PATH_MAX_UNITS - 4;
   for (size_t i = 0; i < length; i++) is_path = is_path && text[i] != 0;
-  struct ram *ram = NULL;
-  struct failure failure = is_path ? open_file_ram(text, &ram) : failure_of(FAILURE_ARGUMENT, "a path is expected");
+  if (is_path) return text;
   system_free(text);
+  throw_failure(env, failure_of(FAILURE_ARGUMENT, "a path is expected"));
+  return NULL;
+}
+
+static napi_value open_file(napi_env env, napi_callback_info info) {
+  path_char *path = take_path(env, info);
+  if (path == NULL) return NULL;
+  struct ram *ram = NULL;
+  struct failure failure = open_file_ram(path, &ram);
+  system_free(path);
   return failed(failure) ? throw_failure(env, failure) : make_handle(env, HANDLE_RAM, ram, close_ram);
+}
+
+static napi_value keep_private(napi_env env, napi_callback_info info) {
+  path_char *path = take_path(env, info);
+  if (path == NULL) return NULL;
+  struct failure failure = pipe_keep_private(path);
+  system_free(path);
+  return result(env, failure);
 }
 
 static napi_value open_process(napi_env env, napi_callback_info info) {
@@ -304,6 +326,7 @@ static const struct {
   napi_callback function;
 } functions[] = {
     {"openFile", open_file},
+    {"keepPrivate", keep_private},
     {"openProcess", open_process},
     {"mappings", mappings},
     {"useMapping", choose_mapping},

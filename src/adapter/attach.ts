@@ -35,7 +35,9 @@ export async function attach(session: Session, call: Call): Promise<void> {
   const { timeouts, symbolPath, trace, transport } = session.configuration;
   const { link, guestRam, machine } = await wayTo(session.configuration);
   const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
-  const endpoint = createEndpoint(link);
+  const endpoint = createEndpoint(link, systemClock, {
+    onExposed: (error) => session.output.line('important', errorText(error)),
+  });
   session.atEnd.push(() => endpoint.dispose());
   let opened = false;
   const stateFolder = sessionsFolder();

@@ -81,7 +81,9 @@ export class SessionCompanion {
     });
     this.#companion.follow({ client: target.live.client, memory: sourceOf(target, this.#companion) });
     if (target.state.kind === 'stopped') this.#show(target, target.state.stop);
-    const endpoint = pipeEndpoint(this.#pipe, systemClock);
+    const endpoint = pipeEndpoint(this.#pipe, systemClock, (error) =>
+      this.session.output.line('important', errorText(error)),
+    );
     this.#serving = servePipe(endpoint, {
       companion: this.#companion,
       clock: systemClock,

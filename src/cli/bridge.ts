@@ -119,7 +119,7 @@ async function serve(options: BridgeOptions, terminal: Terminal, interrupted: Ab
     },
   });
   const host = new TerminalHost(companion, say);
-  const endpoint = pipeEndpoint(pipe, systemClock);
+  const endpoint = pipeEndpoint(pipe, systemClock, (error) => report(terminal, error));
   const serving = servePipe(endpoint, {
     companion,
     clock: systemClock,

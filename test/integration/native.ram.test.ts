@@ -14,7 +14,7 @@ import { thisHost } from '../../src/engine/machine/host';
 import { linuxProcesses } from '../../src/engine/machine/processes';
 import type { GuestRam } from '../../src/engine/machine/ram/guestRam';
 import { pageSize, physicalAt } from '../../src/engine/machine/ram/layout';
-import { loadNativePart, nativePart } from '../../src/engine/machine/ram/native';
+import { loadNativePart, nativePart } from '../../src/engine/core/nativeHost';
 import { openGuestRam } from '../../src/engine/machine/ram/openGuestRam';
 import { debug } from '../fixtures/debugging';
 import { nativeProgram, notBuilt } from '../fixtures/nativeHost';

@@ -1,6 +1,7 @@
 /** What the companion pipe must do on Windows, as a named pipe; runs in Windows' Node (companion.test.ts starts it there). */
 
 import assert from 'node:assert/strict';
+import type { VmkdError } from '../../src/engine/core/errors';
 import { systemClock } from '../../src/engine/core/clock';
 import { Companion } from '../../src/engine/companion/companion';
 import { attachText, pipeFor } from '../../src/engine/companion/pipePlace';
@@ -45,11 +46,17 @@ async function pipe(): Promise<Served> {
   });
   companion.follow({ client });
   await client.attach({ breakIn: false, milliseconds: 5000 });
-  const endpoint = pipeEndpoint(spec, systemClock);
+  const exposures: VmkdError[] = [];
+  const endpoint = pipeEndpoint(spec, systemClock, (why) => exposures.push(why));
   const abort = new AbortController();
   toEnd.push(() => client.detach());
   // Listening begins with the first wait.
   await assert.rejects(endpoint.open({ waitMilliseconds: 1 }), { code: 'link-timeout' });
+  // There is no native part beside this script.
+  assert.deepEqual(
+    exposures.map(({ code }) => code),
+    ['link-exposed'],
+  );
   let serving: Promise<void> | undefined;
   toEnd.push(async () => {
     abort.abort();

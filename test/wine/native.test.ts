@@ -11,5 +11,6 @@ testInWindows(notBuilt || (await Wine.start()), 'test/wine/nativeInWindows.ts', 
   // The folder of a package, as it is installed.
   writeFileSync(join(folder, 'package.json'), '{}');
   cpSync(resolve('prebuilds/win32-x64'), join(folder, 'prebuilds/win32-x64'), { recursive: true });
-  copyFileSync(nativeProgram('vmware-vmx.exe'), join(folder, 'vmware-vmx.exe'));
+  for (const name of ['vmware-vmx.exe', 'pipe-access.exe'])
+    copyFileSync(nativeProgram(name), join(folder, name));
 });

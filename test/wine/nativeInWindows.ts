@@ -1,28 +1,32 @@
 /**
  * Guest RAM by native code in Windows: a process named vmware-vmx.exe maps a .vmem file, and is found, read, and written
- * through a window; runs in Windows' Node (native.test.ts starts it there).
+ * through a window; and pipes that only their user may open. Runs in Windows' Node (native.test.ts starts it there).
  *
  * Not here, for Wine 8 cannot: a process that may not be opened, and SeDebugPrivilege, which everybody has there.
  */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
   copyFileSync,
   ftruncateSync,
   openSync,
+  readFileSync,
   readSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { resolve } from 'node:path';
 import { pageFrame, physicalAddress } from '../../src/engine/core/addresses';
+import { systemClock } from '../../src/engine/core/clock';
 import { VmkdError } from '../../src/engine/core/errors';
+import { createEndpoint } from '../../src/engine/link/endpoint';
+import type { ByteLink } from '../../src/engine/link/link';
 import type { GuestRam, RamWindow } from '../../src/engine/machine/ram/guestRam';
 import { fileOffset, pageSize, physicalAt } from '../../src/engine/machine/ram/layout';
-import { nativePart } from '../../src/engine/machine/ram/native';
+import { nativePart } from '../../src/engine/core/nativeHost';
 import { openGuestRam } from '../../src/engine/machine/ram/openGuestRam';
 import { holeAt3GiB } from '../fixtures/physicalLayout';
 import { randomFrom, seedFromEnvironment } from '../fixtures/random';
@@ -70,6 +74,20 @@ function fileBytes(name: string, at: number, length: number): Buffer {
   readSync(file, bytes, 0, length, at);
   closeSync(file);
   return bytes;
+}
+
+const patience = { waitMilliseconds: 20_000 };
+
+const firstBytes = (link: ByteLink): Promise<Uint8Array> =>
+  new Promise((resolve) =>
+    link.attach({ onBytes: (chunk) => resolve(chunk.slice()), onClosed: () => undefined }),
+  );
+
+/** Who may do what with a pipe, as SDDL. Who asks is a client of it. */
+function accessOf(pipe: string): string {
+  const { status, error } = spawnSync(resolve('pipe-access.exe'), [pipe, 'access.txt'], { timeout: 20_000 });
+  assert.equal(status, 0, String(error));
+  return readFileSync('access.txt', 'latin1');
 }
 
 async function machine(...args: string[]): Promise<StandIn> {
@@ -149,6 +167,36 @@ export const scenarios: Scenarios = {
     const script = `process.exit(typeof require(${addon}).openProcess === 'function' ? 42 : 1)`;
     const child = spawn(resolve('Code.exe'), ['-e', script], { stdio: 'inherit' });
     assert.deepEqual(await once(child, 'exit'), [42, null]);
+  },
+  'a pipe that is served is its user’s and the system’s, whoever comes and goes': async () => {
+    const path = `\\\\.\\pipe\\vmkd-private-${process.pid}`;
+    const exposures: VmkdError[] = [];
+    const onExposed = (why: VmkdError): void => void exposures.push(why);
+    const listener = createEndpoint(`pipe-listen:${path}`, systemClock, { onExposed });
+    toEnd.push(() => listener.dispose());
+    // Node makes another instance of the pipe for each that comes.
+    for (let round = 0; round < 6; round++) {
+      const connector = createEndpoint(`pipe:${path}`);
+      const [served, client] = await Promise.all([listener.open(patience), connector.open(patience)]);
+      client.write(Uint8Array.of(round));
+      assert.deepEqual(await firstBytes(served), Uint8Array.of(round));
+      client.close();
+      served.close();
+      await connector.dispose();
+    }
+    const opening = listener.open(patience);
+    const access = accessOf(path);
+    (await opening).close();
+    const entries = [...access.matchAll(/\((\w+);[^;]*;[^;]+;[^;]*;[^;]*;([^)]+)\)/g)];
+    const who = entries.map(([, type, sid]) => `${type} ${sid === 'SY' ? 'the system' : 'a user'}`);
+    assert.deepEqual(who, ['A a user', 'A the system'], access);
+    assert.deepEqual(exposures, []);
+  },
+  'what is no pipe cannot be kept private': async () => {
+    const part = nativePart();
+    assert.ok(part.kind === 'loaded');
+    assert.throws(() => part.host.keepPrivate('C:\\nowhere\\x'), /CreateNamedPipe/);
+    assert.throws(() => part.host.keepPrivate(''), { code: 'argument' });
   },
   'a file is mapped, read, and written through a window': async () => {
     const bytes = randomFrom(7).bytes(300 * pageSize);

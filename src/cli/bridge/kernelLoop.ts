@@ -75,7 +75,7 @@ const isAborted = (signal: AbortSignal): boolean => signal.aborted;
 async function oneKernel(options: LoopOptions): Promise<VmkdError> {
   const { signal, say } = options;
   const link = await options.link();
-  const endpoint = createEndpoint(link);
+  const endpoint = createEndpoint(link, systemClock, { onExposed: options.onError });
   try {
     say(`waits for ${link}`);
     const opened = await endpoint.open({ waitMilliseconds: Infinity, signal });

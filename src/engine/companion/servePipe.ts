@@ -27,9 +27,15 @@ export interface PipeOptions {
   readonly trace?: TraceWriter;
 }
 
-/** An endpoint for the pipe; nothing listens yet. @throws link-bad-spec */
-export const pipeEndpoint = (spec: ListenSpec | string, clock: Clock): LinkEndpoint =>
-  createEndpoint(spec, clock, refusal);
+/**
+ * An endpoint for the pipe; nothing listens yet.
+ * @param onExposed It listens, and others than this user may open it: why. @throws link-bad-spec
+ */
+export const pipeEndpoint = (
+  spec: ListenSpec | string,
+  clock: Clock,
+  onExposed: (why: VmkdError) => void,
+): LinkEndpoint => createEndpoint(spec, clock, { refusal, onExposed });
 
 /** Serves one debugger after the other until the signal. @throws link-in-use, link-denied, link-failed */
 export async function servePipe(endpoint: LinkEndpoint, options: PipeOptions): Promise<void> {

@@ -18,6 +18,8 @@ const vocabulary = {
   'link-denied': 'Run as the user who runs the virtual machine (on Windows: with the same elevation).',
   'link-busy': 'Another debugger or terminal holds the pipe. Close it, then attach again.',
   'link-in-use': 'Another program already listens under this name. End it, or choose another name.',
+  'link-exposed':
+    'Install the vmkd that is built for this system: its native part keeps the pipe to your account.',
   'link-timeout': 'The other end never connected. Power the virtual machine on, or give a longer time limit.',
   'link-lost': 'The virtual machine was powered off, or the pipe was closed. Attach again when it is up.',
   'link-failed': 'The operating system refused the link; its own words are in the message.',

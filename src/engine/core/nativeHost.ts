@@ -7,14 +7,14 @@
  *     prebuilds/win32-x64/vmkd-host.napi.node
  *
  * Invariants: no other folder's code is ever loaded; an error that comes out of it has one of `NativeFault`'s codes, and is
- * translated by `ramError` before anybody else sees it.
+ * translated into one of vmkd's before anybody else sees it.
  */
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { VmkdError, asVmkdError, type ErrorCode } from '../../core/errors';
+import { VmkdError, type ErrorCode } from './errors';
 
 declare const ram: unique symbol;
 declare const window: unique symbol;
@@ -39,6 +39,8 @@ export interface NativeMapping {
 
 /** native/host/addon.c. Whatever is out of range, or of a type that it does not expect, is refused. */
 export interface NativeHost {
+  /** Windows only: from now on only this user, and the system, may open the pipe, whose first instance this process serves. */
+  keepPrivate(pipe: string): void;
   openFile(path: string): NativeRam;
   openProcess(pid: number): NativeRam;
   /** Windows only: what the process maps of files and may write. */
@@ -108,28 +110,12 @@ function packageFolder(): string {
   return here;
 }
 
-/** native/host/values.c */
-type NativeFault = 'argument' | 'range' | 'lost' | 'denied' | 'absent' | 'unsupported' | 'system';
-
-const codes: Readonly<Record<NativeFault, ErrorCode>> = {
-  argument: 'ram-out-of-range',
-  range: 'ram-out-of-range',
-  lost: 'ram-lost',
-  denied: 'ram-denied',
-  absent: 'ram-unreadable',
-  unsupported: 'ram-unreadable',
-  system: 'ram-unreadable',
-};
+/** What went wrong there: native/host/failure.h. */
+const faults = ['argument', 'range', 'lost', 'denied', 'absent', 'unsupported', 'system'] as const;
+export type NativeFault = (typeof faults)[number];
 
 /** The code of what native code threw; undefined if something else did. */
 export function nativeFault(thrown: unknown): NativeFault | undefined {
   if (!(thrown instanceof Error) || thrown instanceof VmkdError || !('code' in thrown)) return undefined;
-  return Object.hasOwn(codes, String(thrown.code)) ? (thrown.code as NativeFault) : undefined;
-}
-
-/** What native code threw, in vmkd's words. @param name Of the file or the process. */
-export function ramError(name: string, thrown: unknown): VmkdError {
-  const fault = nativeFault(thrown);
-  if (fault === undefined) return asVmkdError(thrown);
-  return new VmkdError(codes[fault], `${name}: ${(thrown as Error).message}`, { cause: thrown });
+  return faults.find((fault) => fault === thrown.code);
 }

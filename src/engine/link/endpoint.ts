@@ -4,19 +4,19 @@ import { VmkdError } from '../core/errors';
 import { systemClock, type Clock } from '../core/clock';
 import { ConnectingEndpoint } from './connecting';
 import type { LinkEndpoint } from './link';
-import { ListeningEndpoint } from './listening';
+import { ListeningEndpoint, type ListeningOptions } from './listening';
 import { formatLinkSpec, parseLinkSpec, type LinkSpec } from './spec';
 
 /**
  * An endpoint for `spec`. Nothing is opened yet.
  * @param spec What the user wrote, or the parsed form of it.
- * @param refusal What a second client of a listening end is sent before it is closed.
+ * @param listening For one that listens.
  * @throws VmkdError `link-bad-spec`, also for a kind of link that this system does not have.
  */
 export function createEndpoint(
   spec: string | LinkSpec,
   clock: Clock = systemClock,
-  refusal?: Uint8Array,
+  listening: ListeningOptions = {},
 ): LinkEndpoint {
   const target = typeof spec === 'string' ? parseLinkSpec(spec) : spec;
   const name = typeof spec === 'string' ? spec : formatLinkSpec(spec);
@@ -30,7 +30,7 @@ export function createEndpoint(
     case 'tcp-listen':
     case 'pipe-listen':
       checkPlatform(name, target.kind);
-      return new ListeningEndpoint(name, target, clock, refusal);
+      return new ListeningEndpoint(name, target, clock, listening);
   }
 }
 

@@ -121,7 +121,9 @@ async function refusing(
   patience: OpenOptions = { waitMilliseconds: Infinity },
 ) {
   const path = join(tempFolder(t), 'pipe');
-  const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, Buffer.from('no'));
+  const listener = new ListeningEndpoint(path, { kind: 'unix-listen', path }, clock, {
+    refusal: Buffer.from('no'),
+  });
   t.after(() => listener.dispose());
   const opening = listener.open(patience);
   while (!existsSync(path)) await new Promise(setImmediate);

@@ -4,7 +4,7 @@
  * Invariants: it listens from the first `open` until `dispose`; one client at a time: a second one is closed after a
  * moment if the first still lives then (some moments, if nobody reads the first), with a word of refusal if there is one; a client that comes when nobody has called `open`
  * is kept, unread, for the next call. A socket file belongs to its user alone (0600), is put in place of a file that is a socket nobody listens on, of
- * nothing else, and goes at `dispose`.
+ * nothing else, and goes at `dispose`. A named pipe is its user's and the system's.
  */
 
 import { chmodSync, type Stats } from 'node:fs';
@@ -14,6 +14,7 @@ import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { systemClock, type Clock, type Timer } from '../core/clock';
 import { VmkdError } from '../core/errors';
+import { nativePart } from '../core/nativeHost';
 import { readUnixQueue } from './holders';
 import type { ByteLink, LinkEndpoint, OpenOptions } from './link';
 import { cancelledError, errnoOf, linkError } from './osErrors';
@@ -43,6 +44,13 @@ const mostHeld = 6;
 /** Milliseconds for a client that is refused to take the reason. */
 const refusalMilliseconds = 500;
 
+export interface ListeningOptions {
+  /** What a client is sent that comes while another is there. */
+  readonly refusal?: Uint8Array;
+  /** It listens, and others than its user may come: why. */
+  readonly onExposed?: (why: VmkdError) => void;
+}
+
 export class ListeningEndpoint implements LinkEndpoint {
   readonly spec: string;
   readonly #target: ListenSpec;
@@ -53,12 +61,11 @@ export class ListeningEndpoint implements LinkEndpoint {
   /** The one client: taken by a link, or kept for the next `open`. */
   #client: { readonly socket: Socket; taken: boolean } | undefined;
 
-  /** @param refusal What a client is sent that comes while another is there. */
   constructor(
     spec: string,
     target: ListenSpec,
     clock: Clock = systemClock,
-    private readonly refusal?: Uint8Array,
+    private readonly options: ListeningOptions = {},
   ) {
     this.spec = spec;
     this.#target = target;
@@ -184,7 +191,8 @@ export class ListeningEndpoint implements LinkEndpoint {
       });
       if (target.kind === 'tcp-listen')
         server.listen({ host: target.host, port: target.port, exclusive: true });
-      else if (target.kind === 'pipe-listen') server.listen({ path: target.path, exclusive: true });
+      else if (target.kind === 'pipe-listen')
+        listenToUser(server, target.path, (why) => this.options.onExposed?.(why));
       else listenPrivately(server, target.path);
     });
   }
@@ -232,13 +240,14 @@ export class ListeningEndpoint implements LinkEndpoint {
   }
 
   #refuse(socket: Socket): void {
-    if (this.refusal === undefined) {
+    const { refusal } = this.options;
+    if (refusal === undefined) {
       socket.destroy();
       return;
     }
     const timer = this.#clock.after(refusalMilliseconds, () => socket.destroy());
     socket.once('close', () => timer.cancel());
-    socket.end(this.refusal, () => socket.destroy());
+    socket.end(refusal, () => socket.destroy());
   }
 
   #occupied(): boolean {
@@ -271,6 +280,30 @@ function listenPrivately(server: Server, path: string): void {
     if (mask !== undefined) process.umask(mask);
   }
 }
+
+/**
+ * Listens on a pipe that nobody but its user may open, or says why others may. Node gives it the system's default security,
+ * which lets everybody read; it is replaced as soon as the pipe is ours, and before anything is said on it.
+ */
+function listenToUser(server: Server, path: string, onExposed: (why: VmkdError) => void): void {
+  server.prependOnceListener('listening', () => {
+    const native = nativePart();
+    try {
+      if (native.kind === 'absent') throw native.reason;
+      native.host.keepPrivate(path);
+    } catch (thrown) {
+      onExposed(exposed(path, thrown));
+    }
+  });
+  server.listen({ path, exclusive: true });
+}
+
+const exposed = (path: string, thrown: unknown): VmkdError =>
+  new VmkdError(
+    'link-exposed',
+    `Other users of this computer may open ${path} for reading: ${(thrown as Error).message}`,
+    { cause: thrown },
+  );
 
 /** @throws link-in-use unless `path` is a socket file on which nobody listens; then it is removed. */
 async function removeStaleSocket(path: string, name: string): Promise<void> {

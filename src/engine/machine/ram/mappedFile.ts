@@ -3,7 +3,8 @@
 import { VmkdError } from '../../core/errors';
 import type { GuestRam } from './guestRam';
 import type { PhysicalLayout } from './layout';
-import { nativeFault, ramError, type NativeHost } from './native';
+import { nativeFault, type NativeHost } from '../../core/nativeHost';
+import { ramError } from './ramError';
 import { guestRamBy } from './nativeRam';
 
 /**

@@ -9,7 +9,8 @@ import type { PageFrame } from '../../core/addresses';
 import type { VmkdError } from '../../core/errors';
 import type { GuestRam, PhysicalRange, RamWindow, WatchPlan, WindowWatch, WindowWaiting } from './guestRam';
 import { pageSize, rangeOffset, type PhysicalLayout } from './layout';
-import { ramError, type NativeHost, type NativeRam, type NativeWatch, type NativeWindow } from './native';
+import type { NativeHost, NativeRam, NativeWatch, NativeWindow } from '../../core/nativeHost';
+import { ramError } from './ramError';
 
 export interface NativeRamParts {
   readonly host: NativeHost;

@@ -12,7 +12,7 @@ import { openBackingFile } from './backingFile';
 import type { GuestRam } from './guestRam';
 import type { RamLocation } from './location';
 import { openMappedFile } from './mappedFile';
-import { nativePart } from './native';
+import { nativePart } from '../../core/nativeHost';
 import { openProcessRam } from './processRam';
 
 /**

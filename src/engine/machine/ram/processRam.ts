@@ -11,7 +11,8 @@ import { readFileSync } from 'node:fs';
 import { VmkdError } from '../../core/errors';
 import type { GuestRam } from './guestRam';
 import type { PhysicalLayout } from './layout';
-import { ramError, type NativeHost, type NativeRam } from './native';
+import type { NativeHost, NativeRam } from '../../core/nativeHost';
+import { ramError } from './ramError';
 import { guestRamBy } from './nativeRam';
 import { machineMapping, mappingsOf, type ProcessMapping } from './processMappings';
 

@@ -7,7 +7,7 @@ import { randomFrom, seedFromEnvironment } from '../../../../test/fixtures/rando
 import { pageFrame } from '../../core/addresses';
 import { VmkdError } from '../../core/errors';
 import { endOfRam, fileOffset, physicalAt, ramPagesFrom, splits } from './layout';
-import { loadNativePart } from './native';
+import { loadNativePart } from '../../core/nativeHost';
 import { openGuestRam } from './openGuestRam';
 
 const gibibyte = 2 ** 30;
