@@ -120,7 +120,7 @@ export function inBits(value: bigint, bits: number, name: string): bigint {
 async function read(processor: TargetProcessor, home: RegisterHome): Promise<bigint> {
   const value =
     home.from === 'context'
-      ? (await processor.context())[home.field]
+      ? (await processor.general())[home.field]
       : (await processor.special())[home.field];
   return BigInt(value);
 }

@@ -5,13 +5,14 @@
  * Source: Intel SDM volume 1 (flags, x87, SSE) and volume 3 (control registers, MSRs).
  */
 
-import type { ContextX64, SpecialRegistersX64 } from '../../engine/cpu/contextX64';
+import type { SpecialRegistersX64 } from '../../engine/cpu/contextX64';
+import type { GeneralContext } from '../../engine/target/target';
 
 /** Names of the fields of a structure that hold numbers. */
 type NumericKeys<T> = { [K in keyof T]: T[K] extends bigint | number ? K : never }[keyof T];
 
 export type RegisterHome =
-  | { readonly from: 'context'; readonly field: NumericKeys<ContextX64> }
+  | { readonly from: 'context'; readonly field: NumericKeys<GeneralContext> }
   | { readonly from: 'special'; readonly field: NumericKeys<SpecialRegistersX64> };
 
 export interface RegisterBits {
@@ -44,7 +45,7 @@ const bit = (position: number, name: string, meaning: string): RegisterBits => (
   meaning,
 });
 
-const context = (field: NumericKeys<ContextX64>, bits = 64, isAddress = true): RegisterRow => ({
+const context = (field: NumericKeys<GeneralContext>, bits = 64, isAddress = true): RegisterRow => ({
   name: field.toLowerCase(),
   bits,
   home: { from: 'context', field },

@@ -21,6 +21,7 @@ import { readMsr, writeMsr } from '../kd/manipulate/io';
 import type { KernelSymbols } from '../windows/kernelSymbols';
 import { nameFrames, type SymbolicStack } from './callStack';
 import type { KdRegisters } from './kdRegisters';
+import { Kept } from './kept';
 import { ProcessorMemory, type ProcessorSpaces } from './processorMemory';
 import type { GeneralContext, TargetMemory, TargetProcessor } from './target';
 import { unwindSourceOf } from './unwindSource';
@@ -68,12 +69,14 @@ export class Processors {
 }
 
 export class LiveProcessor implements TargetProcessor {
-  /** Of a CONTEXT, from its start: all, or the general part. */
-  #context: Uint8Array | undefined;
-  /** Read out of it. */
-  #general: GeneralContext | undefined;
-  #special: Uint8Array | undefined;
-  #thread: VirtualAddress | undefined;
+  /** All of a CONTEXT. */
+  readonly #whole = new Kept<Uint8Array>();
+  /** Its general part, or more; asked for while the whole is not known. */
+  readonly #part = new Kept<Uint8Array>();
+  /** Read out of an image. */
+  #general: { readonly image: Uint8Array; readonly read: GeneralContext } | undefined;
+  readonly #special = new Kept<Uint8Array>();
+  readonly #thread = new Kept<VirtualAddress>();
   /** Where it was sent in this stop. */
   #sentTo: VirtualAddress | undefined;
   /** Its names are those of a generation of symbols. */
@@ -91,8 +94,9 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   forget(thread: VirtualAddress | undefined): void {
-    this.#context = this.#general = this.#special = this.#stack = this.#sentTo = undefined;
-    this.#thread = thread;
+    for (const one of [this.#whole, this.#part, this.#special, this.#thread]) one.forget();
+    this.#stack = this.#sentTo = undefined;
+    if (thread !== undefined) this.#thread.put(thread);
   }
 
   /** Where it goes on, if it was sent elsewhere in this stop. */
@@ -101,7 +105,7 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   get knownThread(): VirtualAddress | undefined {
-    return this.#thread;
+    return this.#thread.known;
   }
 
   /** Finds out whether it goes on elsewhere than it stopped. */
@@ -115,8 +119,9 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async general(): Promise<GeneralContext> {
-    this.#general ??= generalX64.read(await this.#image(false));
-    return this.#general;
+    const image = await this.#image(false);
+    if (this.#general?.image !== image) this.#general = { image, read: generalX64.read(image) };
+    return this.#general.read;
   }
 
   async setContext(changes: Partial<ContextX64>): Promise<void> {
@@ -135,10 +140,8 @@ export class LiveProcessor implements TargetProcessor {
     const image = await this.#specialImage();
     const edited = padded(image, specialRegistersX64.size);
     specialRegistersX64.write(edited, changes);
-    this.#special = undefined;
     const now = edited.slice(0, image.length);
-    await this.source.registers.setSpecialImage(now, this.number);
-    this.#special = now;
+    await this.#special.replace(now, () => this.source.registers.setSpecialImage(now, this.number));
   }
 
   async readMsr(index: number): Promise<bigint> {
@@ -152,9 +155,8 @@ export class LiveProcessor implements TargetProcessor {
     await this.source.client.demand(writeMsr, { msr: index, low, high }, { processor: this.number });
   }
 
-  async thread(): Promise<VirtualAddress> {
-    this.#thread ??= await this.source.registers.thread(this.number);
-    return this.#thread;
+  thread(): Promise<VirtualAddress> {
+    return this.#thread.get(() => this.source.registers.thread(this.number));
   }
 
   async stack(limit = Infinity): Promise<SymbolicStack> {
@@ -187,23 +189,29 @@ export class LiveProcessor implements TargetProcessor {
   }
 
   async #image(whole: boolean): Promise<Uint8Array> {
-    if (this.#context === undefined || (whole && this.#context.length < contextSizeX64))
-      this.#context = await this.source.registers.contextImage(this.number, whole);
-    return this.#context;
+    const ask = (all: boolean) => () => this.source.registers.contextImage(this.number, all);
+    if (!whole && this.#whole.isEmpty) return this.#part.get(ask(false));
+    // A target that gives no pieces has told all of it.
+    const { known } = this.#part;
+    if (known?.length === contextSizeX64) return known;
+    return this.#whole.get(ask(true));
   }
 
-  async #specialImage(): Promise<Uint8Array> {
-    this.#special ??= await this.source.registers.specialImage(this.number);
-    return this.#special;
+  #specialImage(): Promise<Uint8Array> {
+    return this.#special.get(() => this.source.registers.specialImage(this.number));
   }
 
   async #change(image: Uint8Array, changes: Partial<ContextX64>): Promise<void> {
     const now = image.slice();
-    if (now.length < contextSizeX64) generalX64.write(now, changes);
-    else contextX64.write(now, changes);
-    this.#context = this.#general = this.#stack = undefined;
-    await this.source.registers.setContextImage(now, this.number, changedBytes(image, now));
-    this.#context = now;
+    const isWhole = now.length === contextSizeX64;
+    if (isWhole) contextX64.write(now, changes);
+    else generalX64.write(now, changes);
+    this.#stack = undefined;
+    this.#whole.forget();
+    this.#part.forget();
+    await (isWhole ? this.#whole : this.#part).replace(now, () =>
+      this.source.registers.setContextImage(now, this.number, changedBytes(image, now)),
+    );
     if (changes.rip !== undefined) this.#sentTo = changes.rip;
   }
 }
