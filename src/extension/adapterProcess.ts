@@ -6,15 +6,31 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { debugType } from './names';
+import { AdapterLine } from './session/adapterLine';
 
 export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
+  /** By the ids of sessions. */
+  readonly #lines = new Map<string, AdapterLine>();
+
   constructor(private readonly extensionPath: string) {}
 
-  createDebugAdapterDescriptor(): vscode.DebugAdapterDescriptor {
+  register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
+    subscriptions.push(
+      vscode.debug.registerDebugAdapterDescriptorFactory(debugType, this),
+      vscode.debug.onDidTerminateDebugSession(({ id }) => this.#lines.delete(id)),
+    );
+  }
+
+  createDebugAdapterDescriptor({ id }: vscode.DebugSession): vscode.DebugAdapterDescriptor {
     const { command, env } = nodeProcess();
-    return new vscode.DebugAdapterExecutable(command, [path.join(this.extensionPath, 'dist', 'adapter.js')], {
-      env,
-    });
+    const line = new AdapterLine(command, [path.join(this.extensionPath, 'dist', 'adapter.js')], env);
+    this.#lines.set(id, line);
+    return new vscode.DebugAdapterInlineImplementation(line);
+  }
+
+  /** undefined: VS Code has connected itself with an adapter, as `debugServer` of the configuration says. */
+  lineOf({ id }: vscode.DebugSession): AdapterLine | undefined {
+    return this.#lines.get(id);
   }
 }
 

@@ -13,7 +13,7 @@ import { registerControl } from './machines/control';
 import { Doctor } from './machines/doctor';
 import { pickMachine } from './machines/pick';
 import { registerMemory } from './memory/openMemory';
-import { commands, debugType } from './names';
+import { commands } from './names';
 import { RegistersView } from './registers/registersView';
 import { attachTo, registerConfigurations } from './session/configurations';
 import { KernelSessions } from './session/sessions';
@@ -22,10 +22,11 @@ import { ModulesTree } from './trees/modulesTree';
 import { ProcessesTree } from './trees/processesTree';
 
 export function activate({ subscriptions, extensionPath, extensionUri }: vscode.ExtensionContext): void {
-  const sessions = new KernelSessions();
+  const adapters = new AdapterProcess(extensionPath);
+  adapters.register(subscriptions);
+  const sessions = new KernelSessions((session) => adapters.lineOf(session));
   sessions.register(subscriptions);
   subscriptions.push(
-    vscode.debug.registerDebugAdapterDescriptorFactory(debugType, new AdapterProcess(extensionPath)),
     vscode.commands.registerCommand(commands.pickVm, async () => (await pickMachine())?.where),
     vscode.commands.registerCommand(commands.attach, async () => {
       const machine = await pickMachine();

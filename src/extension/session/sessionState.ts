@@ -135,7 +135,7 @@ function followResponse(
   }
 }
 
-/** A stop may be told of before the response to what led to it: then it stands. */
+/** The adapter tells of a stop after the response to what led to it. */
 function runs(state: SessionState): SessionState {
   if (state.phase !== 'stopped') return state.phase === 'attaching' ? { ...state, phase: 'running' } : state;
   return { ...state, phase: 'running', reason: undefined };

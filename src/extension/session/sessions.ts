@@ -7,18 +7,25 @@
 import * as vscode from 'vscode';
 import type { OwnRequests } from '../../protocol/ownRequests';
 import { contexts, debugType } from '../names';
+import type { AdapterLine } from './adapterLine';
+import { KnownFrames } from './knownFrames';
 import { follow, newSession, type Message, type SessionState } from './sessionState';
 
 export class KernelSession {
   state: SessionState = newSession;
   readonly #changed = new vscode.EventEmitter<SessionState>();
   readonly #told = new vscode.EventEmitter<Message>();
+  readonly #frames = new KnownFrames();
   /** Told with the state of before. */
   readonly onChange = this.#changed.event;
   /** Every message of the adapter. */
   readonly onMessage = this.#told.event;
 
-  constructor(readonly session: vscode.DebugSession) {}
+  /** @param line To its adapter, if we have one. */
+  constructor(
+    readonly session: vscode.DebugSession,
+    private readonly line: AdapterLine | undefined,
+  ) {}
 
   get name(): string {
     return this.session.name;
@@ -26,7 +33,12 @@ export class KernelSession {
 
   /** Sends a request of DAP. @throws what the adapter answers */
   async ask<Body>(command: string, args?: unknown): Promise<Body> {
-    return (await this.session.customRequest(command, args)) as Body;
+    if (this.line === undefined) return (await this.session.customRequest(command, args)) as Body;
+    const response = await this.line.request(command, args);
+    // VS Code does not hear it, nor do its trackers.
+    this.heard(response);
+    if (response.success === true) return response.body as Body;
+    throw new Error(response.body?.error?.format ?? response.message ?? `${command} failed`);
   }
 
   /** Sends one that is not DAP's. */
@@ -37,17 +49,20 @@ export class KernelSession {
     return this.ask(command, args);
   }
 
-  /** The frame that the user has selected, if it is of this session. */
+  /**
+   * The frame that the user has selected, if it is of this session and of this stop: after a step, VS Code has that of the stop
+   * before selected for a while.
+   */
   get frameId(): number | undefined {
     const item = vscode.debug.activeStackItem;
-    return item instanceof vscode.DebugStackFrame && item.session.id === this.session.id
-      ? item.frameId
-      : undefined;
+    if (!(item instanceof vscode.DebugStackFrame) || item.session.id !== this.session.id) return undefined;
+    return this.#frames.has(item.frameId) ? item.frameId : undefined;
   }
 
   heard(message: Message): void {
     const before = this.state;
     this.state = follow(before, message);
+    this.#frames.heard(message, this.state.epoch);
     if (this.state !== before) this.#changed.fire(before);
     this.#told.fire(message);
   }
@@ -70,6 +85,8 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
   readonly onStarted = this.#started.event;
   #lastActive: string | undefined;
 
+  constructor(private readonly lineOf: (session: vscode.DebugSession) => AdapterLine | undefined) {}
+
   register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
     subscriptions.push(
       vscode.debug.registerDebugAdapterTrackerFactory(debugType, this),
@@ -84,7 +101,7 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
   }
 
   createDebugAdapterTracker(session: vscode.DebugSession): vscode.DebugAdapterTracker {
-    const known = new KernelSession(session);
+    const known = new KernelSession(session, this.lineOf(session));
     this.#sessions.set(session.id, known);
     this.#lastActive ??= session.id;
     known.onChange(() => {
