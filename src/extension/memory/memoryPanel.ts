@@ -98,12 +98,7 @@ export class MemoryPanel {
 
   #heard(message: FromMemory): void {
     this.#answer(message).catch((thrown: unknown) => {
-      const text = (thrown as Error).message;
-      this.#send(
-        message.kind === 'read'
-          ? { kind: 'unread', id: message.id, message: text }
-          : { kind: 'failed', message: text },
-      );
+      this.#send(failureOf(message, (thrown as Error).message));
     });
   }
 
@@ -113,8 +108,7 @@ export class MemoryPanel {
       case 'ready':
         if (session === undefined) return;
         this.#tellState(session);
-        this.#send({ kind: 'space', space: this.#space });
-        await this.#go(session, this.#expression);
+        this.#send({ kind: 'show', space: this.#space, expression: this.#expression });
         return;
       case 'copy':
         await vscode.env.clipboard.writeText(message.text);
@@ -143,7 +137,7 @@ export class MemoryPanel {
   ): Promise<void> {
     switch (message.kind) {
       case 'go':
-        await this.#go(session, message.expression);
+        await this.#go(session, message.id, message.expression);
         return;
       case 'read': {
         const { id, space, address, count } = message;
@@ -175,7 +169,7 @@ export class MemoryPanel {
     }
   }
 
-  async #go(session: KernelSession, expression: string): Promise<void> {
+  async #go(session: KernelSession, id: number, expression: string): Promise<void> {
     // An address is one while the kernel runs, too.
     const given = /^\s*0x[0-9a-f`]+\s*$/i.test(expression)
       ? expression.trim().replaceAll('`', '')
@@ -187,7 +181,27 @@ export class MemoryPanel {
         : { memoryReference: given };
     this.#expression = expression;
     this.#panel.title = titleOf(expression);
-    this.#send({ kind: 'went', expression, address: memoryReference });
+    this.#send({ kind: 'went', id, expression, address: memoryReference });
+  }
+}
+
+function failureOf(message: FromMemory, why: string): ToMemory {
+  switch (message.kind) {
+    case 'read':
+      return { kind: 'unread', id: message.id, message: why };
+    case 'symbolize':
+      // Numbers without names are no news.
+      return { kind: 'names', id: message.id, names: [] };
+    case 'go':
+      return { kind: 'lost', id: message.id, message: why };
+    case 'ready':
+    case 'copy':
+    case 'shows':
+    case 'save':
+    case 'breakOn':
+    case 'translate':
+    case 'write':
+      return { kind: 'failed', message: why };
   }
 }
 

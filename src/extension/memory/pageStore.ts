@@ -1,10 +1,11 @@
 /**
- * Pages of memory as a view has read them, and what of them has changed since the stop before.
+ * Pages of memory as a view has read them, and what of them has changed since the kernel stood before.
  *
- *   unknown ──wanted──▶ asked ──received──▶ there ──stop──▶ old: still shown, asked for again, compared with what comes
+ *   unknown ──wanted──▶ asked ──received──▶ there ──renew──▶ old: still shown, and asked for again
  *
- * Invariants: a page is asked for once at a time; what was asked for before a stop and comes after it counts as old; at most
- * `mostPages` are kept, those unused for longest go first.
+ * Invariants: a page is asked for once at a time; what was asked for before a `renew` and comes after it is dropped; a page is
+ * compared with what was known of it when the kernel last ran on, whether that was read in that stop or in an earlier one; at
+ * most `mostPages` are kept, those unused for longest go first.
  */
 
 export const pageBytes = 4096;
@@ -16,86 +17,89 @@ const mostAsked = 16;
 
 export interface Page {
   /** undefined: it cannot be read. */
-  bytes: Uint8Array | undefined;
-  /** Of the stop before, if it was read then. */
+  readonly bytes: Uint8Array | undefined;
+  /** Of the same bytes. */
+  readonly view: DataView | undefined;
+  /** What it was when the kernel ran on; undefined: nobody knows. */
   before: Uint8Array | undefined;
-  view: DataView | undefined;
-  /** Of the stop in which it was read. */
-  epoch: number;
+  /** In which it was read. */
+  readonly age: number;
 }
 
 export interface Run {
   /** Number of the first page: address / 4096. */
   readonly page: bigint;
   readonly count: number;
+  /** In which it was asked for. */
+  readonly age: number;
 }
 
 export class PageStore {
   readonly #pages = new Map<bigint, Page>();
-  readonly #asked = new Map<bigint, number>();
-  #epoch = 0;
+  readonly #asked = new Set<bigint>();
+  /** Counts `renew`. */
+  #age = 0;
 
-  /** A new stop, or memory was written: all that is known is old. @param epoch Counts stops; the same: bytes were written. */
-  renew(epoch: number): void {
+  /** All that is known is old: the kernel stands again, memory was written, or it runs and may write at any time. */
+  renew(): void {
+    this.#age++;
     this.#asked.clear();
-    for (const page of this.#pages.values()) page.epoch = -1;
-    if (epoch === this.#epoch) return;
-    for (const page of this.#pages.values()) page.before = page.bytes;
-    this.#epoch = epoch;
   }
 
-  /** Another kernel: nothing of this is true. */
+  /** The kernel runs on: from now on, things are compared with what is known now. */
+  depart(): void {
+    for (const page of this.#pages.values()) page.before = page.bytes;
+  }
+
+  /** Other memory: nothing of this is true. */
   clear(): void {
+    this.renew();
     this.#pages.clear();
-    this.#asked.clear();
   }
 
   page(number: bigint): Page | undefined {
     return this.#pages.get(number);
   }
 
+  /** It was read since the last `renew`. */
+  isCurrent({ age }: Page): boolean {
+    return age === this.#age;
+  }
+
   /** Pages of [from, to] that must be asked for, in runs; they count as asked for. */
   wanted(from: bigint, to: bigint): Run[] {
-    const runs: { page: bigint; count: number }[] = [];
+    const runs: { page: bigint; count: number; age: number }[] = [];
     for (let number = from; number <= to; number++) {
       const page = this.#pages.get(number);
-      if (this.#asked.has(number) || page?.epoch === this.#epoch) {
-        if (page !== undefined) this.#touch(number, page);
-        continue;
-      }
-      this.#asked.set(number, this.#epoch);
+      if (page !== undefined) this.#touch(number, page);
+      if (this.#asked.has(number) || page?.age === this.#age) continue;
+      this.#asked.add(number);
       const last = runs.at(-1);
       if (last !== undefined && last.page + BigInt(last.count) === number && last.count < mostAsked)
         last.count++;
-      else runs.push({ page: number, count: 1 });
+      else runs.push({ page: number, count: 1, age: this.#age });
     }
     return runs;
   }
 
   /** @param bytes From the start of the run on, as far as there are any. @param unreadable Bytes behind them that are not there */
-  received({ page: first, count }: Run, bytes: Uint8Array, unreadable: number): void {
-    const known = Math.min(count, Math.ceil((bytes.length + unreadable) / pageBytes));
-    for (let at = 0; at < count; at++) {
-      const number = first + BigInt(at);
-      const askedIn = this.#asked.get(number);
+  received(run: Run, bytes: Uint8Array, unreadable: number): void {
+    if (run.age !== this.#age) return;
+    // Of what is neither there nor said to be absent, nothing is known.
+    const known = Math.min(run.count, Math.ceil((bytes.length + unreadable) / pageBytes));
+    for (let at = 0; at < run.count; at++) {
+      const number = run.page + BigInt(at);
       this.#asked.delete(number);
-      // Of what is neither there nor said to be absent, nothing is known.
-      if (at < known && askedIn === this.#epoch)
-        this.#take(number, bytes.slice(at * pageBytes, (at + 1) * pageBytes));
+      if (at < known) this.#take(number, bytes.slice(at * pageBytes, (at + 1) * pageBytes));
     }
     this.#bound();
   }
 
-  /** It could not be asked for; it may be asked for again. */
-  refused({ page, count }: Run): void {
-    for (let at = 0; at < count; at++) this.#asked.delete(page + BigInt(at));
-  }
-
-  /** Whether the byte is another than in the stop before. */
-  hasChanged(page: Page, offset: number): boolean {
-    return (
-      page.before !== undefined && page.bytes !== undefined && page.before[offset] !== page.bytes[offset]
-    );
+  /** It could not be asked for; it may be asked for again. @returns Whether anybody still wanted it */
+  refused(run: Run): boolean {
+    if (run.age !== this.#age) return false;
+    for (let at = 0; at < run.count; at++) this.#asked.delete(run.page + BigInt(at));
+    return true;
   }
 
   #take(number: bigint, bytes: Uint8Array): void {
@@ -103,7 +107,7 @@ export class PageStore {
     const whole = bytes.length === pageBytes ? bytes : undefined;
     const view = whole && new DataView(whole.buffer, whole.byteOffset, pageBytes);
     this.#pages.delete(number);
-    this.#pages.set(number, { bytes: whole, before, view, epoch: this.#epoch });
+    this.#pages.set(number, { bytes: whole, before, view, age: this.#age });
   }
 
   #touch(number: bigint, page: Page): void {
@@ -117,4 +121,11 @@ export class PageStore {
       this.#pages.delete(number);
     }
   }
+}
+
+/** Whether any of the bytes is another than when the kernel last ran on. */
+export function hasChanged({ before, bytes }: Page, offset: number, count: number): boolean {
+  if (before === undefined || bytes === undefined || before === bytes) return false;
+  for (let at = offset; at < offset + count; at++) if (before[at] !== bytes[at]) return true;
+  return false;
 }

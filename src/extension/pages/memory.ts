@@ -16,24 +16,37 @@ interface Kept {
   readonly expression: string;
 }
 
+/** An expression that is being evaluated. */
+interface Journey {
+  readonly id: number;
+  readonly expression: string;
+  /** Nobody has asked for it now: the view follows the expression from stop to stop. */
+  readonly isTracking: boolean;
+}
+
 interface Place {
   readonly address: bigint;
   readonly expression: string;
 }
+
+type State = Extract<ToMemory, { kind: 'state' }>;
 
 const liveMilliseconds = 250;
 
 const host = connect<FromMemory>(heard);
 const kept = host.state as Partial<Kept> | undefined;
 const grid = new MemoryGrid(host, {
-  onCursor: showCursor,
+  onCursor: say,
+  onFailure: (text) => say(text, true),
   onFollow: (address) => go(reference(address)),
   onBack: goBack,
 });
 const past: Place[] = [];
 let here: Place | undefined;
-let isGoingBack = false;
-let state: Extract<ToMemory, { kind: 'state' }> | undefined;
+let journey: Journey = { id: 0, expression: '', isTracking: false };
+/** It could not be evaluated, as the kernel ran. */
+let missed: Journey | undefined;
+let state: State | undefined;
 let timer: number | undefined;
 
 const expressionInput = element('input', {
@@ -107,13 +120,17 @@ function heard(message: ToMemory): void {
       setState(message);
       return;
     case 'went':
-      went(message.expression, message.address);
+      if (message.id === journey.id) went(message.expression, message.address);
+      return;
+    case 'lost':
+      lost(message.id, message.message);
       return;
     case 'failed':
       say(message.message, true);
       return;
-    case 'space':
+    case 'show':
       addSpace(message.space);
+      go(message.expression);
       return;
     case 'translation':
       showTranslation(translation, message, (address) => {
@@ -131,48 +148,76 @@ function heard(message: ToMemory): void {
   }
 }
 
-function setState(next: Extract<ToMemory, { kind: 'state' }>): void {
+function setState(next: State): void {
   const before = state;
   state = next;
-  grid.setState(next, before === undefined || next.epoch < before.epoch);
+  const isOther = before === undefined || next.epoch < before.epoch;
+  grid.setState(next, isOther);
   liveBox.box.disabled = !next.canBeLive;
-  document.body.classList.toggle('old', next.phase !== 'stopped' && !liveBox.box.checked);
   if (next.phase === 'ended') say('The session has ended.');
   const isNewStop = next.phase === 'stopped' && next.epoch !== before?.epoch;
-  if (isNewStop && before !== undefined && trackBox.box.checked && here !== undefined) go(here.expression);
+  if (isNewStop && before !== undefined) {
+    // Another kernel has its things elsewhere.
+    const mayHaveMoved = trackBox.box.checked || next.epoch === 1;
+    if (missed !== undefined) go(missed.expression, missed.isTracking);
+    else if (mayHaveMoved && here !== undefined) go(here.expression, true);
+  }
   setLive();
 }
 
 function setLive(): void {
   const isLive = liveBox.box.checked && state?.phase === 'running' && state.canBeLive;
   window.clearInterval(timer);
-  timer = isLive ? window.setInterval(() => grid.touched(), liveMilliseconds) : undefined;
+  timer = isLive ? window.setInterval(() => grid.lookAgain(), liveMilliseconds) : undefined;
   document.body.classList.toggle('live', isLive);
   document.body.classList.toggle('old', !isLive && state?.phase !== 'stopped');
 }
 
-function go(expression: string): void {
-  if (expression.trim() !== '') host.send({ kind: 'go', expression });
+function go(expression: string, isTracking = false): void {
+  if (expression.trim() === '') return;
+  depart(expression, isTracking);
+  host.send({ kind: 'go', id: journey.id, expression });
+}
+
+/** Answers to what was asked for before are not wanted any more. */
+function depart(expression: string, isTracking: boolean): void {
+  missed = undefined;
+  journey = { id: journey.id + 1, expression, isTracking };
 }
 
 function went(expression: string, address: string): void {
   const found = parseReference(address);
   if (found === undefined) return;
-  if (here !== undefined && !isGoingBack && here.address !== found) past.push(here);
-  isGoingBack = false;
-  here = { address: found, expression };
+  if (journey.isTracking && here?.address === found) {
+    // Somebody may have scrolled, or selected something.
+    grid.tellCursor();
+    return;
+  }
+  if (here !== undefined && here.address !== found && !journey.isTracking) past.push(here);
+  arrive({ address: found, expression });
+}
+
+function lost(id: number, message: string): void {
+  if (id !== journey.id) return;
+  if (state?.phase !== 'stopped') missed = journey;
+  // Who has asked by himself hears why not yet.
+  if (state?.phase === 'stopped' || !journey.isTracking) say(message, true);
+}
+
+function arrive(place: Place): void {
+  here = place;
   backButton.disabled = past.length === 0;
-  expressionInput.value = expression;
+  expressionInput.value = place.expression;
   keep();
-  grid.show(found);
+  grid.show(place.address);
 }
 
 function goBack(): void {
   const place = past.pop();
   if (place === undefined) return;
-  isGoingBack = true;
+  depart(place.expression, false);
   // The expression may mean something else by now.
-  went(place.expression, reference(place.address));
+  arrive(place);
   host.send({ kind: 'shows', expression: place.expression });
 }
 
@@ -210,10 +255,6 @@ function setUnit(unit: Unit): void {
 
 function keep(): void {
   host.keep({ unit: unitSelect.value as Unit, expression: expressionInput.value } satisfies Kept);
-}
-
-function showCursor(text: string): void {
-  say(text);
 }
 
 function say(text: string, isError = false): void {

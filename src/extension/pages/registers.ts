@@ -4,6 +4,11 @@ import { registerText, RegisterHistory, typedAs, type Radix } from '../registers
 import type { FromRegisters, RegisterGroup, RegisterLine, ToRegisters } from '../webviews/messages';
 import { connect, element } from './page';
 
+type Registers = Extract<ToRegisters, { kind: 'registers' }>;
+
+/** Milliseconds. A step is shorter, and shall not make the view flicker. */
+const patience = 300;
+
 const radixes: { readonly [R in Radix]: string } = {
   hex: 'Hexadecimal',
   decimal: 'Decimal',
@@ -14,7 +19,10 @@ const radixes: { readonly [R in Radix]: string } = {
 const host = connect<FromRegisters>(heard);
 const history = new RegisterHistory();
 let radix: Radix = (host.state as { radix?: Radix } | undefined)?.radix ?? 'hex';
-let last: Extract<ToRegisters, { kind: 'registers' }> | undefined;
+let last: Registers | undefined;
+let timer: number | undefined;
+/** There is nothing newer. */
+let why = '';
 
 const cpuSelect = element('select', {
   'aria-label': 'Processor',
@@ -33,7 +41,7 @@ const radixSelect = element(
   ...Object.entries(radixes).map(([value, title]) => element('option', { value }, title)),
 );
 radixSelect.value = radix;
-const bar = element('header', {}, cpuSelect, radixSelect);
+const bar = element('header', { hidden: true }, cpuSelect, radixSelect);
 const notice = element('p', { class: 'message', role: 'status' });
 const groups = element('main', {});
 document.body.append(bar, notice, groups);
@@ -42,19 +50,33 @@ host.send({ kind: 'ready' });
 function heard(message: ToRegisters): void {
   switch (message.kind) {
     case 'nothing':
-      bar.hidden = true;
-      say(message.why);
-      // What was there is old, and still worth a look while the kernel runs.
-      groups.classList.add('old');
-      if (last === undefined) groups.replaceChildren();
+      ({ why } = message);
+      if (last === undefined || groups.classList.contains('old')) showNothing();
+      else timer ??= window.setTimeout(showNothing, patience);
       return;
     case 'failed':
       say(message.message, true);
       return;
+    case 'cpus':
+      cpuSelect.replaceChildren(
+        ...message.cpus.map(({ id, name }) => element('option', { value: String(id) }, name)),
+      );
+      cpuSelect.value = String(message.cpu);
+      bar.hidden = false;
+      return;
     case 'registers':
+      window.clearTimeout(timer);
+      timer = undefined;
       last = message;
       show(message);
   }
+}
+
+/** What was there is old, and still worth a look while the kernel runs. */
+function showNothing(): void {
+  timer = undefined;
+  say(why);
+  groups.classList.add('old');
 }
 
 function say(text: string, isError = false): void {
@@ -63,18 +85,10 @@ function say(text: string, isError = false): void {
   notice.classList.toggle('error', isError);
 }
 
-function show({
-  session,
-  epoch,
-  cpu,
-  cpus,
-  groups: found,
-}: Extract<ToRegisters, { kind: 'registers' }>): void {
+function show({ session, epoch, cpu, groups: found }: Registers): void {
   say('');
-  bar.hidden = false;
   groups.classList.remove('old');
-  cpuSelect.replaceChildren(...cpus.map(({ id, name }) => element('option', { value: String(id) }, name)));
-  cpuSelect.value = String(cpu);
+  Object.assign(groups.dataset, { stop: String(epoch), cpu: String(cpu) });
   const changed = history.changes(`${session} ${cpu}`, epoch, found);
   const focused = document.activeElement?.id;
   groups.replaceChildren(...found.map((group) => showGroup(group, changed)));

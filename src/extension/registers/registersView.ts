@@ -1,7 +1,10 @@
 /**
  * The registers of a processor of the shown session. Groups that are folded are not read.
  *
- * Invariant: what is shown is of one stop; an answer that comes after the kernel has gone on is dropped.
+ *   stop ──▶ read ──▶ shown       who asks again meanwhile (another group, another processor, another stop) gets the next reading
+ *
+ * Invariant: what is shown is of one stop; a reading that ends after the kernel has gone on, or after a later one has begun, is
+ * dropped, and there is always a later one then.
  */
 
 import * as vscode from 'vscode';
@@ -26,8 +29,11 @@ export class RegistersView implements vscode.WebviewViewProvider {
   #cpu: { readonly session: string; readonly id: number } | undefined;
   /** Of the groups that are shown. */
   #references: ReadonlyMap<string, number> = new Map();
-  #loaded = '';
+  /** What was read, or is being read. */
+  #reading = '';
   #count = 0;
+  /** The processors of which the page knows, and which one is shown. */
+  #told: { readonly threads: ReadonlyMap<number, string>; readonly cpu: number } | undefined;
 
   constructor(
     private readonly extension: vscode.Uri,
@@ -53,16 +59,18 @@ export class RegistersView implements vscode.WebviewViewProvider {
     const session = this.sessions.shown;
     switch (message.kind) {
       case 'ready':
+        this.#told = undefined;
         break;
       case 'cpu':
-        if (session !== undefined) this.#cpu = { session: session.session.id, id: message.id };
+        if (session !== undefined) this.#choose(session, message.id);
         break;
       case 'open':
         if (message.isOpen) this.#open.add(message.group);
         else this.#open.delete(message.group);
         break;
       case 'set':
-        await this.#set(session, message.group, message.name, message.value);
+        // What is wrong with it must stay to be read.
+        if (!(await this.#set(session, message.group, message.name, message.value))) return;
         break;
       case 'memory':
         await vscode.commands.executeCommand(commands.openMemory, message.expression);
@@ -71,13 +79,26 @@ export class RegistersView implements vscode.WebviewViewProvider {
     await this.#show(true);
   }
 
-  async #set(session: KernelSession | undefined, group: string, name: string, value: string): Promise<void> {
+  /** The one that stopped: whichever that will be. */
+  #choose({ session, state }: KernelSession, id: number): void {
+    this.#cpu = id === state.threadId ? undefined : { session: session.id, id };
+  }
+
+  /** @returns Whether it is set */
+  async #set(
+    session: KernelSession | undefined,
+    group: string,
+    name: string,
+    value: string,
+  ): Promise<boolean> {
     const variablesReference = this.#references.get(group);
-    if (session === undefined || variablesReference === undefined) return;
+    if (session === undefined || variablesReference === undefined) return false;
     try {
       await session.ask('setVariable', { variablesReference, name, value });
+      return true;
     } catch (thrown) {
       this.#send({ kind: 'failed', message: (thrown as Error).message });
+      return false;
     }
   }
 
@@ -86,16 +107,17 @@ export class RegistersView implements vscode.WebviewViewProvider {
     if (this.#view?.visible !== true) return;
     const session = this.sessions.shown;
     if (session?.state.phase !== 'stopped') {
-      this.#loaded = '';
+      this.#reading = '';
       this.#send({ kind: 'nothing', why: whyNothing(session?.state.phase) });
       return;
     }
-    const { epoch, threads, threadId } = session.state;
+    const { epoch } = session.state;
     const { id } = session.session;
-    const cpu = (this.#cpu?.session === id ? this.#cpu.id : undefined) ?? threadId ?? 1;
-    const key = `${id} ${epoch} ${cpu} ${threads.size}`;
-    if (key === this.#loaded && !again) return;
-    this.#loaded = key;
+    const cpu = this.#cpuOf(session);
+    this.#tellCpus(session, cpu);
+    const key = `${id} ${epoch} ${cpu}`;
+    if (key === this.#reading && !again) return;
+    this.#reading = key;
     const turn = ++this.#count;
     const isOld = (): boolean =>
       turn !== this.#count || session.state.epoch !== epoch || session.state.phase !== 'stopped';
@@ -103,13 +125,26 @@ export class RegistersView implements vscode.WebviewViewProvider {
       const { groups, references } = await this.#read(session, cpu);
       if (isOld()) return;
       this.#references = references;
-      const cpus = [...threads].map(([number, name]) => ({ id: number, name }));
-      this.#send({ kind: 'registers', session: id, epoch, cpus, cpu, groups });
+      this.#send({ kind: 'registers', session: id, epoch, cpu, groups });
     } catch (thrown) {
       if (isOld()) return;
-      this.#loaded = '';
-      this.#send({ kind: 'failed', message: (thrown as Error).message });
+      this.#reading = '';
+      this.#send({ kind: 'nothing', why: (thrown as Error).message });
     }
+  }
+
+  /** The one that was chosen, as long as there is one. */
+  #cpuOf({ session, state }: KernelSession): number {
+    const chosen = this.#cpu?.session === session.id ? this.#cpu.id : undefined;
+    const isThere = chosen !== undefined && state.threads.has(chosen);
+    return isThere ? chosen : (state.threadId ?? 1);
+  }
+
+  /** Their names are told some time after the stop. */
+  #tellCpus({ state: { threads } }: KernelSession, cpu: number): void {
+    if (this.#told?.threads === threads && this.#told.cpu === cpu) return;
+    this.#told = { threads, cpu };
+    this.#send({ kind: 'cpus', cpus: [...threads].map(([id, name]) => ({ id, name })), cpu });
   }
 
   async #read(

@@ -18,12 +18,15 @@ export type ToMemory =
       readonly canWrite: boolean;
       readonly canBeLive: boolean;
     }
-  /** It shall show this memory. */
-  | { readonly kind: 'space'; readonly space: Space }
+  /** Answers `ready`: what it shall show. */
+  | { readonly kind: 'show'; readonly space: Space; readonly expression: string }
   /** Answers `translate`. */
   | { readonly kind: 'translation'; readonly address: string; readonly translation: OwnTranslation }
-  /** An expression means this address. */
-  | { readonly kind: 'went'; readonly expression: string; readonly address: string }
+  /** Answers `go`: the expression means this address. */
+  | { readonly kind: 'went'; readonly id: number; readonly expression: string; readonly address: string }
+  /** Answers `go`. */
+  | { readonly kind: 'lost'; readonly id: number; readonly message: string }
+  /** What it wanted otherwise. */
   | { readonly kind: 'failed'; readonly message: string }
   /** Answers `read`. `unreadable`: bytes that are not there, behind those that are. */
   | {
@@ -33,13 +36,14 @@ export type ToMemory =
       readonly unreadable: number;
     }
   | { readonly kind: 'unread'; readonly id: number; readonly message: string }
+  /** Answers `symbolize`: as many as there are. */
   | { readonly kind: 'names'; readonly id: number; readonly names: readonly (string | null)[] }
   /** Memory that it may show has been written. */
   | { readonly kind: 'touched' };
 
 export type FromMemory =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'go'; readonly expression: string }
+  | { readonly kind: 'go'; readonly id: number; readonly expression: string }
   | {
       readonly kind: 'read';
       readonly id: number;
@@ -73,16 +77,23 @@ export interface RegisterGroup {
 
 /** Of the registers page. */
 export type ToRegisters =
+  /** What it shows is old, and there is nothing newer. */
   | { readonly kind: 'nothing'; readonly why: string }
+  /** What there is to choose from. */
+  | {
+      readonly kind: 'cpus';
+      readonly cpus: readonly { readonly id: number; readonly name: string }[];
+      readonly cpu: number;
+    }
   | {
       readonly kind: 'registers';
       /** Which session, and which stop of it. */
       readonly session: string;
       readonly epoch: number;
-      readonly cpus: readonly { readonly id: number; readonly name: string }[];
       readonly cpu: number;
       readonly groups: readonly RegisterGroup[];
     }
+  /** A register was not set. */
   | { readonly kind: 'failed'; readonly message: string };
 
 export type FromRegisters =

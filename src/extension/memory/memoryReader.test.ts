@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { FromMemory, ToMemory } from '../webviews/messages';
+import { MemoryReader } from './memoryReader';
+import { hasChanged, pageBytes } from './pageStore';
+
+type State = Extract<ToMemory, { kind: 'state' }>;
+type Read = Extract<FromMemory, { kind: 'read' }>;
+
+const stopped = (epoch: number): State => ({
+  kind: 'state',
+  phase: 'stopped',
+  epoch,
+  canWrite: true,
+  canBeLive: true,
+});
+const running = (epoch: number): State => ({ ...stopped(epoch), phase: 'running', canWrite: false });
+
+const from = 0x10_0000n;
+
+/** A reader of one page's worth of memory, and what it has asked for. */
+function reading() {
+  const asked: FromMemory[] = [];
+  const memory = new MemoryReader((message) => asked.push(message));
+  memory.setState(stopped(1), true);
+  const answer = ({ id, count }: Read, value: number): string | undefined => {
+    const data = Buffer.alloc(count, value).toString('base64');
+    return memory.answered({ kind: 'bytes', id, data, unreadable: 0 });
+  };
+  return {
+    memory,
+    answer,
+    /** Draws: @returns what is asked for by that, one run. */
+    draw: (): Read | undefined => {
+      memory.want(from, from + 256n);
+      return asked.splice(0).find((message): message is Read => message.kind === 'read');
+    },
+    asked,
+  };
+}
+
+void describe('a memory view', () => {
+  void it('shows what is old until what is new has come, and knows it for old', () => {
+    const { memory, draw, answer } = reading();
+    answer(draw()!, 1);
+    assert.equal(memory.byte(from), 1);
+    assert.equal(memory.isOld(memory.page(from)!), false);
+    memory.setState(running(1), false);
+    memory.setState(stopped(2), false);
+    assert.equal(memory.byte(from), 1);
+    assert.equal(memory.isOld(memory.page(from)!), true);
+    answer(draw()!, 2);
+    assert.equal(memory.byte(from), 2);
+    assert.equal(memory.isOld(memory.page(from)!), false);
+    assert.equal(hasChanged(memory.page(from)!, 0, 1), true);
+  });
+
+  void it('asks again in each stop, whatever becomes of what it has asked before', () => {
+    const { memory, draw, answer } = reading();
+    const first = draw()!;
+    assert.equal(draw(), undefined, 'it is asked for');
+    memory.setState(running(1), false);
+    memory.setState(stopped(2), false);
+    const second = draw()!;
+    assert.equal(answer(first, 1), undefined);
+    assert.equal(memory.byte(from), undefined, 'of the stop before');
+    memory.setState(running(2), false);
+    memory.setState(stopped(3), false);
+    const third = draw()!;
+    const late = { kind: 'unread', id: second.id, message: 'The kernel runs' } as const;
+    assert.equal(memory.answered(late), undefined, 'nobody wants it any more');
+    answer(third, 3);
+    assert.equal(memory.byte(from), 3);
+  });
+
+  void it('says what cannot be read, and does not ask for it again by itself', () => {
+    const { memory, draw } = reading();
+    const { id } = draw()!;
+    assert.equal(memory.answered({ kind: 'unread', id, message: 'No' }), 'No');
+    assert.notEqual(draw(), undefined, 'when something is drawn');
+  });
+
+  void it('that is live shows every answer, however slow they are, against the stop that has ended', () => {
+    const { memory, draw, answer } = reading();
+    answer(draw()!, 1);
+    memory.setState(running(1), false);
+    memory.lookAgain();
+    const slow = draw()!;
+    memory.lookAgain();
+    assert.equal(draw(), undefined, 'it is looking');
+    answer(slow, 2);
+    assert.equal(memory.byte(from), 2);
+    assert.equal(hasChanged(memory.page(from)!, 0, 1), true);
+    memory.lookAgain();
+    answer(draw()!, 1);
+    assert.equal(hasChanged(memory.page(from)!, 0, 1), false, 'as it was when the kernel stood');
+  });
+
+  void it('of other memory or another kernel knows nothing of the one before', () => {
+    const { memory, draw, answer } = reading();
+    answer(draw()!, 1);
+    memory.space = { kind: 'physical' };
+    assert.equal(memory.byte(from), undefined);
+    answer(draw()!, 2);
+    memory.setState({ ...stopped(1) }, true);
+    assert.equal(memory.byte(from), undefined);
+    memory.setState(running(1), false);
+    assert.equal(draw(), undefined, 'physical memory of a kernel that runs');
+  });
+
+  void it('keeps names until others have come, and is not stopped by those that do not', () => {
+    const { memory, asked } = reading();
+    const pointers = [0xffff_f800_0000_0000n, 5n];
+    const ask = (): Extract<FromMemory, { kind: 'symbolize' }> | undefined => {
+      memory.wantNames(pointers);
+      return asked.splice(0).find((message) => message.kind === 'symbolize');
+    };
+    const first = ask()!;
+    assert.deepEqual(first.addresses, ['0xfffff80000000000'], 'numbers are no addresses');
+    assert.equal(ask(), undefined);
+    memory.answered({ kind: 'names', id: first.id, names: ['nt!One'] });
+    assert.equal(memory.nameOf(pointers[0]!), 'nt!One');
+    assert.equal(ask(), undefined);
+    memory.touched();
+    const second = ask()!;
+    assert.equal(memory.nameOf(pointers[0]!), 'nt!One');
+    memory.answered({ kind: 'names', id: second.id, names: [] });
+    assert.equal(memory.nameOf(pointers[0]!), '');
+    memory.touched();
+    assert.notEqual(ask(), undefined);
+  });
+});
+
+void describe('pages', () => {
+  void it('are whole', () => {
+    const { draw } = reading();
+    const { address, count } = draw()!;
+    assert.equal(BigInt(address) % BigInt(pageBytes), 0n);
+    assert.equal(count % pageBytes, 0);
+  });
+});
