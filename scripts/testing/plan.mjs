@@ -41,11 +41,23 @@ export const stepLimitMs = 240 * second;
  * Suites, the first that matches a file has it.
  * `lanes`: how many files at a time, and no other suite beside them; without it, beside the steps and whatever else has none; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
  * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `vsCode`: VMKD_VSCODE is the folder of a VS
- * Code server, VMKD_VSCODE_OLDEST of the oldest that is supported; `limitMs`: for each file.
+ * Code server, VMKD_VSCODE_OLDEST of the oldest that is supported; `soak`: only when that is asked for; `limitMs`: for each file.
  */
 const suites = [
   {
+    name: 'soak of VS Code',
+    soak: true,
+    pattern: /^test\/soak\/vscode.*\.soak\.ts$/,
+    lanes: 1,
+    tools: ['kernel', 'test', 'browser'],
+    kernel: true,
+    native: true,
+    vsCode: true,
+    limitMs: 3600 * second,
+  },
+  {
     name: 'soak',
+    soak: true,
     pattern: /^test\/soak\/.*\.soak\.ts$/,
     lanes: 1,
     tools: ['kernel', 'test'],
@@ -109,7 +121,7 @@ export function planFiles(files, patterns, soak) {
     const suite = suites.find((candidate) => candidate.pattern.test(file));
     if (suite !== undefined && matches(file, patterns)) byName.get(suite.name).files.push(file);
   }
-  const wanted = [...byName.values()].filter((suite) => (suite.name === 'soak') === soak);
+  const wanted = [...byName.values()].filter((suite) => (suite.soak === true) === soak);
   return wanted.filter((suite) => suite.files.length > 0).reverse();
 }
 

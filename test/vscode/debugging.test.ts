@@ -6,13 +6,14 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import type { Frame } from 'playwright-core';
 import { lineOf } from '../fixtures/demoSource';
 import { keepFailure } from '../fixtures/vscode/failures';
+import { stepFast } from '../fixtures/vscode/fastSteps';
 import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
 import type { Workbench } from '../fixtures/vscode/workbench';
 
 let window: KernelWindow;
 let workbench: Workbench;
 before(async () => {
-  window = await openKernelWindow();
+  window = await openKernelWindow({ hands: true });
   ({ workbench } = window);
 });
 after(async () => {
@@ -22,6 +23,9 @@ after(async () => {
 afterEach(async (test) => {
   await keepFailure(test, workbench);
 });
+
+/** Instructions. */
+const fastSteps = process.env['VMKD_SOAK'] === 'full' ? 500 : 60;
 
 const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
 
@@ -224,6 +228,16 @@ void describe('modules and processes', () => {
     await asleep.locator('.monaco-tl-twistie').click();
     await workbench.page.locator('.monaco-list-row', { hasText: 'nt!KiSwapThread' }).first().waitFor();
     await workbench.screenshot('processes');
+  });
+});
+
+void describe(`${fastSteps} steps, faster than VS Code can show them`, () => {
+  void it('leave memory and registers right: of one stop at a time, and in the end of the last', async (test) => {
+    const memory = await openMemory('@rsp');
+    await memory.locator('select.unit').selectOption('qwords');
+    await memory.getByLabel('Track').check();
+    const registers = await workbench.webview('registers');
+    test.diagnostic(await stepFast(window, { registers, memory }, fastSteps));
   });
 });
 
