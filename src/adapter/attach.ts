@@ -2,7 +2,7 @@
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { systemClock } from '../engine/core/clock';
-import { asVmkdError, type ErrorCode } from '../engine/core/errors';
+import { VmkdError, asVmkdError, type ErrorCode } from '../engine/core/errors';
 import { sessionsFolder } from '../engine/core/userFolder';
 import { createEndpoint } from '../engine/link/endpoint';
 import type { LinkEndpoint } from '../engine/link/link';
@@ -16,7 +16,7 @@ import { ParkedNote } from '../engine/machine/parkedNote';
 import { Guardian } from '../engine/target/guard/guardian';
 import { letGo } from '../engine/target/guard/letGo';
 import { attachKernel, type KernelTarget } from '../engine/target/kernelTarget';
-import { SessionCompanion } from './companion';
+import { CompanionPipe } from './companionPipe';
 import { errorText } from './errors';
 import { followLive } from './live';
 import { mailboxAnnouncedBy, wayTo } from './machineWay';
@@ -44,7 +44,8 @@ export async function attach(session: Session, call: Call): Promise<void> {
   session.guardian = new Guardian({ link, stateFolder });
   const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
   session.parking = parking;
-  const companion = companionOf(session);
+  const name = machine instanceof VmkdError ? link.replace(/^.*[\\/:]/, '') : machine.name;
+  const companion = companionOf(session, name);
   const { signal } = call;
   await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
     report.update(`Waiting for ${link}`);
@@ -64,7 +65,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
       ...(parking && { whileAwake: (action) => parking.use(action) }),
       ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
       observer: {
-        relay: (packet) => companion?.relay(packet),
+        relay: (packet) => companion.relay(packet),
         onPrint: ({ text }) => session.output.write('stdout', printed(session, text)),
         onPrompt: ({ prompt }) => session.prompts.ask(prompt),
         onError: (error) => session.output.line('stderr', errorText(error)),
@@ -83,7 +84,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
     followTransport(session, target.transport);
     followLive(session, target);
     parking?.follow(target);
-    companion?.follow(target);
+    companion.follow(target);
     followModules(session, target);
     obeyStopAt(session, target);
     loading.inBackground();
@@ -99,11 +100,11 @@ export async function attach(session: Session, call: Call): Promise<void> {
   session.events.send('initialized');
 }
 
-function companionOf(session: Session): SessionCompanion | undefined {
-  const { companion: place, companionTrace: file } = session.configuration;
-  if (place === undefined) return undefined;
-  const trace = file === undefined ? undefined : openTrace(session, file, place);
-  const companion = new SessionCompanion(session, place, trace);
+/** @param name Of its pipes, unless somebody gives another. @throws link-bad-spec, link-denied */
+function companionOf(session: Session, name: string): CompanionPipe {
+  const { companionTrace: file } = session.configuration;
+  const trace = file === undefined ? undefined : openTrace(session, file, name);
+  const companion = new CompanionPipe(session, { name, trace });
   session.companion = companion;
   session.atEnd.push(() => companion.close());
   return companion;

@@ -1,7 +1,8 @@
 /**
- * The companion pipe of a session: WinDbg on the same kernel. Who drives it is engine/companion's business; here the session
- * takes part as the host, and its user hears of it: by lines in the console, and by an event that is none of DAP's,
- * `vmkd/companion`, { pipe, windbg: 'absent' | 'attached', driver: 'windbg' | 'session' | 'nobody' }.
+ * A companion pipe of a session, from its opening to its end: WinDbg on the same kernel. Who drives it is engine/companion's
+ * business; here the session takes part as the host, and its user hears of it: by lines in the console, and by an event that is
+ * none of DAP's, `vmkd/companion`, { pipe, windbg: 'absent' | 'attached', driver: 'windbg' | 'session' | 'nobody' }, or
+ * { pipe: null } when there is none any more.
  *
  *   KernelTarget ── stops that are shown ──▶ Companion ◀── pipe ── WinDbg
  *        ▲                                       │
@@ -9,46 +10,67 @@
  */
 
 import { systemClock } from '../engine/core/clock';
-import { VmkdError, asVmkdError } from '../engine/core/errors';
+import { asVmkdError } from '../engine/core/errors';
 import { Mutex } from '../engine/core/mutex';
 import { Companion } from '../engine/companion/companion';
 import { readCertain, type Found, type MemorySource } from '../engine/companion/memorySource';
 import type { Ownership } from '../engine/companion/ownership';
 import { attachText, pipeFor } from '../engine/companion/pipePlace';
 import { pipeEndpoint, servePipe } from '../engine/companion/servePipe';
+import type { LinkEndpoint } from '../engine/link/link';
 import { parseListenSpec, type ListenSpec } from '../engine/link/spec';
 import type { TraceWriter } from '../engine/link/trace';
 import { withPlace } from '../engine/kd/stateChange';
 import type { KdPacket } from '../engine/kd/packet';
 import type { KernelTarget } from '../engine/target/kernelTarget';
 import type { Stop } from '../engine/target/target';
+import type { OwnEvents } from '../protocol/ownRequests';
 import { errorText } from './errors';
 import type { Session } from './session';
 
 /** Bytes of code that a stop shows. */
 const shownCode = 16;
 
+interface SessionPipe {
+  readonly session: Session;
+  /** The kernel that it leads to. */
+  readonly target: KernelTarget;
+  readonly place: ListenSpec;
+  /** Records what passes it. */
+  readonly trace: TraceWriter | undefined;
+}
+
 export class SessionCompanion {
   readonly #companion: Companion;
-  readonly #pipe: ListenSpec;
+  readonly #session: Session;
+  readonly #target: KernelTarget;
+  readonly #place: ListenSpec;
   readonly #closing = new AbortController();
   /** One hand-over at a time. */
   readonly #turn = new Mutex();
-  #target: KernelTarget | undefined;
-  #serving: Promise<void> | undefined;
+  readonly #unfollow: () => void;
+  readonly #serving: Promise<void>;
   /** The last stop that the user was shown. */
   #shown: Stop | undefined;
 
-  /**
-   * @param place What the user wrote: a name, or a link that listens. @param trace Records the pipe.
-   * @throws link-bad-spec, link-denied
-   */
-  constructor(
-    private readonly session: Session,
-    place: string,
-    private readonly trace: TraceWriter | undefined,
-  ) {
-    this.#pipe = pipeOf(place);
+  /** Opens it. @throws link-in-use, link-denied, link-failed, link-bad-spec */
+  static async open(options: SessionPipe): Promise<SessionCompanion> {
+    const endpoint = pipeEndpoint(options.place, systemClock, (error) =>
+      options.session.output.line('important', errorText(error)),
+    );
+    try {
+      await endpoint.listen?.();
+    } catch (thrown) {
+      await endpoint.dispose();
+      throw thrown;
+    }
+    return new SessionCompanion(options, endpoint);
+  }
+
+  private constructor({ session, target, place, trace }: SessionPipe, endpoint: LinkEndpoint) {
+    this.#session = session;
+    this.#target = target;
+    this.#place = place;
     this.#companion = new Companion({
       clock: systemClock,
       hasHost: true,
@@ -57,7 +79,7 @@ export class SessionCompanion {
         onWish: () =>
           this.#say('WinDbg wants the kernel to stop. Pause it, or hand it over with “.kernel give”.'),
         onTouched: () => {
-          this.#target?.execution.othersChanged();
+          target.execution.othersChanged();
           session.contexts.forget();
           session.memoryViews.allChanged();
           session.invalidateSoon();
@@ -65,40 +87,34 @@ export class SessionCompanion {
         onError: (error) => session.output.line('stderr', errorText(error)),
       },
     });
+    this.#unfollow = target.onState.add((state) => {
+      if (state.kind === 'stopped') this.#show(state.stop);
+      else this.#shown = undefined;
+    });
+    this.#companion.follow({ client: target.live.client, memory: sourceOf(target, this.#companion) });
+    if (target.state.kind === 'stopped') this.#show(target.state.stop);
+    this.#serving = servePipe(endpoint, {
+      companion: this.#companion,
+      clock: systemClock,
+      signal: this.#closing.signal,
+      ...(trace && { trace }),
+    })
+      .catch((thrown: unknown) => {
+        session.output.line('important', `The companion pipe is gone. ${errorText(asVmkdError(thrown))}`);
+      })
+      .finally(() => endpoint.dispose());
+    this.#say(`WinDbg may attach: ${this.text}`);
+    this.#tell(this.#companion.now);
+  }
+
+  /** How WinDbg attaches. */
+  get text(): string {
+    return attachText(this.#place);
   }
 
   /** For the kernel's servant. */
   relay(packet: KdPacket): Promise<KdPacket | undefined> | undefined {
     return this.#companion.relay(packet);
-  }
-
-  /** From now on the pipe leads to this kernel. */
-  follow(target: KernelTarget): void {
-    this.#target = target;
-    target.onState.add((state) => {
-      if (state.kind === 'stopped') this.#show(target, state.stop);
-      else this.#shown = undefined;
-    });
-    this.#companion.follow({ client: target.live.client, memory: sourceOf(target, this.#companion) });
-    if (target.state.kind === 'stopped') this.#show(target, target.state.stop);
-    const endpoint = pipeEndpoint(this.#pipe, systemClock, (error) =>
-      this.session.output.line('important', errorText(error)),
-    );
-    this.#serving = servePipe(endpoint, {
-      companion: this.#companion,
-      clock: systemClock,
-      signal: this.#closing.signal,
-      ...(this.trace && { trace: this.trace }),
-    })
-      .catch((thrown: unknown) => {
-        this.session.output.line(
-          'important',
-          `There is no companion pipe. ${errorText(asVmkdError(thrown))}`,
-        );
-      })
-      .finally(() => endpoint.dispose());
-    this.#say(`WinDbg may attach: ${attachText(this.#pipe)}`);
-    this.#tell(this.#companion.now);
   }
 
   /** Who drives, for people. */
@@ -111,10 +127,9 @@ export class SessionCompanion {
   /** WinDbg drives from now on. @throws companion-absent, target-did-not-stop; then this session does */
   give(): Promise<void> {
     return this.#turn.run(async () => {
-      const target = this.#mustHaveTarget();
       this.#companion.mustHavePeer();
-      if (target.execution.looksOn) return;
-      await this.#giveAway(target);
+      if (this.#target.execution.looksOn) return;
+      await this.#giveAway();
       this.#companion.give();
       this.#say('WinDbg drives the kernel. “.kernel take” takes it back.');
     });
@@ -122,17 +137,21 @@ export class SessionCompanion {
 
   /** This session drives from now on. @throws target-did-not-stop; then WinDbg does */
   take(): Promise<void> {
+    return this.#turn.run(() => this.#take());
+  }
+
+  /**
+   * There is no pipe any more. WinDbg is shown out once this session drives, and has nothing in the kernel then.
+   * @throws target-did-not-stop; then all is as it was
+   */
+  stop(): Promise<void> {
     return this.#turn.run(async () => {
-      const { execution, live } = this.#mustHaveTarget();
-      if (!execution.looksOn) return;
-      await this.#companion.take();
-      try {
-        await execution.takeBack(() => this.#companion.breakpoints.sleep(live.client));
-      } catch (thrown) {
-        if (this.#companion.hasPeer) this.#companion.give();
-        throw thrown;
-      }
-      this.#say('This session drives the kernel.');
+      if (this.#hasKernel) await this.#take();
+      await this.close();
+      this.#session.events.send('vmkd/companion', {
+        pipe: null,
+      } satisfies OwnEvents['vmkd/companion']);
+      this.#say('There is no companion pipe any more.');
     });
   }
 
@@ -142,11 +161,8 @@ export class SessionCompanion {
    */
   leave(): Promise<boolean> {
     return this.#turn.run(async () => {
-      const target = this.#target;
-      const { kind } = target?.live.client.state ?? { kind: 'idle' };
-      const isThere = kind === 'stopped' || kind === 'running';
-      if (target === undefined || !isThere || !this.#companion.hasPeer) return false;
-      if (!target.execution.looksOn) await this.#giveAway(target);
+      if (!this.#hasKernel || !this.#companion.hasPeer) return false;
+      if (!this.#target.execution.looksOn) await this.#giveAway();
       this.#companion.hostLeft();
       return true;
     });
@@ -154,8 +170,8 @@ export class SessionCompanion {
 
   /** Waits until WinDbg is gone, or for the signal; then the kernel is let go. To be called after `leave`. */
   async outlive(signal: AbortSignal): Promise<void> {
-    const target = this.#target;
-    if (target?.execution.looksOn !== true) return;
+    const { execution } = this.#target;
+    if (!execution.looksOn) return;
     if (this.#companion.hasPeer && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#whenAlone = resolve;
@@ -164,16 +180,15 @@ export class SessionCompanion {
     }
     this.#companion.close();
     await this.#companion.settled();
-    const { kind } = target.live.client.state;
-    if (kind === 'running' || kind === 'stopped') {
-      await target.execution.takeBack(() => this.#removePeerBreakpoints(target));
-      await target.execution.release();
-    }
+    if (!this.#hasKernel) return;
+    await execution.takeBack(() => this.#removePeerBreakpoints());
+    await execution.release();
   }
 
   #whenAlone: () => void = () => undefined;
 
   async close(): Promise<void> {
+    this.#unfollow();
     this.#closing.abort();
     this.#companion.close();
     await this.#serving;
@@ -185,7 +200,7 @@ export class SessionCompanion {
     const [isThere, wasThere] = [hasPeer(now), hasPeer(before)];
     if (isThere !== wasThere) {
       if (!isThere) this.#whenAlone();
-      if (this.session.phase === 'ended') return;
+      if (this.#session.phase === 'ended') return;
       this.#say(isThere ? 'WinDbg is attached to the companion pipe.' : 'WinDbg is gone.');
     }
     if (now.owner.kind !== before.owner.kind || isThere !== wasThere) this.#tell(now);
@@ -196,34 +211,48 @@ export class SessionCompanion {
   #inherit(): void {
     this.#turn
       .run(async () => {
-        const target = this.#mustHaveTarget();
-        if (!target.execution.looksOn) return;
+        const { execution } = this.#target;
+        if (!execution.looksOn) return;
         await this.#companion.settled();
-        await target.execution.takeBack(() => this.#removePeerBreakpoints(target));
+        await execution.takeBack(() => this.#removePeerBreakpoints());
         this.#say('This session drives the kernel.');
       })
-      .catch((thrown: unknown) => this.session.output.line('important', errorText(asVmkdError(thrown))));
+      .catch((thrown: unknown) => this.#session.output.line('important', errorText(asVmkdError(thrown))));
   }
 
-  async #giveAway({ state, execution, live }: KernelTarget): Promise<void> {
-    const { client } = live;
+  async #take(): Promise<void> {
+    const { execution, live } = this.#target;
+    if (!execution.looksOn) return;
+    await this.#companion.take();
+    try {
+      await execution.takeBack(() => this.#companion.breakpoints.sleep(live.client));
+    } catch (thrown) {
+      if (this.#companion.hasPeer) this.#companion.give();
+      throw thrown;
+    }
+    this.#say('This session drives the kernel.');
+  }
+
+  async #giveAway(): Promise<void> {
+    const { state, execution, live } = this.#target;
     const ran = state.kind === 'running';
     await execution.giveAway(async () => {
       // One that is at a stop sets them itself when it goes on.
-      if (ran) await this.#companion.breakpoints.wake(client);
+      if (ran) await this.#companion.breakpoints.wake(live.client);
     });
   }
 
   /** All that is in KD's table is its own: those of this session sleep. */
-  async #removePeerBreakpoints({ live }: KernelTarget): Promise<void> {
+  async #removePeerBreakpoints(): Promise<void> {
     this.#companion.breakpoints.forget();
-    await live.breakpoints.removeAll();
+    await this.#target.live.breakpoints.removeAll();
   }
 
   /** WinDbg is shown the stop that the user is shown: where the kernel goes on, without int3s of ours. */
-  #show(target: KernelTarget, stop: Stop): void {
+  #show(stop: Stop): void {
     this.#shown = stop;
-    const { client } = target.live;
+    const { live, memory, machine } = this.#target;
+    const { client } = live;
     if (client.state.kind !== 'stopped') return;
     const payload = client.stopPayload;
     const { processor, programCounter } = stop;
@@ -231,37 +260,37 @@ export class SessionCompanion {
       this.#companion.hostStopped(payload);
       return;
     }
-    target.memory
+    memory
       .readPartial(programCounter, shownCode)
       .then((code) => {
         if (this.#shown === stop)
-          this.#companion.hostStopped(withPlace(payload, target.machine, programCounter, code));
+          this.#companion.hostStopped(withPlace(payload, machine, programCounter, code));
       })
       .catch(() => undefined);
   }
 
-  #mustHaveTarget(): KernelTarget {
-    if (this.#target === undefined) throw new VmkdError('target-not-attached', 'There is no kernel yet');
-    return this.#target;
+  get #hasKernel(): boolean {
+    const { kind } = this.#target.live.client.state;
+    return kind === 'stopped' || kind === 'running';
   }
 
   #say(line: string): void {
-    this.session.output.line('console', line);
+    this.#session.output.line('console', line);
   }
 
   #tell(now: Ownership): void {
-    this.session.events.send('vmkd/companion', {
-      pipe: attachText(this.#pipe),
+    this.#session.events.send('vmkd/companion', {
+      pipe: this.text,
       windbg: hasPeer(now) ? 'attached' : 'absent',
-      driver: { peer: 'windbg', host: 'session', nobody: 'nobody' }[now.owner.kind],
-    });
+      driver: ({ peer: 'windbg', host: 'session', nobody: 'nobody' } as const)[now.owner.kind],
+    } satisfies OwnEvents['vmkd/companion']);
   }
 }
 
 const hasPeer = ({ peer }: Ownership): boolean => peer.kind !== 'absent' && peer.kind !== 'mute';
 
-/** A plain name stands for the usual place. */
-function pipeOf(place: string): ListenSpec {
+/** A plain name stands for the usual place. @throws link-bad-spec, link-denied */
+export function companionPlace(place: string): ListenSpec {
   if (!/[:/\\]/.test(place)) return pipeFor(place);
   return parseListenSpec(place, '“companion” wants a name, or a link that listens');
 }

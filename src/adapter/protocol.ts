@@ -67,6 +67,8 @@ interface RequestTable {
   'vmkd/pageTables': OwnRow<'vmkd/pageTables'>;
   'vmkd/processes': OwnRow<'vmkd/processes'>;
   'vmkd/readMemory': OwnRow<'vmkd/readMemory'>;
+  'vmkd/startCompanion': OwnRow<'vmkd/startCompanion'>;
+  'vmkd/stopCompanion': OwnRow<'vmkd/stopCompanion'>;
   'vmkd/symbolize': OwnRow<'vmkd/symbolize'>;
   'vmkd/threads': OwnRow<'vmkd/threads'>;
   'vmkd/visitThread': OwnRow<'vmkd/visitThread'>;

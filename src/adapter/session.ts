@@ -13,7 +13,7 @@ import { VmkdError } from '../engine/core/errors';
 import { Mutex } from '../engine/core/mutex';
 import type { Target, TargetProcessor, TargetState } from '../engine/target/target';
 import { BreakpointBook } from './breakpointBook';
-import type { SessionCompanion } from './companion';
+import type { CompanionPipe } from './companionPipe';
 import type { Configuration } from './configuration/configuration';
 import type { Connection } from './connection';
 import { Contexts } from './contexts';
@@ -66,8 +66,8 @@ export class Session {
   guardian: Guardian | undefined;
   /** Lets the machine rest while nobody needs it; undefined where that cannot be. */
   parking: SessionParking | undefined;
-  /** The pipe for WinDbg; undefined where nobody wants one. */
-  companion: SessionCompanion | undefined;
+  /** The pipe for WinDbg, if there is one; undefined until there is a way to a kernel. */
+  companion: CompanionPipe | undefined;
   /** What else must be closed at the end; run once, whatever fails. */
   readonly atEnd: (() => void | Promise<void>)[] = [];
   /** Integers in hexadecimal, where neither the client nor the user has asked otherwise. */

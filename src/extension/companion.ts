@@ -1,40 +1,48 @@
-/** Commands about the pipe at which WinDbg attaches to the same kernel: who drives, and how WinDbg gets there. */
+/** Commands about the pipe at which WinDbg attaches to the same kernel: whether it is there, who drives, how WinDbg gets there. */
 
 import { spawn } from 'node:child_process';
 import { lstatSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { commands } from './names';
-import type { KernelSessions } from './session/sessions';
+import { commands, debugType } from './names';
+import type { KernelSession, KernelSessions } from './session/sessions';
 import { windbgArguments, windbgPlaces } from './windbg';
 
 export function registerCompanion(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const handOver = async (to: 'windbg' | 'session'): Promise<void> => {
-    try {
-      await sessions.shown?.ask('handOver', { to });
-    } catch (thrown) {
-      void vscode.window.showErrorMessage((thrown as Error).message);
-    }
+  const order = (command: string, action: (session: KernelSession) => Promise<unknown>): void => {
+    subscriptions.push(
+      vscode.commands.registerCommand(command, async () => {
+        const { shown } = sessions;
+        if (shown === undefined) return;
+        try {
+          await action(shown);
+        } catch (thrown) {
+          void vscode.window.showErrorMessage((thrown as Error).message);
+        }
+      }),
+    );
   };
-  subscriptions.push(
-    vscode.commands.registerCommand(commands.giveKernel, () => handOver('windbg')),
-    vscode.commands.registerCommand(commands.takeKernel, () => handOver('session')),
-    vscode.commands.registerCommand(commands.copyWindbgCommand, async () => {
-      const pipe = sessions.shown?.state.companion?.pipe;
-      if (pipe !== undefined) await vscode.env.clipboard.writeText(pipe);
-    }),
-    vscode.commands.registerCommand(commands.launchWindbg, async () => {
-      const pipe = sessions.shown?.state.companion?.pipe;
-      if (pipe !== undefined) await launch(pipe);
-    }),
-  );
+  order(commands.startCompanion, (session) => session.own('vmkd/startCompanion', {}));
+  order(commands.stopCompanion, (session) => session.own('vmkd/stopCompanion', undefined));
+  order(commands.giveKernel, (session) => session.ask('handOver', { to: 'windbg' }));
+  order(commands.takeKernel, (session) => session.ask('handOver', { to: 'session' }));
+  order(commands.copyWindbgCommand, async ({ state }) => {
+    if (state.companion !== undefined) await vscode.env.clipboard.writeText(state.companion.pipe);
+  });
+  order(commands.launchWindbg, async (session) => launch(await pipeOf(session)));
+}
+
+/** Opens it, where there is none yet. */
+async function pipeOf(session: KernelSession): Promise<string> {
+  return session.state.companion?.pipe ?? (await session.own('vmkd/startCompanion', {})).pipe;
 }
 
 /** Where there is none, its command line is at hand for the computer that has one. */
 async function launch(pipe: string): Promise<void> {
-  const program = windbgPlaces(process.platform, process.env).find(isThere);
+  const named = vscode.workspace.getConfiguration(debugType).get<string>('windbg', '');
+  const program = named === '' ? windbgPlaces(process.platform, process.env).find(isThere) : named;
   const args = windbgArguments(pipe);
   if (program === undefined || args === undefined) {
     await vscode.env.clipboard.writeText(pipe);

@@ -16,6 +16,7 @@ import { registerMemory } from './memory/openMemory';
 import { commands } from './names';
 import { RegistersView } from './registers/registersView';
 import { attachTo, registerConfigurations } from './session/configurations';
+import { registerMenu } from './session/menu';
 import { KernelSessions } from './session/sessions';
 import { showStatus } from './session/statusBar';
 import { ModulesTree } from './trees/modulesTree';
@@ -43,6 +44,7 @@ export function activate({ subscriptions, extensionPath, extensionUri }: vscode.
   registerInlineValues(sessions, subscriptions);
   registerRunToHere(subscriptions);
   showStatus(sessions, subscriptions);
+  registerMenu(sessions, subscriptions);
   registerControl(sessions, subscriptions);
   registerCompanion(sessions, subscriptions);
   registerMemory(extensionUri, sessions, subscriptions);

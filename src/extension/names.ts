@@ -23,10 +23,13 @@ export const commands = {
   resetMachine: 'vmkd.resetMachine',
   takeSnapshot: 'vmkd.takeSnapshot',
   revertToSnapshot: 'vmkd.revertToSnapshot',
+  startCompanion: 'vmkd.startCompanion',
+  stopCompanion: 'vmkd.stopCompanion',
   giveKernel: 'vmkd.giveKernel',
   takeKernel: 'vmkd.takeKernel',
   copyWindbgCommand: 'vmkd.copyWindbgCommand',
   launchWindbg: 'vmkd.launchWindbg',
+  sessionMenu: 'vmkd.sessionMenu',
 } as const;
 
 export const views = {

@@ -19,5 +19,11 @@ void describe('WinDbg', () => {
     const pipe = String.raw`com:pipe,port=\\.\pipe\kd_win11,resets=0,reconnect`;
     assert.deepEqual(windbgArguments(`windbg -k ${pipe}`), ['-k', pipe]);
     assert.equal(windbgArguments('windbg -k com:pipe,port=x -c "q"'), undefined);
+    assert.deepEqual(windbgArguments('unix:/run/vmkd/kd_win11'), [
+      '-k',
+      'com:pipe,port=/run/vmkd/kd_win11,resets=0,reconnect',
+    ]);
+    assert.deepEqual(windbgArguments('tcp:127.0.0.1:5000'), ['-k', 'com:ipport=5000,port=127.0.0.1']);
+    assert.equal(windbgArguments('unix:/tmp/a b'), undefined);
   });
 });

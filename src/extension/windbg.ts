@@ -19,8 +19,15 @@ export function windbgPlaces(platform: NodeJS.Platform, env: Environment): strin
   return [...store, ...kits];
 }
 
-/** @param text As the adapter gives it, to be copied: `windbg -k com:pipe,port=…`. @returns undefined: it says nothing of the kind */
+/**
+ * @param text As the adapter gives it, to be copied: `windbg -k com:pipe,port=…`; on other systems than Windows `unix:/path` or
+ *   `tcp:host:port`, for whatever takes WinDbg's command line there. @returns undefined: it says nothing of the kind
+ */
 export function windbgArguments(text: string): readonly string[] | undefined {
-  const found = /\s-k\s+(com:pipe,port=[^\s"&|<>^]+)$/.exec(text)?.[1];
-  return found === undefined ? undefined : ['-k', found];
+  const given = /\s-k\s+(com:pipe,port=[^\s"&|<>^]+)$/.exec(text)?.[1];
+  if (given !== undefined) return ['-k', given];
+  const socket = /^unix:(\/[^\s"&|<>^,]+)$/.exec(text)?.[1];
+  if (socket !== undefined) return ['-k', `com:pipe,port=${socket},resets=0,reconnect`];
+  const [, host, port] = /^tcp:(.+):(\d+)$/.exec(text) ?? [];
+  return host === undefined ? undefined : ['-k', `com:ipport=${port},port=${host}`];
 }

@@ -42,6 +42,16 @@ export interface OwnRequests {
     arguments: { readonly ethread: string; readonly listed?: boolean };
     body: { readonly threadId: number };
   };
+  /**
+   * Opens a pipe for WinDbg. `place`: its name, or a link that listens; without it, what the configuration or the machine is
+   * called. The answer is how a WinDbg attaches, as text to be copied.
+   */
+  'vmkd/startCompanion': {
+    arguments: { readonly place?: string };
+    body: { readonly pipe: string };
+  };
+  /** Closes it. A WinDbg that is there is shown out, and leaves nothing in the kernel. */
+  'vmkd/stopCompanion': { arguments: undefined; body: undefined };
 }
 
 export type OwnSpace =
@@ -89,13 +99,15 @@ export interface OwnEvents {
     readonly memory?: string;
     readonly why?: OwnProblem;
   };
-  /** `pipe`: how a WinDbg attaches, as text to be copied. */
-  'vmkd/companion': {
-    readonly pipe: string;
-    readonly windbg: 'absent' | 'attached';
-    readonly driver: 'windbg' | 'session' | 'nobody';
-  };
+  /** `pipe`: how a WinDbg attaches, as text to be copied; null: there is no pipe any more. */
+  'vmkd/companion': OwnCompanion | { readonly pipe: null };
   'vmkd/parking': { readonly state: 'awake' | 'parked' | 'off' | 'failed'; readonly why?: OwnProblem };
+}
+
+export interface OwnCompanion {
+  readonly pipe: string;
+  readonly windbg: 'absent' | 'attached';
+  readonly driver: 'windbg' | 'session' | 'nobody';
 }
 
 export interface OwnProblem {

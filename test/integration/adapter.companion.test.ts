@@ -2,6 +2,9 @@
 /** VS Code and WinDbg on one kernel: the rows of docs/companion.md, with the real adapter and a real kernel. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
@@ -14,6 +17,7 @@ import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
 import { decodeStateChange } from '../../src/engine/kd/stateChange';
 import { createEndpoint } from '../../src/engine/link/endpoint';
+import type { OwnEvents } from '../../src/protocol/ownRequests';
 import { debugDemoKernel, type AdapterClient, type StoppedBody } from '../fixtures/adapter';
 import { buildCli, vmkd } from '../fixtures/cli';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
@@ -26,9 +30,14 @@ const limit = 30_000;
 
 before(buildCli);
 
+const openedBy = (client: AdapterClient, place: string): Promise<{ pipe: string }> =>
+  client.ask('vmkd/startCompanion', { place: `unix-listen:${place}` });
+
 interface Shared {
   readonly machine: DemoMachine;
   readonly client: AdapterClient;
+  /** Where the pipe is. */
+  readonly pipe: string;
   /** Another debugger on the pipe. */
   readonly windbg: () => Promise<ScriptedDebugger>;
 }
@@ -46,6 +55,7 @@ async function shared(t: TestContext, options: Record<string, unknown> = {}): Pr
   return {
     machine,
     client,
+    pipe,
     async windbg() {
       const endpoint = createEndpoint(`unix:${pipe}`);
       const one = new ScriptedDebugger(await endpoint.open({ waitMilliseconds: limit }), systemClock);
@@ -276,6 +286,92 @@ void describe('WinDbg beside a session', () => {
     await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
     const { stdout } = await vmkd(['trace', companionTrace]);
     assert.match(stdout, /→ break-in\n.*← [0-9a-f]{8} StateChange64 exception/);
+  });
+});
+
+/** A session whose configuration wants no pipe. */
+const withoutPipe = { companion: undefined };
+
+void describe('a session that began without a pipe', () => {
+  void it('O1 O3 opens it, shows WinDbg out when it closes it, and opens it again', async (t) => {
+    // covers: vmkd/startCompanion, vmkd/stopCompanion
+    const { client, machine, pipe, windbg: connect } = await shared(t, withoutPipe);
+    assert.match((await client.refusal('handOver', { to: 'windbg' })).message, /no companion pipe.*start/s);
+    const opened = await openedBy(client, pipe);
+    assert.equal(opened.pipe, `unix:${pipe}`);
+    const told = await client.event<OwnEvents['vmkd/companion']>('vmkd/companion');
+    assert.deepEqual(told, { pipe: opened.pipe, windbg: 'absent', driver: 'session' });
+    const windbg = await connect();
+    await windbg.attach(false);
+    await version(windbg);
+    const from = client.messages.length;
+    await say(client, '.kernel stop');
+    await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
+    await client.event<OwnEvents['vmkd/companion']>('vmkd/companion', from, (body) => body.pipe === null);
+    assert.ok(!existsSync(pipe));
+    assert.match((await client.refusal('vmkd/stopCompanion')).message, /no companion pipe/);
+    // The session drives as before.
+    await placeOf(client, 'VmkDemoWork');
+    await run(client);
+    await say(client, `.kernel start unix-listen:${pipe}`);
+    const next = await connect();
+    const stop = decodeStateChange(await next.attach(false));
+    assert.equal(stop.kind, 'exception');
+    await client.ask('vmkd/stopCompanion');
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    await client.continueRequest({ threadId: 1 });
+    await ticksGrow(machine, limit);
+  });
+
+  void it('O2 says that a name is taken, or that there is a pipe', async (t) => {
+    const { client, pipe } = await shared(t, withoutPipe);
+    const other = createServer((socket) => socket.destroy());
+    t.after(() => other.close());
+    other.listen(pipe);
+    await once(other, 'listening');
+    const taken = await client.refusal('vmkd/startCompanion', { place: `unix-listen:${pipe}` });
+    assert.match(taken.message, /EADDRINUSE/);
+    assert.match(
+      (await client.refusal('vmkd/startCompanion', { place: 'tcp:127.0.0.1:1' })).message,
+      /a link that listens/,
+    );
+    assert.match((await client.refusal('vmkd/startCompanion', { place: 7 })).message, /damaged/);
+    await openedBy(client, `${pipe}2`);
+    const present = await client.refusal('vmkd/startCompanion', {});
+    assert.match(present.message, /There is a companion pipe already: unix:.*pipe2/);
+    assert.match((await say(client, '.kernel')).result, /This session drives/);
+  });
+
+  void it('O4 has the kernel back, without what WinDbg had in it', async (t) => {
+    const { client, machine, pipe, windbg: connect } = await shared(t, withoutPipe);
+    const quiet = await quietPlace(client);
+    await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+    const codeAt = async (): Promise<string> => {
+      const memoryReference = `0x${quiet.toString(16)}`;
+      return (await client.ask<{ data: string }>('readMemory', { memoryReference, count: 4 })).data;
+    };
+    const clean = await codeAt();
+    for (const standing of [true, false]) {
+      await openedBy(client, pipe);
+      const windbg = await connect();
+      await windbg.attach(false);
+      await client.ask('handOver', { to: 'windbg' });
+      await windbg.request(windbg.compose(writeBreakPoint, { address: quiet }));
+      assert.notEqual(await codeAt(), clean);
+      const from = client.messages.length;
+      if (!standing) {
+        await go(windbg, decodeStateChange(windbg.stops.at(-1)!));
+        await client.event('continued', from);
+      }
+      await client.ask('vmkd/stopCompanion');
+      await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
+      assert.equal(client.isRunning, !standing);
+      if (standing) await client.continueRequest({ threadId: 1 });
+      await ticksGrow(machine, limit);
+      const pause = await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+      assert.equal(pause.reason, 'pause');
+      assert.equal(await codeAt(), clean);
+    }
   });
 });
 

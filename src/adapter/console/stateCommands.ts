@@ -134,14 +134,18 @@ function stepping(name: string, kind: StepKind, granularity: StepGranularity, he
 
 const kernel: ConsoleCommand = {
   name: '.kernel',
-  usage: '.kernel [give|take]',
-  help: 'Says who drives the kernel, where WinDbg shares it; hands it over to WinDbg, or takes it back.',
+  usage: '.kernel [give|take|start [NAME]|stop]',
+  help: 'Says who drives the kernel, where WinDbg shares it; hands it over to WinDbg, takes it back; opens the pipe for WinDbg, closes it.',
   completes: 'nothing',
   async run({ session, args }) {
     const pipe = companionOf(session);
-    if (args === 'give') await handOver(session, 'windbg');
-    else if (args === 'take') await handOver(session, 'session');
-    else if (args === '') return pipe.driver;
+    const [, order = '', place] = /^(\S*)(?:\s+(\S+))?$/.exec(args) ?? [undefined, args];
+    if (order === 'start') await session.turn.run(() => pipe.start(place));
+    else if (place !== undefined) throw badUsage(kernel);
+    else if (order === 'stop') await session.turn.run(() => pipe.stop());
+    else if (order === 'give') await handOver(session, 'windbg');
+    else if (order === 'take') await handOver(session, 'session');
+    else if (order === '') return pipe.mustBe().driver;
     else throw badUsage(kernel);
     return undefined;
   },

@@ -111,6 +111,9 @@ const vocabulary = {
   'ram-moved': 'Nothing to do: its memory is compared again when the kernel stops.',
   'ram-unproven': 'Nothing to do: it is tried again at the next stop.',
   // The pipe for another debugger (engine/companion)
+  'companion-none':
+    'Start one: “.kernel start” in the debug console, or “vmkd: Start the Pipe for WinDbg” in the palette.',
+  'companion-present': 'Use it, or close it first: “.kernel stop” in the debug console.',
   'companion-absent': 'Attach WinDbg to the companion pipe, then hand over.',
   'companion-drives':
     'Take the kernel back first: “.kernel take” in the debug console, or “h” in the terminal of vmkd bridge.',

@@ -47,6 +47,8 @@ export interface LinkEndpoint {
   readonly spec: string;
   /** Opens the next link. Errors: codes `link-*`, `cancelled`. */
   open(options: OpenOptions): Promise<ByteLink>;
+  /** Begins to listen, where this end does that: `open` does it, too, but waits for somebody. Errors: codes `link-*`. */
+  listen?(): Promise<void>;
   /**
    * Why an open link stays silent, as far as this end can tell (another client holds the port); undefined if it
    * cannot. Asked only when a connection attempt has failed.

@@ -74,7 +74,7 @@ export class ListeningEndpoint implements LinkEndpoint {
 
   async open({ signal, waitMilliseconds }: OpenOptions): Promise<ByteLink> {
     if (signal?.aborted === true) throw cancelledError(this.spec);
-    await this.#listen();
+    await this.listen();
     return new Promise<ByteLink>((resolve, reject) => {
       const settle = () => {
         stopTimer();
@@ -104,18 +104,7 @@ export class ListeningEndpoint implements LinkEndpoint {
     });
   }
 
-  async dispose(): Promise<void> {
-    const phase = this.#phase;
-    this.#phase = { kind: 'disposed' };
-    for (const waiter of [...this.#waiters]) waiter.fail(cancelledError(this.spec));
-    if (this.#client?.taken === false) this.#client.socket.destroy();
-    for (const socket of this.#held) socket.destroy();
-    // A server that is still starting is closed by who started it.
-    if (phase.kind === 'starting') await phase.started.catch(() => undefined);
-    if (phase.kind === 'listening') phase.server.close();
-  }
-
-  async #listen(): Promise<void> {
+  async listen(): Promise<void> {
     switch (this.#phase.kind) {
       case 'listening':
         return;
@@ -130,6 +119,17 @@ export class ListeningEndpoint implements LinkEndpoint {
         await started;
       }
     }
+  }
+
+  async dispose(): Promise<void> {
+    const phase = this.#phase;
+    this.#phase = { kind: 'disposed' };
+    for (const waiter of [...this.#waiters]) waiter.fail(cancelledError(this.spec));
+    if (this.#client?.taken === false) this.#client.socket.destroy();
+    for (const socket of this.#held) socket.destroy();
+    // A server that is still starting is closed by who started it.
+    if (phase.kind === 'starting') await phase.started.catch(() => undefined);
+    if (phase.kind === 'listening') phase.server.close();
   }
 
   /** Idle → starting → listening, or idle again if it fails; disposed comes first. */

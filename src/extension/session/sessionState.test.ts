@@ -87,6 +87,9 @@ void describe('the line at the bottom', () => {
     );
     assert.ok(statusText(driven).endsWith(' · WinDbg drives'));
     assert.ok(statusDetails(driven).includes(`WinDbg is attached: ${pipe}`));
+    const closed = follow(driven, event('vmkd/companion', { pipe: null }));
+    assert.equal(closed.companion, undefined);
+    assert.doesNotMatch(statusText(closed), /WinDbg/);
   });
 
   void it('takes no icons from the names of processes', () => {

@@ -7,7 +7,7 @@
  * Invariant: `epoch` counts stops; what was read in one is old in the next.
  */
 
-import type { OwnEvents } from '../../protocol/ownRequests';
+import type { OwnCompanion, OwnEvents } from '../../protocol/ownRequests';
 
 export interface ModuleShown {
   /** Its base address. */
@@ -31,7 +31,7 @@ export interface SessionState {
   readonly transport: OwnEvents['vmkd/transport'] | undefined;
   readonly parking: OwnEvents['vmkd/parking']['state'] | undefined;
   /** The pipe at which WinDbg may attach, and who drives. */
-  readonly companion: OwnEvents['vmkd/companion'] | undefined;
+  readonly companion: OwnCompanion | undefined;
   /** By base address, in the order in which they came. */
   readonly modules: ReadonlyMap<string, ModuleShown>;
   /** Why there was no attaching. */
@@ -84,8 +84,10 @@ function followEvent(state: SessionState, event: string, body: unknown): Session
       return { ...state, transport: body as OwnEvents['vmkd/transport'] };
     case 'vmkd/parking':
       return { ...state, parking: (body as OwnEvents['vmkd/parking']).state };
-    case 'vmkd/companion':
-      return { ...state, companion: body as OwnEvents['vmkd/companion'] };
+    case 'vmkd/companion': {
+      const companion = body as OwnEvents['vmkd/companion'];
+      return { ...state, companion: companion.pipe === null ? undefined : companion };
+    }
     case 'module':
       return followModule(state, body as ModuleBody);
     default:

@@ -1,4 +1,4 @@
-/** The shown session in the bar at the bottom; a click opens the doctor. */
+/** The shown session in the bar at the bottom; a click offers what can be done with it. */
 
 import * as vscode from 'vscode';
 import { commands } from '../names';
@@ -11,7 +11,7 @@ export function showStatus(
 ): void {
   const item = vscode.window.createStatusBarItem('vmkd.status', vscode.StatusBarAlignment.Left, 10);
   item.name = 'vmkd';
-  item.command = commands.doctor;
+  item.command = commands.sessionMenu;
   const show = (): void => {
     const session = sessions.shown;
     if (session === undefined || session.state.phase === 'ended') {
@@ -19,11 +19,7 @@ export function showStatus(
       return;
     }
     item.text = statusText(session.state);
-    item.tooltip = [
-      session.name,
-      ...statusDetails(session.state),
-      'Click to check the way to the machine.',
-    ].join('\n');
+    item.tooltip = [session.name, ...statusDetails(session.state), 'Click for what can be done.'].join('\n');
     item.show();
   };
   subscriptions.push(item, sessions.onShown(show));
