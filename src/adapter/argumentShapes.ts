@@ -72,6 +72,7 @@ const shapes: { readonly [C in Command]?: Shape } = {
     'count?': 'number',
     ...format,
   },
+  'vmkd/controlMachine': { order: 'string', 'name?': 'string' },
   'vmkd/startCompanion': { 'place?': 'string' },
   writeMemory: { memoryReference: 'string', 'offset?': 'number', data: 'string' },
 };

@@ -43,6 +43,7 @@ export async function attach(session: Session, call: Call): Promise<void> {
   const stateFolder = sessionsFolder();
   session.guardian = new Guardian({ link, stateFolder });
   const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
+  session.machine = machine;
   session.parking = parking;
   const name = machine instanceof VmkdError ? link.replace(/^.*[\\/:]/, '') : machine.name;
   const companion = companionOf(session, name);

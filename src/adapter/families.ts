@@ -15,6 +15,7 @@ import { execution } from './requests/execution';
 import { inspect } from './requests/inspect';
 import { spaces } from './requests/spaces';
 import { leave } from './requests/leave';
+import { machine } from './requests/machine';
 import { memory } from './requests/memory';
 import { modules } from './requests/modules';
 import { scopes } from './requests/scopes';
@@ -26,6 +27,7 @@ import { variables } from './requests/variables';
 export const families: readonly (Family & { readonly name: string })[] = Object.entries({
   connect,
   companion,
+  machine,
   leave,
   breakpoints,
   exceptions,

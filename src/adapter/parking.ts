@@ -19,6 +19,8 @@ import type { Session } from './session';
 export interface SessionParking {
   /** Runs what needs the guest, with the machine awake. @throws machine-* */
   use<T>(action: () => Promise<T>): Promise<T>;
+  /** Orders of somebody else's, as NotedParking has it. */
+  order: NotedParking['order'];
   /** From now on the machine rests while this target stands. */
   follow(target: Target): void;
   /** Leaves the machine awake, and gives its control back. May be called again. @throws machine-* if it cannot be woken */
@@ -72,6 +74,8 @@ class Parked implements SessionParking {
   use<T>(action: () => Promise<T>): Promise<T> {
     return this.noted.parking.use(action);
   }
+
+  order: NotedParking['order'] = (action) => this.noted.order(action);
 
   follow(target: Target): void {
     const look = ({ kind }: Target['state']): void => {

@@ -63,6 +63,7 @@ interface RequestTable {
   stepOut: Row<P.StepOutArguments, P.StepOutResponse>;
   threads: Row<undefined, P.ThreadsResponse>;
   variables: Row<P.VariablesArguments, P.VariablesResponse>;
+  'vmkd/controlMachine': OwnRow<'vmkd/controlMachine'>;
   'vmkd/locate': OwnRow<'vmkd/locate'>;
   'vmkd/pageTables': OwnRow<'vmkd/pageTables'>;
   'vmkd/processes': OwnRow<'vmkd/processes'>;

@@ -11,6 +11,7 @@ import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import type { VirtualAddress } from '../engine/core/addresses';
 import { VmkdError } from '../engine/core/errors';
 import { Mutex } from '../engine/core/mutex';
+import type { Machine } from '../engine/machine/machine';
 import type { Target, TargetProcessor, TargetState } from '../engine/target/target';
 import { BreakpointBook } from './breakpointBook';
 import type { CompanionPipe } from './companionPipe';
@@ -64,6 +65,8 @@ export class Session {
   readonly ended = new AbortController();
   /** Lets the kernel go if this process cannot. */
   guardian: Guardian | undefined;
+  /** What the kernel runs in, or why that is not known. */
+  machine: Machine | VmkdError | undefined;
   /** Lets the machine rest while nobody needs it; undefined where that cannot be. */
   parking: SessionParking | undefined;
   /** The pipe for WinDbg, if there is one; undefined until there is a way to a kernel. */
@@ -280,7 +283,7 @@ export class Session {
       await this.#release();
       await this.guardian?.dismiss();
     } finally {
-      this.parking = this.companion = undefined;
+      this.machine = this.parking = this.companion = undefined;
       this.#target = this.#symbolLoading = this.#configuration = undefined;
       this.#contexts = this.#book = this.#listing = undefined;
       if (this.phase !== 'ended') this.phase = 'new';

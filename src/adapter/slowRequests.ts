@@ -39,6 +39,7 @@ const slowRequests: { readonly [C in Command]?: SlowRequest } = {
   stepInTargets: looking('Looking for calls'),
   threads: looking('Looking at the CPUs'),
   variables: { title: 'Reading variables', cancel: 'ends' },
+  'vmkd/controlMachine': { title: 'Ordering the machine', cancel: 'nothing' },
   'vmkd/processes': looking('Looking at the processes'),
   'vmkd/threads': looking('Looking at the threads'),
   writeMemory: { title: 'Writing memory', cancel: 'nothing' },

@@ -42,6 +42,14 @@ export interface OwnRequests {
     arguments: { readonly ethread: string; readonly listed?: boolean };
     body: { readonly threadId: number };
   };
+  /** Orders to the machine, by the control that the session has of it. `name`: of the snapshot to take. */
+  'vmkd/controlMachine': {
+    arguments: {
+      readonly order: 'pause' | 'resume' | 'reset' | 'listSnapshots' | 'takeSnapshot';
+      readonly name?: string;
+    };
+    body: { readonly snapshots?: readonly string[] };
+  };
   /**
    * Opens a pipe for WinDbg. `place`: its name, or a link that listens; without it, what the configuration or the machine is
    * called. The answer is how a WinDbg attaches, as text to be copied.

@@ -106,6 +106,35 @@ void describe('a parked session', () => {
     await client.end();
   });
 
+  void it('takes orders to its machine, by the one control that there is', async (t) => {
+    // covers: vmkd/controlMachine
+    const client = await parked(t);
+    const order = (name: string, more = {}): Promise<{ snapshots?: string[] }> =>
+      client.ask('vmkd/controlMachine', { order: name, ...more });
+    assert.deepEqual((await order('listSnapshots')).snapshots, []);
+    const took = await client.refusal('vmkd/controlMachine', { order: 'takeSnapshot', name: 'clean' });
+    assert.match(took.message, /QEMU refused savevm clean/);
+    assert.match((await client.refusal('vmkd/controlMachine', { order: 'fly' })).message, /no order “fly”/);
+    // What the user has paused is not woken by whatever needs the kernel next.
+    await order('pause');
+    assert.equal(await witness.status(), 'paused');
+    const stepping = client.stopAfter(() =>
+      client.customRequest('next', { threadId: 1, granularity: 'instruction' }),
+    );
+    // Behind it.
+    await order('listSnapshots');
+    assert.equal(await witness.status(), 'paused');
+    await order('resume');
+    await stepping;
+    await client.continueRequest({ threadId: 1 });
+    const from = machine.console.lines.length;
+    await order('reset');
+    await machine.console.waitFor(/^console ready$/, 60_000, from);
+    await client.disconnectRequest();
+    await runsOn();
+    await client.end();
+  });
+
   for (const [how, leave] of [
     ['SIGTERM', (client: AdapterClient) => void client.process.kill('SIGTERM')],
     ['a client that closes its end', (client: AdapterClient) => void client.process.stdin!.end()],

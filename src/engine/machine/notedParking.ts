@@ -49,6 +49,17 @@ export class NotedParking {
     return this.control.way;
   }
 
+  /**
+   * Orders of somebody else's, by the control that parking has: some machines give one only. A machine that rests is awake
+   * meanwhile. @returns undefined if parking has given the control back, or lost it. @throws what `action` throws, machine-*
+   */
+  async order<T>(action: (control: MachineControl) => Promise<T>): Promise<{ readonly done: T } | undefined> {
+    const { kind } = this.parking.state;
+    if (this.#ending !== undefined || kind === 'failed') return undefined;
+    const act = (): Promise<T> => action(this.control);
+    return { done: await (kind === 'parked' ? this.parking.use(act) : act()) };
+  }
+
   /** Leaves the machine awake, and gives its control back. May be called again. @throws machine-* if it cannot be woken */
   end(): Promise<void> {
     this.#ending ??= this.#end();

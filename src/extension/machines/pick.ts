@@ -2,11 +2,12 @@
 
 import * as vscode from 'vscode';
 import { findMachines } from '../../engine/machine/find';
+import { userHost } from './host';
 import { offeredMachines, type OfferedMachine } from './offer';
 
 /** @returns undefined: none was chosen */
 export async function pickMachine(): Promise<OfferedMachine | undefined> {
-  const items = findMachines().then(({ machines, problems }) => {
+  const items = findMachines(userHost()).then(({ machines, problems }) => {
     if (machines.length > 0) return offeredMachines(machines).map(itemOf);
     const why = problems[0]?.message ?? 'Start one, or write its “link” into the launch configuration.';
     void vscode.window.showInformationMessage(`No virtual machine was found. ${why}`);

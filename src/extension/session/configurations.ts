@@ -5,6 +5,7 @@
 
 import * as vscode from 'vscode';
 import { findMachines } from '../../engine/machine/find';
+import { userHost } from '../machines/host';
 import { offeredMachines } from '../machines/offer';
 import { commands, debugType } from '../names';
 
@@ -30,7 +31,7 @@ export function registerConfigurations(subscriptions: vscode.ExtensionContext['s
       debugType,
       {
         async provideDebugConfigurations() {
-          const { machines } = await findMachines();
+          const { machines } = await findMachines(userHost());
           return offeredMachines(machines).map(({ name, where }) => attachTo(where, `Attach to ${name}`));
         },
       },
