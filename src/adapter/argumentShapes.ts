@@ -73,6 +73,7 @@ const shapes: { readonly [C in Command]?: Shape } = {
     ...format,
   },
   'vmkd/controlMachine': { order: 'string', 'name?': 'string' },
+  'vmkd/locateLine': { path: 'string', line: 'number' },
   'vmkd/startCompanion': { 'place?': 'string' },
   writeMemory: { memoryReference: 'string', 'offset?': 'number', data: 'string' },
 };

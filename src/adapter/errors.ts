@@ -31,6 +31,7 @@ const quietCommands: ReadonlySet<string> = new Set([
   'threads',
   'variables',
   'vmkd/locate',
+  'vmkd/locateLine',
   'vmkd/pageTables',
   'vmkd/processes',
   'vmkd/readMemory',

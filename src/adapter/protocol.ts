@@ -65,6 +65,7 @@ interface RequestTable {
   variables: Row<P.VariablesArguments, P.VariablesResponse>;
   'vmkd/controlMachine': OwnRow<'vmkd/controlMachine'>;
   'vmkd/locate': OwnRow<'vmkd/locate'>;
+  'vmkd/locateLine': OwnRow<'vmkd/locateLine'>;
   'vmkd/pageTables': OwnRow<'vmkd/pageTables'>;
   'vmkd/processes': OwnRow<'vmkd/processes'>;
   'vmkd/readMemory': OwnRow<'vmkd/readMemory'>;

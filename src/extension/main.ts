@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import { AdapterProcess } from './adapterProcess';
 import { registerCompanion } from './companion';
+import { registerDisassembly } from './disassembly/disassembly';
 import { registerHover } from './editor/hover';
 import { registerInlineValues } from './editor/inlineValues';
 import { registerRunToHere } from './editor/runToHere';
@@ -35,11 +36,9 @@ export function activate({ subscriptions, extensionPath, extensionUri }: vscode.
       const [folder] = vscode.workspace.workspaceFolders ?? [];
       await vscode.debug.startDebugging(folder, attachTo(machine.where, `Attach to ${machine.name}`));
     }),
-    vscode.commands.registerCommand(commands.showDisassembly, () =>
-      vscode.commands.executeCommand('debug.action.openDisassemblyView'),
-    ),
   );
   registerConfigurations(subscriptions);
+  registerDisassembly(sessions, subscriptions);
   registerHover(sessions, subscriptions);
   registerInlineValues(sessions, subscriptions);
   registerRunToHere(subscriptions);

@@ -19,6 +19,11 @@ export interface OwnRequests {
     arguments: { readonly expression: string; readonly frameId?: number };
     body: { readonly memoryReference: string };
   };
+  /** Where the code of a source line begins, or of the next line that has any. `path`, `line`: as in DAP's own requests. */
+  'vmkd/locateLine': {
+    arguments: { readonly path: string; readonly line: number };
+    body: { readonly memoryReference: string };
+  };
   /** Names of addresses: `nt!KeSetEvent+0x12`; null: nobody knows one. */
   'vmkd/symbolize': {
     arguments: { readonly addresses: readonly string[] };

@@ -721,6 +721,21 @@ void describe('what views ask beyond DAP', () => {
     assert.equal((await client.refusal('vmkd/symbolize', { addresses: 'nope' })).error.showUser, false);
   });
 
+  void it('finds the code of a source line', async () => {
+    // covers: vmkd/locateLine
+    const path = demoSource('work.c');
+    const line = lineOf('work.c', 'ULONG Sum = Innermost(Value);');
+    const at = await client.ask<Body<'vmkd/locateLine'>>('vmkd/locateLine', { path, line });
+    const { instructions } = await client.ask<P.DisassembleResponse['body'] & object>('disassemble', {
+      memoryReference: at.memoryReference,
+      instructionCount: 1,
+    });
+    assert.equal(instructions[0]!.location?.path, path);
+    assert.equal(instructions[0]!.line, line);
+    const none = await client.refusal('vmkd/locateLine', { path: demoSource('nope.c'), line: 1 });
+    assert.match(none.message, /No code is known of line 1 of .*nope\.c/);
+  });
+
   void it('translates an address, and reads it where it is', async () => {
     // covers: vmkd/pageTables, vmkd/readMemory
     const { memoryReference: address } = await client.ask<Body<'vmkd/locate'>>('vmkd/locate', {

@@ -1,6 +1,6 @@
 /**
  * What views of a kernel ask beyond DAP, by requests that are none of its: `vmkd/processes`, `vmkd/threads`, `vmkd/locate`,
- * `vmkd/symbolize`. Other clients may do without.
+ * `vmkd/locateLine`, `vmkd/symbolize`. Other clients may do without.
  */
 
 import { VmkdError } from '../../engine/core/errors';
@@ -78,6 +78,19 @@ export const inspect: Family = {
         expression,
       );
       return { memoryReference: memoryReference(address) };
+    },
+
+    'vmkd/locateLine'(session, { path, line }) {
+      const { symbols } = session.target;
+      const { sourceMap } = session.configuration;
+      const at = session.positions.lineFromClient(line);
+      const query = { path: session.positions.pathFromClient(path), line: at, sourceMap };
+      const [code] = symbols.findLine(query).flatMap((match) => match.code.filter(({ first }) => first));
+      if (code !== undefined) return { memoryReference: memoryReference(code.address) };
+      throw new VmkdError('value-out-of-range', `No code is known of line ${at} of ${query.path}`, {
+        nextStep:
+          'Are the symbols of its module loaded? A line without code means the next one that has some.',
+      });
     },
 
     'vmkd/symbolize'(session, { addresses }) {

@@ -40,6 +40,11 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
         const address = addressOf(node ?? view.selection[0]);
         if (address !== undefined) await vscode.commands.executeCommand(commands.openMemory, address);
       }),
+      vscode.commands.registerCommand(commands.disassembleFrame, async (node?: Node) => {
+        const chosen = node ?? view.selection[0];
+        const address = chosen?.kind === 'frame' ? addressOf(chosen) : undefined;
+        if (address !== undefined) await vscode.commands.executeCommand(commands.openDisassembly, address);
+      }),
       vscode.commands.registerCommand(commands.switchToThread, async (node?: Node) => {
         const { shown } = this.sessions;
         const chosen = node ?? view.selection[0];
@@ -126,7 +131,7 @@ function threadItem({ ethread, id, start, cpu }: OwnThread): vscode.TreeItem {
   return item;
 }
 
-/** A click opens the source where it stands, if there is one, else its code is in memory. */
+/** A click opens the source where it stands, if there is one, else its code. */
 function frameItem({ name, line, source, instructionPointerReference }: Frame): vscode.TreeItem {
   const item = new vscode.TreeItem(name);
   item.iconPath = new vscode.ThemeIcon('debug-stackframe-dot');
@@ -143,8 +148,8 @@ function frameItem({ name, line, source, instructionPointerReference }: Frame): 
     };
   } else if (instructionPointerReference !== undefined)
     item.command = {
-      command: commands.openMemory,
-      title: 'Show in Memory',
+      command: commands.openDisassembly,
+      title: 'Show Disassembly',
       arguments: [instructionPointerReference],
     };
   return item;

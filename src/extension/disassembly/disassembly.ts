@@ -1,0 +1,236 @@
+/**
+ * Code as documents: the function that an expression, a line of source, or a frame is in, with its source lines between. VS Code's
+ * own disassembly view is that of the frame which is selected; it cannot be sent anywhere else.
+ *
+ *   vmkd-code:/vmkdemo!VmkDemoWork?SESSION#0xfffff80312345678
+ *
+ * Invariants: a document belongs to one session, and keeps its text when that has ended; what it shows is read again when modules
+ * have changed. Names in it lead on: “Go to Definition”, or Ctrl and a click.
+ */
+
+import * as vscode from 'vscode';
+import { asVmkdError } from '../../engine/core/errors';
+import { commands } from '../names';
+import type { KernelSession, KernelSessions } from '../session/sessions';
+import { lineOfAddress, listingOf, placeAt, rowsOfFunction, type CodeRow, type Listing } from './listing';
+import { sourceLines } from './sourceLines';
+
+const scheme = 'vmkd-code';
+const language = 'vmkd-code';
+/** Instructions that are asked for: in front of the one that is meant, and in all. */
+const before = 600;
+const all = 2000;
+
+export function registerDisassembly(
+  sessions: KernelSessions,
+  subscriptions: vscode.ExtensionContext['subscriptions'],
+): void {
+  const documents = new CodeDocuments(sessions);
+  const show = (action: (session: KernelSession) => Promise<unknown>) => async (): Promise<void> => {
+    const { shown } = sessions;
+    if (shown === undefined) return;
+    try {
+      await action(shown);
+    } catch (thrown) {
+      void vscode.window.showErrorMessage((thrown as Error).message);
+    }
+  };
+  subscriptions.push(
+    documents,
+    vscode.workspace.registerTextDocumentContentProvider(scheme, documents),
+    vscode.languages.registerDefinitionProvider({ scheme }, documents),
+    vscode.languages.registerDocumentLinkProvider({ scheme }, documents),
+    vscode.commands.registerCommand(commands.openDisassembly, async (given?: unknown) => {
+      const expression = typeof given === 'string' ? given : await askForExpression();
+      if (expression === undefined || expression.trim() === '') return;
+      await show(async (session) => {
+        const { frameId } = session;
+        const args = frameId === undefined ? { expression } : { expression, frameId };
+        await documents.open(session, BigInt((await session.own('vmkd/locate', args)).memoryReference));
+      })();
+    }),
+    vscode.commands.registerCommand(commands.disassembleLine, async () => {
+      const editor = vscode.window.activeTextEditor;
+      if (editor?.document.uri.scheme !== 'file') return;
+      const { document, selection } = editor;
+      await show(async (session) => {
+        const line = selection.active.line + 1;
+        const { memoryReference } = await session.own('vmkd/locateLine', { path: document.uri.fsPath, line });
+        await documents.open(session, BigInt(memoryReference));
+      })();
+    }),
+  );
+}
+
+const askForExpression = (): Thenable<string | undefined> =>
+  vscode.window.showInputBox({
+    prompt: 'The code at which address?',
+    placeHolder: 'nt!KeSetEvent, @rip, poi(@rsp), 0xfffff80312345678',
+    value: '@rip',
+    ignoreFocusOut: true,
+  });
+
+class CodeDocuments
+  implements
+    vscode.TextDocumentContentProvider,
+    vscode.DefinitionProvider,
+    vscode.DocumentLinkProvider,
+    vscode.Disposable
+{
+  readonly #changed = new vscode.EventEmitter<vscode.Uri>();
+  readonly onDidChange = this.#changed.event;
+  /** Of documents that are open, or about to be: by their addresses. */
+  readonly #listings = new Map<string, Listing>();
+  readonly #marks = new InstructionMark();
+  readonly #ends: vscode.Disposable[];
+
+  constructor(private readonly sessions: KernelSessions) {
+    this.#ends = [
+      vscode.workspace.onDidOpenTextDocument((document) => {
+        if (document.uri.scheme === scheme) void vscode.languages.setTextDocumentLanguage(document, language);
+      }),
+      vscode.workspace.onDidCloseTextDocument(({ uri }) => this.#listings.delete(uri.toString())),
+      vscode.debug.onDidChangeActiveStackItem(() => this.#mark()),
+      vscode.window.onDidChangeVisibleTextEditors(() => this.#mark()),
+      sessions.onStarted((session) =>
+        session.onChange(({ modules }) => {
+          if (session.state.phase === 'stopped' && session.state.modules !== modules) this.#renew(session);
+        }),
+      ),
+    ];
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(this.#changed, this.#marks, ...this.#ends).dispose();
+  }
+
+  /** @throws what the adapter answers */
+  async open(session: KernelSession, address: bigint): Promise<void> {
+    const { uri, listing } = await this.#list(session, address);
+    const line = lineOfAddress(listing, address) ?? 0;
+    const selection = new vscode.Range(line, 0, line, 0);
+    await vscode.window.showTextDocument(uri, { selection, preview: true });
+  }
+
+  async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
+    const known = this.#listings.get(uri.toString());
+    if (known !== undefined) return textOf(known);
+    const session = this.sessions.byId(uri.query);
+    if (session === undefined) return 'The session has ended.';
+    try {
+      return textOf((await this.#list(session, BigInt(uri.fragment), uri)).listing);
+    } catch (thrown) {
+      return asVmkdError(thrown).message;
+    }
+  }
+
+  async provideDefinition(
+    document: vscode.TextDocument,
+    { line, character }: vscode.Position,
+  ): Promise<vscode.LocationLink[]> {
+    const place = placeAt(document.lineAt(line).text, character);
+    const session = this.sessions.byId(document.uri.query);
+    if (place === undefined || session?.state.phase !== 'stopped') return [];
+    const target = await this.#list(session, place.address);
+    const there = lineOfAddress(target.listing, place.address) ?? 0;
+    return [
+      {
+        originSelectionRange: new vscode.Range(line, place.start, line, place.end),
+        targetUri: target.uri,
+        targetRange: new vscode.Range(there, 0, there, 0),
+      },
+    ];
+  }
+
+  /** Source lines lead to their files. */
+  provideDocumentLinks({ uri }: vscode.TextDocument): vscode.DocumentLink[] {
+    const lines = this.#listings.get(uri.toString())?.lines ?? [];
+    return lines.flatMap(({ text, source }, line) => {
+      if (source === undefined) return [];
+      const end = /^\S+/.exec(text)?.[0].length ?? 0;
+      const target = vscode.Uri.file(source.path).with({ fragment: `L${source.line}` });
+      return [new vscode.DocumentLink(new vscode.Range(line, 0, line, end), target)];
+    });
+  }
+
+  /** @param uri Of a document that there is; undefined: it follows from the function. */
+  async #list(
+    session: KernelSession,
+    address: bigint,
+    uri?: vscode.Uri,
+  ): Promise<{ uri: vscode.Uri; listing: Listing }> {
+    const memoryReference = `0x${address.toString(16).padStart(16, '0')}`;
+    const { instructions } = await session.ask<{ instructions: readonly CodeRow[] }>('disassemble', {
+      memoryReference,
+      instructionOffset: -before,
+      instructionCount: all,
+    });
+    const rows = rowsOfFunction(instructions, before);
+    const [first] = rows;
+    if (first === undefined) throw new Error(`There is no memory at ${memoryReference}`);
+    const name = first.symbol ?? first.address;
+    const listing = listingOf(rows, name, await sourceLines(rows));
+    const place =
+      uri ??
+      vscode.Uri.from({ scheme, path: `/${name}`, query: session.session.id, fragment: first.address });
+    this.#listings.set(place.toString(), listing);
+    return { uri: place, listing };
+  }
+
+  #renew({ session }: KernelSession): void {
+    for (const { uri } of vscode.workspace.textDocuments) {
+      if (uri.scheme !== scheme || uri.query !== session.id) continue;
+      this.#listings.delete(uri.toString());
+      this.#changed.fire(uri);
+    }
+  }
+
+  #mark(): void {
+    const editors = vscode.window.visibleTextEditors.filter(({ document }) => document.uri.scheme === scheme);
+    if (editors.length === 0) return;
+    const { shown } = this.sessions;
+    void this.#marks.show(editors, shown, ({ uri }) =>
+      uri.query === shown?.session.id ? this.#listings.get(uri.toString()) : undefined,
+    );
+  }
+}
+
+const textOf = ({ lines }: Listing): string => lines.map(({ text }) => text).join('\n');
+
+/** The instruction at which the selected frame stands. */
+class InstructionMark implements vscode.Disposable {
+  readonly #type = vscode.window.createTextEditorDecorationType({
+    isWholeLine: true,
+    backgroundColor: new vscode.ThemeColor('editor.stackFrameHighlightBackground'),
+    overviewRulerColor: new vscode.ThemeColor('editor.stackFrameHighlightBackground'),
+  });
+
+  dispose(): void {
+    this.#type.dispose();
+  }
+
+  async show(
+    editors: readonly vscode.TextEditor[],
+    session: KernelSession | undefined,
+    listingOfDocument: (document: vscode.TextDocument) => Listing | undefined,
+  ): Promise<void> {
+    const at = await instructionPointer(session);
+    for (const editor of editors) {
+      const listing = listingOfDocument(editor.document);
+      const line = listing?.lines.findIndex(({ address }) => address !== undefined && address === at) ?? -1;
+      editor.setDecorations(this.#type, line < 0 ? [] : [new vscode.Range(line, 0, line, 0)]);
+    }
+  }
+}
+
+/** Of the frame that is selected; undefined: there is none. */
+async function instructionPointer(session: KernelSession | undefined): Promise<bigint | undefined> {
+  const frameId = session?.frameId;
+  if (session === undefined || frameId === undefined) return undefined;
+  try {
+    return BigInt((await session.own('vmkd/locate', { expression: '@rip', frameId })).memoryReference);
+  } catch {
+    // It runs on.
+    return undefined;
+  }
+}
