@@ -2,23 +2,64 @@
 /** A kernel is debugged in a real VS Code, with the extension as it is packaged, by keys and clicks. */
 
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Frame } from 'playwright-core';
 import { lineOf } from '../fixtures/demoSource';
+import { kernelImages } from '../fixtures/liveSymbols';
+import { monitorsIn, type Witness } from '../fixtures/monitors';
+import { writeEmptyQcow2 } from '../fixtures/qcow2';
+import { temporaryFolder } from '../fixtures/tempFolder';
 import { keepFailure } from '../fixtures/vscode/failures';
 import { stepFast } from '../fixtures/vscode/fastSteps';
 import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
 import type { Workbench } from '../fixtures/vscode/workbench';
+import { companionControl } from './parts/companion';
+import { editorHelp } from './parts/editor';
+import { machineControl } from './parts/machine';
+import { modules, processes } from './parts/trees';
 
+const { folder, remove } = temporaryFolder();
+const name = `vmkd-window-${process.pid}`;
+const symbols = path.join(folder, 'symbols');
+const windbg = path.join(folder, 'windbg');
+const monitors = monitorsIn(folder);
 let window: KernelWindow;
 let workbench: Workbench;
+let witness: Witness;
 before(async () => {
-  window = await openKernelWindow({ hands: true });
+  fillFolder();
+  const drive = `file=${path.join(folder, 'disk')},if=none,id=disk,format=qcow2`;
+  window = await openKernelWindow({
+    kernel: { memoryMiB: 128, qemuArgs: ['-name', name, '-drive', drive, ...monitors.qemuArgs] },
+    configuration: {
+      link: undefined,
+      vm: '${command:vmkd.pickVm}',
+      symbolPath: symbols,
+      parking: { after: 1 },
+    },
+    code: { settings: { 'vmkd.windbg': windbg } },
+    hands: true,
+  });
   ({ workbench } = window);
+  witness = await monitors.witness();
 });
 after(async () => {
+  witness.close();
   await window.end();
+  remove();
 });
+
+/** A disk for snapshots, symbols of all modules but one, and what stands in the place of WinDbg. */
+function fillFolder(): void {
+  writeEmptyQcow2(path.join(folder, 'disk'), 64n << 20n);
+  mkdirSync(symbols);
+  for (const file of readdirSync(kernelImages))
+    if (file !== 'vmkondem.pdb') symlinkSync(path.join(kernelImages, file), path.join(symbols, file));
+  const script = `#!/bin/sh\nprintf '%s\\n' "$@" > '${windbg}.new'\nmv '${windbg}.new' '${windbg}.said'\n`;
+  writeFileSync(windbg, script, { mode: 0o755 });
+}
 
 afterEach(async (test) => {
   await keepFailure(test, workbench);
@@ -45,10 +86,10 @@ async function openMemory(expression: string): Promise<Frame> {
 void describe('F5 on “Attach to VMware kernel”', () => {
   void it('stops the kernel, and says so at the bottom', async () => {
     await workbench.openFile('work.c');
-    await workbench.startDebugging();
+    await workbench.startDebugging(name);
     await workbench.stopped('Paused on attach');
     await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
-    await workbench.status(/hybrid · 2 CPUs · Paused on attach/).waitFor();
+    await workbench.status(/hybrid · 2 CPUs · Paused on attach · .* · parked/).waitFor();
     await workbench.screenshot('attached');
   });
 
@@ -64,6 +105,8 @@ void describe('F5 on “Attach to VMware kernel”', () => {
     await workbench.screenshot('breakpoint');
   });
 });
+
+editorHelp(() => window, line);
 
 void describe('the registers view', () => {
   void it('shows the registers of the processor that stopped, and sets them', async () => {
@@ -101,6 +144,7 @@ void describe('the registers view', () => {
 
 void describe('source and code', () => {
   void it('stop the kernel at an instruction', async () => {
+    await workbench.openFile('work.c');
     await workbench.command('Open Disassembly View');
     const rows = workbench.page.locator('.disassembly-view .monaco-list-row');
     const call = rows.filter({ hasText: /call\s+vmkdemo!Outer/ }).first();
@@ -212,22 +256,24 @@ void describe('a memory view', () => {
   });
 });
 
-void describe('modules and processes', () => {
-  void it('are listed', async () => {
-    await workbench.openView('Modules');
-    await workbench.page
-      .locator('.monaco-list-row', { hasText: 'vmkdemo.sys' })
-      .filter({ hasText: 'private symbols' })
-      .waitFor();
-    await workbench.openView('Processes');
-    const system = workbench.page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^System/ });
-    await system.click();
-    await workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!WorkerThread' }).first().waitFor();
-    // A thread that sleeps: its stack, down to where it gave its processor up.
-    const asleep = workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread' }).first();
-    await asleep.locator('.monaco-tl-twistie').click();
-    await workbench.page.locator('.monaco-list-row', { hasText: 'nt!KiSwapThread' }).first().waitFor();
-    await workbench.screenshot('processes');
+void describe('what the kernel prints', () => {
+  void it('has colours by component and level', async () => {
+    await workbench.command('Debug: Remove All Breakpoints');
+    await workbench.command('Debug: Continue');
+    await window.machine.console.command('print 1 usbhub: error 7 of 9', 60_000);
+    await workbench.command('Debug Console: Focus on Debug Console View');
+    const line = workbench.said('usbhub: error 7 of 9').last();
+    await line.waitFor();
+    const colourOf = (text: string): Promise<string> =>
+      line
+        .locator('span', { hasText: new RegExp(`^${text}`) })
+        .last()
+        .evaluate<string, undefined>('(element) => getComputedStyle(element).color');
+    const [component, level] = [await colourOf('usbhub$'), await colourOf(': error')];
+    assert.notEqual(component, level);
+    await workbench.screenshot('prints');
+    await workbench.command('Debug: Pause');
+    await workbench.stopped('Paused on pause');
   });
 });
 
@@ -240,6 +286,14 @@ void describe(`${fastSteps} steps, faster than VS Code can show them`, () => {
     test.diagnostic(await stepFast(window, { registers, memory }, fastSteps));
   });
 });
+
+processes(() => window);
+companionControl(() => window, { name, said: `${windbg}.said` });
+modules(() => window, symbols);
+machineControl(
+  () => window,
+  () => witness,
+);
 
 void describe('Shift+F5', () => {
   void it('lets the kernel go', async () => {
@@ -266,5 +320,17 @@ void describe('a machine that does not answer', () => {
     await workbench.page.keyboard.press('Escape');
     await workbench.screenshot('doctor');
     assert.notEqual(await failed.locator('pre').innerText(), '');
+  });
+});
+
+void describe('the walkthrough', () => {
+  void it('leads from a machine to a breakpoint', async () => {
+    await workbench.command('Welcome: Open Walkthrough...');
+    await workbench.choose('Debug a Windows kernel in a virtual machine');
+    const steps = workbench.page.locator('.getting-started-step');
+    for (const title of ['Choose a virtual machine', 'Check the way', 'Turn debugging on', 'Attach'])
+      await steps.filter({ hasText: title }).first().waitFor();
+    await steps.filter({ hasText: 'Turn debugging on' }).first().click();
+    await workbench.screenshot('walkthrough');
   });
 });

@@ -12,14 +12,15 @@ import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
 import { commands } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
+import { sourceUri } from '../session/sourceUri';
 import { lineOfAddress, listingOf, placeAt, rowsOfFunction, type CodeRow, type Listing } from './listing';
 import { sourceLines } from './sourceLines';
 
 const scheme = 'vmkd-code';
 const language = 'vmkd-code';
-/** Instructions that are asked for: in front of the one that is meant, and in all. */
-const before = 600;
-const all = 2000;
+/** Instructions within which a function must begin in front of its parts, and how many of it are shown. */
+const before = 1000;
+const after = 4000;
 
 export function registerDisassembly(
   sessions: KernelSessions,
@@ -87,9 +88,14 @@ class CodeDocuments
   constructor(private readonly sessions: KernelSessions) {
     this.#ends = [
       vscode.workspace.onDidOpenTextDocument((document) => {
-        if (document.uri.scheme === scheme) void vscode.languages.setTextDocumentLanguage(document, language);
+        if (document.uri.scheme === scheme && document.languageId !== language)
+          void vscode.languages.setTextDocumentLanguage(document, language);
       }),
-      vscode.workspace.onDidCloseTextDocument(({ uri }) => this.#listings.delete(uri.toString())),
+      vscode.workspace.onDidCloseTextDocument((document) => {
+        // Another language closes it for a moment, too.
+        if (!vscode.workspace.textDocuments.includes(document))
+          this.#listings.delete(document.uri.toString());
+      }),
       vscode.debug.onDidChangeActiveStackItem(() => this.#mark()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.#mark()),
       sessions.onStarted((session) =>
@@ -109,7 +115,7 @@ class CodeDocuments
     const { uri, listing } = await this.#list(session, address);
     const line = lineOfAddress(listing, address) ?? 0;
     const selection = new vscode.Range(line, 0, line, 0);
-    await vscode.window.showTextDocument(uri, { selection, preview: true });
+    await vscode.window.showTextDocument(uri, { selection, preview: false });
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
@@ -146,9 +152,10 @@ class CodeDocuments
   provideDocumentLinks({ uri }: vscode.TextDocument): vscode.DocumentLink[] {
     const lines = this.#listings.get(uri.toString())?.lines ?? [];
     return lines.flatMap(({ text, source }, line) => {
-      if (source === undefined) return [];
+      const file = sourceUri(source?.file);
+      if (source === undefined || file === undefined) return [];
       const end = /^\S+/.exec(text)?.[0].length ?? 0;
-      const target = vscode.Uri.file(source.path).with({ fragment: `L${source.line}` });
+      const target = file.with({ fragment: `L${source.line}` });
       return [new vscode.DocumentLink(new vscode.Range(line, 0, line, end), target)];
     });
   }
@@ -160,12 +167,15 @@ class CodeDocuments
     uri?: vscode.Uri,
   ): Promise<{ uri: vscode.Uri; listing: Listing }> {
     const memoryReference = `0x${address.toString(16).padStart(16, '0')}`;
-    const { instructions } = await session.ask<{ instructions: readonly CodeRow[] }>('disassemble', {
-      memoryReference,
-      instructionOffset: -before,
-      instructionCount: all,
-    });
-    const rows = rowsOfFunction(instructions, before);
+    const ask = async (from: string, instructionOffset: number, instructionCount: number) => {
+      const args = { memoryReference: from, instructionOffset, instructionCount };
+      return (await session.ask<{ instructions: readonly CodeRow[] }>('disassemble', args)).instructions;
+    };
+    // The address may be in the middle of an instruction: the function is decoded from where it begins.
+    const start = (await ask(memoryReference, -before, before + 1)).findLast(
+      (row) => row.symbol !== undefined,
+    );
+    const rows = rowsOfFunction(await ask(start?.address ?? memoryReference, 0, after), 0);
     const [first] = rows;
     if (first === undefined) throw new Error(`There is no memory at ${memoryReference}`);
     const name = first.symbol ?? first.address;

@@ -28,8 +28,8 @@ void describe('a listing of code', () => {
   });
 
   void it('has source lines between, with their text where the file is here', () => {
-    const { lines } = listingOf(rowsOfFunction(rows, 1), 'm!Work', (path, line) =>
-      line === 41 && path === location.path ? '    Total += Outer(1);\r' : undefined,
+    const { lines } = listingOf(rowsOfFunction(rows, 1), 'm!Work', (file, line) =>
+      line === 41 && file === location ? '    Total += Outer(1);\r' : undefined,
     );
     assert.deepEqual(
       lines.map(({ text }) => text),
@@ -42,7 +42,7 @@ void describe('a listing of code', () => {
         '  fffff803`00000016  90                    ret',
       ],
     );
-    assert.deepEqual(lines[3]!.source, { path: location.path, line: 41 });
+    assert.deepEqual(lines[3]!.source, { file: location, line: 41 });
     assert.equal(lines[1]!.source, undefined);
   });
 

@@ -8,6 +8,8 @@
  * Invariant: names are the guest's and its PDB's; whatever is in them, each thing has one line.
  */
 
+import type { NamedSource } from '../session/sourceUri';
+
 /** Of DAP's `disassemble`. */
 export interface CodeRow {
   readonly address: string;
@@ -15,7 +17,7 @@ export interface CodeRow {
   readonly instructionBytes?: string;
   /** The function that begins here. */
   readonly symbol?: string;
-  readonly location?: { readonly name?: string; readonly path?: string };
+  readonly location?: NamedSource;
   /** From 1. */
   readonly line?: number;
   readonly presentationHint?: string;
@@ -32,7 +34,7 @@ export interface ListingLine {
   /** Of an instruction. */
   readonly address?: bigint;
   /** Of a source line whose file is here. */
-  readonly source?: { readonly path: string; readonly line: number };
+  readonly source?: { readonly file: NamedSource; readonly line: number };
 }
 
 /**
@@ -52,17 +54,16 @@ const isThere = ({ instruction, presentationHint }: CodeRow): boolean =>
 export function listingOf(
   rows: readonly CodeRow[],
   name: string,
-  sourceLine: (path: string, line: number) => string | undefined,
+  sourceLine: (file: NamedSource, line: number) => string | undefined,
 ): Listing {
   const lines: ListingLine[] = [{ text: `${oneLine(name)}:` }];
   for (const row of rows) {
     const { location, line } = row;
-    if (location?.path !== undefined && line !== undefined) {
-      const file = location.name ?? location.path.split(/[\\/]/).at(-1)!;
-      const code = sourceLine(location.path, line);
+    if (location !== undefined && line !== undefined) {
+      const code = sourceLine(location, line);
       lines.push({
-        text: oneLine(`${file}:${line}  ${code ?? ''}`.trimEnd()),
-        ...(code !== undefined && { source: { path: location.path, line } }),
+        text: oneLine(`${location.name ?? ''}:${line}  ${code ?? ''}`.trimEnd()),
+        ...(code !== undefined && { source: { file: location, line } }),
       });
     }
     lines.push(instructionLine(row));

@@ -79,6 +79,16 @@ void describe('the line at the bottom', () => {
     );
   });
 
+  void it('says whose process is looked at, if the user has selected another thread', () => {
+    const threads = [
+      { id: 1, name: 'CPU 0: System (4), thread 8 at 0x1' },
+      { id: 1001, name: 'Asleep: vmkuser.exe (104), thread 108 at 0x2' },
+    ];
+    const state = after(...attached, response('threads', { threads }));
+    assert.ok(statusText(state, 1001).endsWith(' · vmkuser.exe (104)'));
+    assert.ok(statusText(state, undefined).endsWith(' · System (4)'));
+  });
+
   void it('says when WinDbg drives, and how it attaches', () => {
     const pipe = String.raw`windbg -k com:pipe,port=\\.\pipe\kd_win11,resets=0,reconnect`;
     const driven = after(

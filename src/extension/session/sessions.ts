@@ -59,6 +59,12 @@ export class KernelSession {
     return this.#frames.has(item.frameId) ? item.frameId : undefined;
   }
 
+  /** The thread that the user has selected, by itself or by a frame, if it is of this session. */
+  get threadId(): number | undefined {
+    const item = vscode.debug.activeStackItem;
+    return item?.session.id === this.session.id ? item.threadId : undefined;
+  }
+
   heard(message: Message): void {
     const before = this.state;
     this.state = follow(before, message);

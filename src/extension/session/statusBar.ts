@@ -18,10 +18,10 @@ export function showStatus(
       item.hide();
       return;
     }
-    item.text = statusText(session.state);
+    item.text = statusText(session.state, session.threadId);
     item.tooltip = [session.name, ...statusDetails(session.state), 'Click for what can be done.'].join('\n');
     item.show();
   };
-  subscriptions.push(item, sessions.onShown(show));
+  subscriptions.push(item, sessions.onShown(show), vscode.debug.onDidChangeActiveStackItem(show));
   show();
 }

@@ -2,13 +2,14 @@
 
 import type { SessionState } from './sessionState';
 
-export function statusText(state: SessionState): string {
+/** @param threadId DAP's number of the thread that is looked at; else it is the processor that stopped. */
+export function statusText(state: SessionState, threadId = state.threadId): string {
   const { phase, transport, threads, reason, parking, companion } = state;
   const parts = [
     transport?.tier,
     threads.size === 0 ? undefined : `${threads.size} CPU${threads.size === 1 ? '' : 's'}`,
     phase === 'stopped' ? (reason ?? 'stopped') : phase,
-    phase === 'stopped' ? processOf(state) : undefined,
+    phase === 'stopped' ? processOf(state, threadId) : undefined,
     parking === 'parked' ? 'parked' : undefined,
     companion?.driver === 'windbg' ? 'WinDbg drives' : undefined,
   ];
@@ -25,8 +26,8 @@ const icons = {
   ended: 'debug-disconnect',
 } as const;
 
-/** What the processor that stopped is in: what its name says behind the number. */
-function processOf({ threads, threadId }: SessionState): string | undefined {
+/** What a thread is in: what its name says behind the number. */
+function processOf({ threads }: SessionState, threadId: number | undefined): string | undefined {
   const name = threadId === undefined ? undefined : threads.get(threadId);
   return name === undefined ? undefined : /: ([^,]*)/.exec(name)?.[1];
 }

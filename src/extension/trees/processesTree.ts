@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import type { OwnProcess, OwnThread } from '../../protocol/ownRequests';
 import { commands, views } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
+import { sourceUri, type NamedSource } from '../session/sourceUri';
 
 type Node =
   | { readonly kind: 'process'; readonly process: OwnProcess }
@@ -18,7 +19,7 @@ type Node =
 interface Frame {
   readonly name: string;
   readonly line: number;
-  readonly source?: { readonly path?: string };
+  readonly source?: NamedSource;
   readonly instructionPointerReference?: string;
 }
 
@@ -137,14 +138,14 @@ function frameItem({ name, line, source, instructionPointerReference }: Frame): 
   item.iconPath = new vscode.ThemeIcon('debug-stackframe-dot');
   item.tooltip = instructionPointerReference ?? name;
   item.contextValue = 'frame';
-  const { path } = source ?? {};
-  if (path !== undefined && line > 0) {
-    item.description = `${path.split(/[\\/]/).at(-1)}:${line}`;
+  const uri = sourceUri(source);
+  if (source?.name !== undefined && line > 0) item.description = `${source.name}:${line}`;
+  if (uri !== undefined && line > 0) {
     const selection = new vscode.Range(line - 1, 0, line - 1, 0);
     item.command = {
       command: 'vscode.open',
       title: 'Open the source',
-      arguments: [vscode.Uri.file(path), { selection, preserveFocus: true }],
+      arguments: [uri, { selection, preserveFocus: true }],
     };
   } else if (instructionPointerReference !== undefined)
     item.command = {

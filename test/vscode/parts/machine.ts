@@ -1,0 +1,49 @@
+/** The machine under a kernel, by the palette: paused, resumed, a snapshot, and back to it. The kernel runs. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
+import type { Witness } from '../../fixtures/monitors';
+
+export function machineControl(opened: () => KernelWindow, witness: () => Witness): void {
+  const ticks = async (): Promise<number> =>
+    Number(/\d+/.exec(await opened().machine.console.command('ticks', 60_000))?.[0]);
+
+  void describe('the machine', () => {
+    void it('is paused and resumed', async () => {
+      const { workbench } = opened();
+      await witness().becomes('running');
+      await workbench.command('vmkd: Pause the Virtual Machine');
+      await witness().becomes('paused');
+      await workbench.command('vmkd: Resume the Virtual Machine');
+      await witness().becomes('running');
+      await ticks();
+    });
+
+    void it('goes back to a snapshot, and its kernel is attached to again', async () => {
+      const { workbench } = opened();
+      await workbench.command('vmkd: Take a Snapshot of the Virtual Machine');
+      await workbench.answer('What shall the snapshot be called?', 'clean');
+      const taken = await ticks();
+      for (const deadline = Date.now() + 60_000; (await ticks()) < taken + 300;)
+        assert.ok(Date.now() < deadline);
+      await workbench.command('vmkd: Revert the Virtual Machine to a Snapshot');
+      await workbench.choose('clean');
+      await workbench.status(/Paused on attach/).waitFor();
+      await workbench.stopped('Paused on attach');
+      await workbench.command('Debug: Continue');
+      await workbench.status(/running/).waitFor();
+      assert.ok((await ticks()) < taken + 200, 'its clock is that of the snapshot');
+    });
+
+    void it('is reset only if the user says so once more', async () => {
+      const { workbench } = opened();
+      await workbench.command('vmkd: Reset the Virtual Machine');
+      const dialog = workbench.page.locator('.monaco-dialog-box', { hasText: 'What runs in it is lost' });
+      await dialog.locator('.monaco-button', { hasText: 'Cancel' }).click();
+      await dialog.waitFor({ state: 'hidden' });
+      const before = await ticks();
+      assert.ok((await ticks()) >= before);
+    });
+  });
+}
