@@ -2,14 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, it, type TestContext } from 'node:test';
-import { virtualAddress } from '../../src/engine/core/addresses';
+import { virtualAddress, type VirtualAddress } from '../../src/engine/core/addresses';
 import { writeBreakPoint } from '../../src/engine/kd/manipulate/breakpoint';
 import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
+import { decodeStateChange } from '../../src/engine/kd/stateChange';
 import { Bridge } from '../fixtures/bridge';
 import { buildCli, vmkd } from '../fixtures/cli';
 import { gone, guardianOf } from '../fixtures/guardian';
 import { monitorsIn } from '../fixtures/monitors';
+import type { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, read, version } from '../fixtures/windbg';
 import { statusOf, ticksGrow } from '../fixtures/guestLife';
@@ -27,6 +29,33 @@ async function bridged(t: TestContext, kernel: DemoKernelOptions = {}, args: rea
   t.after(() => bridge.end());
   await bridge.said(/the kernel (runs|stands)/);
   return { machine, bridge };
+}
+
+interface Place {
+  readonly address: VirtualAddress;
+  readonly code: Uint8Array;
+}
+
+/** Where it is not run into. */
+async function setBreakpoint(windbg: ScriptedDebugger): Promise<Place> {
+  const address = virtualAddress((await version(windbg)).kernelBase + 0x1000n);
+  const code = await read(windbg, address, 16);
+  const reply = await windbg.request(windbg.compose(writeBreakPoint, { address }));
+  assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Success);
+  assert.equal((await read(windbg, address, 1))[0], 0xcc);
+  return { address, code };
+}
+
+/** Another bridge and another debugger find no breakpoint. */
+async function isAsItWas(t: TestContext, machine: DemoMachine, { address, code }: Place): Promise<void> {
+  const next = new Bridge(machine.kdLink, tempFolder(t));
+  t.after(() => next.end());
+  await next.said(/the kernel (runs|stands)/);
+  const windbg = await next.debugger();
+  const stop = await attach(windbg);
+  assert.deepEqual(await read(windbg, address, 16), code);
+  await go(windbg, stop);
+  await ticksGrow(machine, limit);
 }
 
 async function parked(machine: DemoMachine): Promise<void> {
@@ -66,34 +95,50 @@ void describe('a bridge', () => {
     });
   }
 
-  void it('ends at a stop, parked, with a machine and a kernel that run', async (t) => {
-    const { machine, bridge } = await bridged(t);
-    await attach(await bridge.debugger());
-    await parked(machine);
-    await bridge.end();
-    await ticksGrow(machine, limit);
-  });
+  for (const stands of [true, false])
+    void it(`ends while the kernel ${stands ? 'stands, parked' : 'runs'}, and it runs on without breakpoints`, async (t) => {
+      const { machine, bridge } = await bridged(t);
+      const windbg = await bridge.debugger();
+      const stop = await attach(windbg);
+      const place = await setBreakpoint(windbg);
+      if (stands) await parked(machine);
+      else await go(windbg, stop);
+      assert.equal(await bridge.end(), 0);
+      await ticksGrow(machine, limit);
+      await isAsItWas(t, machine, place);
+    });
 
   void it('D6 that is killed leaves a kernel that runs, without breakpoints: a guardian sees to it', async (t) => {
     const { machine, bridge } = await bridged(t);
     const guardian = await guardianOf(bridge.pid);
     const windbg = await bridge.debugger();
     await attach(windbg);
-    const address = virtualAddress((await version(windbg)).kernelBase + 0x1000n);
-    const code = await read(windbg, address, 16);
-    const reply = await windbg.request(windbg.compose(writeBreakPoint, { address }));
-    assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Success);
+    const place = await setBreakpoint(windbg);
     await parked(machine);
     bridge.kill();
     await gone(guardian);
     await ticksGrow(machine, limit);
+    await isAsItWas(t, machine, place);
+  });
+
+  void it('D6 that is killed and shall leave the kernel stopped leaves it so, in a machine that runs', async (t) => {
+    const { machine, bridge } = await bridged(t, {}, ['--leave-stopped']);
+    const guardian = await guardianOf(bridge.pid);
+    const windbg = await bridge.debugger();
+    const stop = await attach(windbg);
+    const { address } = await setBreakpoint(windbg);
+    await parked(machine);
+    bridge.kill();
+    await gone(guardian);
+    assert.equal(await statusOf(machine), 'running');
     const next = new Bridge(machine.kdLink, tempFolder(t));
     t.after(() => next.end());
-    await next.said(/the kernel (runs|stands)/);
+    await next.said(/the kernel stands/);
     const other = await next.debugger();
-    const stop = await attach(other);
-    assert.deepEqual(await read(other, address, 16), code);
-    await go(other, stop);
+    const same = decodeStateChange(await other.attach(false));
+    assert.equal(same.programCounter, stop.programCounter);
+    assert.equal((await read(other, address, 1))[0], 0xcc, 'it is as it was left');
+    await go(other, same);
     await ticksGrow(machine, limit);
   });
 
