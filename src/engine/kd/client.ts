@@ -359,7 +359,8 @@ export class KdClient {
 
   // --- exchanges
 
-  async #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
+  /** @throws as `request`, at once or later */
+  #ask(api: ManipulateApi, fields: object, options: RequestOptions): Promise<ExchangeResult> {
     this.#mustBeStopped();
     const patience =
       options.patience ?? (api.answer === 'acknowledgement' ? this.#timing.order : this.#timing.reply);
