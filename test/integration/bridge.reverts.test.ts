@@ -56,97 +56,88 @@ async function worksAgain(machine: DemoMachine, windbg: ScriptedDebugger, kernel
 }
 
 void describe('a bridge whose machine is taken back', () => {
-  for (const guestModule of [undefined, 'boot'] as const) {
-    const way = guestModule === undefined ? 'serial port' : 'mailbox';
-    void it(`G6 tells the debugger that waits, and goes on with the kernel of then (${way})`, async (t) => {
-      const { machine, bridge } = await bridged(t, { ...(guestModule && { guestModule }) });
-      if (guestModule) await bridge.said(/packets go by mailbox/);
-      await takeSnapshot(machine, 'then');
-      const windbg = await bridge.debugger();
-      const stop = await attach(windbg);
-      await bridge.said(/memory is read from/);
-      const { kernelBase } = await version(windbg);
-      await go(windbg, stop);
-      for (let i = 1; i <= 2; i++) {
-        await ticksGrow(machine, limit, aWhile);
-        await takeBack(machine, 'then');
-        await hearsTheEnd(windbg);
-        await bridge.said(/target-replaced/, i);
-        await worksAgain(machine, windbg, kernelBase);
-      }
-      if (guestModule) await bridge.said(/packets go by mailbox/, 2);
-    });
-  }
-
-  void it('G6 a debugger at a stop is refused, and told when it goes on', async (t) => {
+  void it('G6 tells the debugger, when it waits or goes on, and goes on with the kernel of then', async (t) => {
     const { machine, bridge } = await bridged(t, {}, ['--park', '0']);
-    await takeSnapshot(machine, 'then');
-    const windbg = await bridge.debugger();
-    await attach(windbg);
-    await bridge.said(/memory is read from/);
-    const { kernelBase } = await version(windbg);
-    await takeBack(machine, 'then');
-    await bridge.said(/target-replaced/);
-    const reply = await windbg.request(windbg.compose(getVersion));
-    assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Unsuccessful);
-    await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
-    await hearsTheEnd(windbg);
-    await worksAgain(machine, windbg, kernelBase);
-  });
-
-  void it('G6 a kernel that stood then stands again, and shows its stop', async (t) => {
-    const { machine, bridge } = await bridged(t, {}, ['--park', '0']);
+    await takeSnapshot(machine, 'running');
     const windbg = await bridge.debugger();
     const stop = await attach(windbg);
     await bridge.said(/memory is read from/);
-    await takeSnapshot(machine, 'stop');
+    const { kernelBase } = await version(windbg);
+    await takeSnapshot(machine, 'stopped');
     await go(windbg, stop);
-    await ticksGrow(machine, limit, aWhile);
-    await takeBack(machine, 'stop');
-    await hearsTheEnd(windbg);
-    const again = await nextEvent(windbg, limit);
-    assert.equal(again.kind, 'exception');
-    assert.equal(again.programCounter, stop.programCounter);
-    await go(windbg, again);
-    await ticksGrow(machine, limit);
+
+    await t.test('who waits is told at once', async () => {
+      await ticksGrow(machine, limit, aWhile);
+      await takeBack(machine, 'running');
+      await hearsTheEnd(windbg);
+      await bridge.said(/target-replaced/);
+      await worksAgain(machine, windbg, kernelBase);
+    });
+
+    await t.test('who stands is refused, and told when it goes on', async () => {
+      await breakIn(windbg);
+      await takeBack(machine, 'running');
+      await bridge.said(/target-replaced/, 2);
+      const reply = await windbg.request(windbg.compose(getVersion));
+      assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Unsuccessful);
+      await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
+      await hearsTheEnd(windbg);
+      await worksAgain(machine, windbg, kernelBase);
+    });
+
+    await t.test('a kernel that stood then stands again, and shows its stop', async () => {
+      await ticksGrow(machine, limit, aWhile);
+      await takeBack(machine, 'stopped');
+      await hearsTheEnd(windbg);
+      const again = await nextEvent(windbg, limit);
+      assert.equal(again.kind, 'exception');
+      assert.equal(again.programCounter, stop.programCounter);
+      await go(windbg, again);
+      await ticksGrow(machine, limit);
+    });
   });
 
-  void it('G6 a machine that rests runs again: the kernel of then has no stop to rest in', async (t) => {
-    const { machine, bridge } = await bridged(t);
+  void it('G6 comes back to the mailbox', async (t) => {
+    const { machine, bridge } = await bridged(t, { guestModule: 'boot' });
+    await bridge.said(/packets go by mailbox/);
     await takeSnapshot(machine, 'then');
+    const windbg = await bridge.debugger();
+    const stop = await attach(windbg);
+    await bridge.said(/memory is read from/);
+    const { kernelBase } = await version(windbg);
+    await go(windbg, stop);
+    await ticksGrow(machine, limit, aWhile);
+    await takeBack(machine, 'then');
+    await hearsTheEnd(windbg);
+    await worksAgain(machine, windbg, kernelBase);
+    await bridge.said(/packets go by mailbox/, 2);
+  });
+
+  void it('G6 a machine that rests runs again; another start of the kernel lies elsewhere, and is found', async (t) => {
+    const { machine, bridge } = await bridged(t);
+    await takeSnapshot(machine, 'first');
     const windbg = await bridge.debugger();
     await attach(windbg);
     const { kernelBase } = await version(windbg);
     for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
       assert.ok(Date.now() < deadline, 'it is not parked');
-    await takeBack(machine, 'then');
+    await takeBack(machine, 'first');
     await bridge.said(/target-replaced/);
     await ticksGrow(machine, limit);
     await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
     await hearsTheEnd(windbg);
-    await worksAgain(machine, windbg, kernelBase);
-  });
 
-  void it('G6 another start of the kernel lies elsewhere, and is found', async (t) => {
-    const { machine, bridge } = await bridged(t);
-    await takeSnapshot(machine, 'first');
-    const { kernelBase } = await (async () => {
-      const windbg = await bridge.debugger();
-      const stop = await attach(windbg);
-      const found = await version(windbg);
-      await go(windbg, stop);
-      windbg.close();
-      await bridge.said(/the debugger on the pipe is gone/);
-      return found;
-    })();
+    windbg.close();
+    await bridge.said(/the debugger on the pipe is gone/);
     await machine.reset();
-    const windbg = await bridge.debugger();
-    const stop = await attach(windbg);
-    await bridge.said(/memory is read from/);
-    await go(windbg, stop);
+    const other = await bridge.debugger();
+    const stop = await attach(other);
+    assert.notEqual((await version(other)).kernelBase, kernelBase);
+    await read(other, (await version(other)).kernelBase, 512);
+    await go(other, stop);
     await ticksGrow(machine, limit);
     await takeBack(machine, 'first');
-    await hearsTheEnd(windbg);
-    await worksAgain(machine, windbg, kernelBase);
+    await hearsTheEnd(other);
+    await worksAgain(machine, other, kernelBase);
   });
 });
