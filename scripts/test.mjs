@@ -45,13 +45,17 @@ await main(async (args) => {
   const bundleOf = new Map(bundles.map((bundle) => [bundle.entry, bundle]));
   const env = { VMKD_SOAK: soak ? 'full' : '' };
   const fileJobs = (suite, extraEnv) =>
-    suite.files.map((file) => async () => {
-      const began = performance.now();
-      try {
-        return await runTestFile(file, bundleOf.get(file), suite.limitMs, { ...env, ...extraEnv });
-      } finally {
-        times.push({ where: file, millis: performance.now() - began });
-      }
+    suite.files.map((file) => {
+      const limitMs = limitOf(readFileSync(path.join(root, file), 'utf8'), suite.limitMs);
+      const run = async () => {
+        const began = performance.now();
+        try {
+          return await runTestFile(file, bundleOf.get(file), limitMs, { ...env, ...extraEnv });
+        } finally {
+          times.push({ where: file, millis: performance.now() - began });
+        }
+      };
+      return { run, limitMs, suite };
     });
 
   const times = [];
@@ -66,17 +70,26 @@ await main(async (args) => {
     `${wantedSteps.length} steps, ${suites.map((s) => `${s.files.length} ${s.name} files`).join(', ') || 'no test files'}`,
   );
   await inParallel(
-    [...wantedSteps.map((step) => () => runStep(step)), ...parallel.flatMap((suite) => fileJobs(suite, {}))],
+    [
+      ...wantedSteps.map((step) => ({ run: () => runStep(step) })),
+      ...parallel.flatMap((suite) => fileJobs(suite, {})),
+    ],
     finish,
   );
-  for (const suite of inTurn) {
-    const ready = await prepare(suite);
-    if (ready.problem === undefined) ready.problem = await buildOnce();
-    if (ready.problem !== undefined) {
-      finish(suite.files.map((file) => ({ ...ready.problem, where: file, name: '(file)' })));
-      continue;
+  for (const group of [
+    inTurn.filter(({ shares }) => shares),
+    ...inTurn.filter(({ shares }) => !shares).map((suite) => [suite]),
+  ]) {
+    const jobs = [];
+    for (const suite of group) {
+      const ready = await prepare(suite);
+      if (ready.problem === undefined) ready.problem = await buildOnce();
+      if (ready.problem === undefined) jobs.push(...fileJobs(suite, ready.env));
+      else finish(suite.files.map((file) => ({ ...ready.problem, where: file, name: '(file)' })));
     }
-    await inParallel(fileJobs(suite, ready.env), finish, suite.lanes);
+    // What may take long comes first, so that no lane is left with it in the end.
+    jobs.sort((one, other) => other.limitMs - one.limitMs);
+    await inParallel(jobs, finish, Math.max(0, ...group.map(({ lanes }) => lanes)));
   }
 
   if (results.length === 0) say(`nothing matches ${patterns.join(' ') || 'here'}, so nothing was tested`);
@@ -91,11 +104,22 @@ await main(async (args) => {
   return code;
 });
 
-/** Runs jobs, so many at once; `done` gets each one's results as it ends. */
+/** Runs jobs, so many at once, and of each suite as many as it has lanes; `done` gets each one's results as it ends. */
 async function inParallel(jobs, done, lanes = Math.max(1, os.availableParallelism())) {
   const queue = [...jobs];
+  const running = new Map();
+  const next = () => {
+    const at = queue.findIndex(({ suite }) => (running.get(suite) ?? 0) < (suite?.lanes ?? lanes));
+    return at < 0 ? undefined : queue.splice(at, 1)[0];
+  };
   const worker = async () => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) done(await job());
+    // One that finds none now is not needed any more: what is left is for those who run that suite.
+    for (let job = next(); job !== undefined; job = next()) {
+      const { suite } = job;
+      running.set(suite, (running.get(suite) ?? 0) + 1);
+      done(await job.run());
+      running.set(suite, running.get(suite) - 1);
+    }
   };
   await Promise.all(Array.from({ length: lanes }, worker));
 }
@@ -117,11 +141,10 @@ async function runStep({ name, commands }) {
 }
 
 /** `bundle` is undefined for a file that runs as it is. */
-async function runTestFile(file, bundle, suiteLimitMs, env) {
+async function runTestFile(file, bundle, limitMs, env) {
   if (bundle?.error !== undefined) {
     return [{ status: 'failed', where: file, name: '(bundle)', detail: bundle.error }];
   }
-  const limitMs = limitOf(readFileSync(path.join(root, file), 'utf8'), suiteLimitMs);
   return runFile(file, bundle?.bundle ?? file, limitMs, env);
 }
 

@@ -39,9 +39,17 @@ export const stepLimitMs = 240 * second;
 
 /**
  * Suites, the first that matches a file has it.
- * `lanes`: how many files at a time, and no other suite beside them; without it, beside the steps and whatever else has none; `tools`: tool sets of bootstrap; `kernel`: the demo kernel
- * must have been built; `native`: native/host is built where it can be, with the programs of its tests; `windowsNode`: VMKD_WINDOWS_NODE names a node.exe; `vsCode`: VMKD_VSCODE is the folder of a VS
- * Code server, VMKD_VSCODE_OLDEST of the oldest that is supported; `soak`: only when that is asked for; `limitMs`: for each file.
+ *
+ *   lanes        how many files at a time, and no other suite beside them, unless both share; without it, beside the steps
+ *                and whatever else has none
+ *   shares       see lanes
+ *   tools        tool sets of bootstrap
+ *   kernel       the demo kernel must have been built
+ *   native       native/host is built where it can be, with the programs of its tests
+ *   windowsNode  VMKD_WINDOWS_NODE names a node.exe
+ *   vsCode       VMKD_VSCODE is the folder of a VS Code server, VMKD_VSCODE_OLDEST of the oldest that is supported
+ *   soak         only when that is asked for
+ *   limitMs      for each file
  */
 const suites = [
   {
@@ -69,6 +77,7 @@ const suites = [
     name: 'wine',
     pattern: /^test\/wine\/.*\.test\.ts$/,
     lanes: 1,
+    shares: true,
     tools: ['kernel', 'wine'],
     kernel: true,
     native: true,
@@ -89,6 +98,7 @@ const suites = [
     name: 'emacs',
     pattern: /^test\/integration\/adapter\.emacs\.test\.ts$/,
     lanes: 1,
+    shares: true,
     tools: ['kernel', 'emacs'],
     kernel: true,
     limitMs: 300 * second,
@@ -98,6 +108,7 @@ const suites = [
     // Much of what these do is waiting: two share a machine of two processors well.
     pattern: /^test\/(integration|e2e|kernel)\/.*\.test\.ts$/,
     lanes: 2,
+    shares: true,
     tools: ['kernel', 'test'],
     kernel: true,
     native: true,
