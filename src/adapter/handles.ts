@@ -49,6 +49,11 @@ export class Handles<T> {
     throw new VmkdError('request-stale', `This ${this.what} belongs to an earlier stop`);
   }
 
+  /** Whether there is one that satisfies. */
+  some(predicate: (thing: T) => boolean): boolean {
+    return [...this.#things.values()].some(predicate);
+  }
+
   /** `addOnce` takes nothing for the same any more; numbers that were handed out stay good. */
   renew(): void {
     this.#known.clear();

@@ -33,6 +33,9 @@ import { StopThings } from './stopThings';
 import type { SymbolLoading } from './symbolLoading';
 import type { DataPlace } from './variables/shown';
 
+/** Bytes above a frame's stack pointer in which its caller's address may lie, if nobody knows the caller. */
+const frameReach = 4096n;
+
 export type Phase = 'new' | 'attaching' | 'configuring' | 'active' | 'ended';
 
 /** Who runs the session. */
@@ -84,6 +87,7 @@ export class Session {
   #book: BreakpointBook | undefined;
   #contexts: Contexts | undefined;
   #invalidation: NodeJS.Timeout | undefined;
+  readonly #invalid = new Set<P.InvalidatedAreas>();
   #configuration: Configuration | undefined;
   #target: Target | undefined;
   #attaching: Promise<void> | undefined;
@@ -204,22 +208,30 @@ export class Session {
     return this.client.supportsANSIStyling === true ? styled(text, style) : text;
   }
 
-  /** What the client shows of values and stacks is out of date. @param milliseconds More changes may come so soon. */
-  invalidateSoon(milliseconds = 0): void {
+  /**
+   * What the client shows is out of date: values, and stacks, if they may be others. Of stacks VS Code makes a stop anew, and puts
+   * the keyboard into the source: away from who is typing. @param milliseconds More changes may come so soon.
+   */
+  invalidateSoon(milliseconds = 0, areas: readonly P.InvalidatedAreas[] = ['stacks', 'variables']): void {
     if (this.client.supportsInvalidatedEvent !== true) return;
+    for (const area of areas) this.#invalid.add(area);
     this.#invalidation ??= setTimeout(() => {
       this.#invalidation = undefined;
+      const body: P.InvalidatedEvent['body'] = { areas: [...this.#invalid] };
+      this.#invalid.clear();
       if (this.phase !== 'active' || this.#target?.state.kind !== 'stopped') return;
-      this.events.send('invalidated', {
-        areas: ['stacks', 'variables'],
-      } satisfies P.InvalidatedEvent['body']);
+      this.events.send('invalidated', body);
     }, milliseconds);
   }
 
   /** Something of ours has changed memory. */
   memoryWritten(address: VirtualAddress, count: number): void {
     this.memoryViews.written(address, count);
-    this.invalidateSoon();
+    const inStack = this.things.frames.some(({ frame }) => {
+      const { rsp } = frame.frame.registers;
+      return address < rsp + frameReach && address + BigInt(count) > rsp;
+    });
+    this.invalidateSoon(0, inStack ? undefined : ['variables']);
   }
 
   /** The user has changed a value. @param place Undefined: a register, and with it perhaps the stack. */

@@ -559,8 +559,20 @@ void describe('memory', () => {
     assert.equal(written!.bytesWritten, 4);
     const event = await client.event<P.MemoryEvent['body']>('memory', from);
     assert.deepEqual(event, { memoryReference, offset: 0, count: 4 });
+    // A local: what lies beside it may be where a function returns to.
+    const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
+    assert.deepEqual(areas, ['stacks', 'variables']);
     assert.equal((await evaluate('Sum', { format: { hex: true } })).result, '0x12345678');
     await client.ask('writeMemory', { memoryReference, data: before });
+  });
+
+  void it('that is written beside all stacks leaves them as they are', async () => {
+    const { memoryReference } = await evaluate('&vmkdemo!VmkDemoLarge');
+    const from = client.messages.length;
+    const { data } = (await read(memoryReference!, 1))!;
+    await client.ask('writeMemory', { memoryReference, data });
+    const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
+    assert.deepEqual(areas, ['variables']);
   });
 
   void it('that is absent or is no address is refused with a reason', async () => {
