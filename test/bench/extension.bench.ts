@@ -20,7 +20,6 @@ const limit = 60_000;
 const frames = 600;
 /** Bytes that are scrolled over. */
 const scrolled = 1 << 30;
-const rowBytes = 16;
 const rowHeight = 20;
 
 const bench: Bench = {
@@ -170,6 +169,8 @@ async function scrollFigures(workbench: Workbench): Promise<Figure[]> {
   await workbench.answer('Memory at which address?', 'nt!PsLoadedModuleList');
   const memory = await workbench.webview('memory');
   await memory.locator('#cursor').waitFor();
+  // One cell for each byte.
+  const rowBytes = await memory.locator('.row').first().locator('.cell').count();
   const { between, script } = await scroll(memory, (scrolled / rowBytes / frames) * rowHeight);
   const mean = between.reduce((sum, one) => sum + one, 0) / between.length;
   return [

@@ -109,6 +109,7 @@ export class MemoryPanel {
         if (session === undefined) return;
         this.#tellState(session);
         this.#send({ kind: 'show', space: this.#space, expression: this.#expression });
+        if (this.#panel.active) await keepApart();
         return;
       case 'copy':
         await vscode.env.clipboard.writeText(message.text);
@@ -205,6 +206,13 @@ function failureOf(message: FromMemory, why: string): ToMemory {
   }
 }
 
+/** A group that has memory views alone stays so: sources that a stop opens go elsewhere, and not over them. */
+async function keepApart(): Promise<void> {
+  const { tabs } = vscode.window.tabGroups.activeTabGroup;
+  if (tabs.every(({ input }) => isMemory(input)))
+    await vscode.commands.executeCommand('workbench.action.lockEditorGroup');
+}
+
 /** VS Code puts a prefix before the names of panels. */
 const isMemory = (input: unknown): boolean =>
   input instanceof vscode.TabInputWebview && input.viewType.endsWith(panels.memory);
@@ -213,6 +221,7 @@ const titleOf = (expression: string): string => `Memory: ${expression}`;
 
 /** VS Code takes data breakpoints from people only: its own question is opened, with the answer at hand. */
 async function breakOn(address: string, count: number): Promise<void> {
-  await vscode.env.clipboard.writeText(`${address}+${count}`);
+  // VS Code understands it with spaces alone.
+  await vscode.env.clipboard.writeText(`${address} + ${count}`);
   await vscode.commands.executeCommand('workbench.debug.viewlet.action.addDataBreakpointOnAddress');
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   addressText,
-  bytesPerRow,
   characters,
   parseReference,
   parseUnit,
@@ -51,7 +50,7 @@ void describe('units of memory', () => {
 
   void it('are read back from what is typed, and nothing else is taken', () => {
     for (const unit of Object.keys(units) as Unit[]) {
-      if (unit === 'floats' || unit === 'doubles') continue;
+      if (unit === 'floats' || unit === 'doubles' || unit === 'utf16') continue;
       const { size } = units[unit];
       assert.deepEqual(parseUnit(unitText(view, 0, unit), unit), bytes.slice(0, size), unit);
     }
@@ -78,8 +77,18 @@ void describe('units of memory', () => {
     );
   });
 
-  void it('fill rows that divide a page', () => {
-    for (const unit of Object.keys(units) as Unit[]) assert.equal(4096 % bytesPerRow(unit), 0, unit);
+  void it('are text, of which each character stands by itself', () => {
+    const text = new DataView(new ArrayBuffer(16));
+    const shown = (code: number): string => {
+      text.setUint16(0, code, true);
+      return unitText(text, 0, 'utf16');
+    };
+    assert.equal([0x41, 0x3c, 0x416, 0x4e2d].map(shown).join(''), 'A<Ж中');
+    // Controls, an escape, half a character, one that joins its neighbour, one that turns the line round, none.
+    assert.equal([0, 7, 0x1b, 0xd83d, 0x301, 0x202e, 0xffff].map(shown).join(''), '.......');
+    assert.deepEqual(parseUnit('Ж', 'utf16'), Uint8Array.of(0x16, 0x04));
+    assert.deepEqual(parseUnit('é', 'text'), Uint8Array.of(0xe9));
+    for (const wrong of ['', 'AB', 'Ж']) assert.equal(parseUnit(wrong, 'text'), undefined, wrong);
   });
 });
 

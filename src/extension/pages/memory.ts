@@ -96,7 +96,9 @@ document.body.append(
       unitSelect,
       trackBox.label,
       liveBox.label,
-      button('Copy', 'Copies the selected bytes as hexadecimal (Ctrl+C)', () => grid.copy()),
+      button('Copy', 'Copies the selected bytes: as hexadecimal, or as the text that is shown (Ctrl+C)', () =>
+        grid.copy(),
+      ),
       button('Save…', 'Saves the selected bytes into a file', () =>
         host.send({ kind: 'save', space: grid.space, ...grid.selection }),
       ),

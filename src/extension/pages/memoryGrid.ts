@@ -7,9 +7,11 @@
  * Invariant: at most one frame is drawn for any number of scrolls and answers.
  */
 
+import { layoutFor } from '../memory/layout';
 import { MemoryReader, type Answer } from '../memory/memoryReader';
+import { pageBytes } from '../memory/pageStore';
 import { RowWindow, windowRows } from '../memory/rows';
-import { addressText, bytesPerRow, reference, units, type Unit } from '../memory/units';
+import { addressText, missing, reference, units, unitText, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { editCell } from './cellEditor';
 import { cursorId, MemoryRows } from './memoryRows';
@@ -18,7 +20,6 @@ import { element, type Host } from './page';
 const rowHeight = 20;
 /** Rows beyond the edge, so that a fast scroll finds something. */
 const spareRows = 4;
-/** Bytes. */
 const mostCopied = 1 << 20;
 
 interface Handlers {
@@ -32,9 +33,10 @@ export class MemoryGrid {
   readonly element: HTMLElement;
   readonly #memory: MemoryReader;
   readonly #rows: MemoryRows;
-  readonly #spacer: HTMLElement;
-  #unit: Unit = 'bytes';
-  #window = new RowWindow(bytesPerRow('bytes'));
+  /** As wide as a hundred digits. */
+  readonly #ruler = element('div', { class: 'ruler', role: 'presentation' });
+  #layout = layoutFor('bytes', Infinity);
+  #window = new RowWindow(this.#layout.rowBytes);
   #isDue = false;
   #cursor = 0n;
   /** Where the selection began; the cursor is its other end. */
@@ -48,8 +50,8 @@ export class MemoryGrid {
   ) {
     this.#memory = new MemoryReader((message) => host.send(message));
     this.#rows = new MemoryRows(this.#memory);
-    this.#spacer = element('div', { class: 'spacer', role: 'presentation' });
-    this.#spacer.style.height = `${windowRows * rowHeight}px`;
+    const spacer = element('div', { class: 'spacer', role: 'presentation' });
+    spacer.style.height = `${windowRows * rowHeight}px`;
     this.element = element(
       'div',
       {
@@ -66,10 +68,14 @@ export class MemoryGrid {
         onmousedown: (event: MouseEvent) => this.#clicked(event),
         ondblclick: () => this.#edit(),
       },
-      this.#spacer,
+      spacer,
+      this.#ruler,
       this.#rows.element,
     );
-    new ResizeObserver(() => this.#draw()).observe(this.element);
+    new ResizeObserver(() => {
+      this.setUnit(this.#layout.unit);
+      this.#draw();
+    }).observe(this.element);
   }
 
   focus(): void {
@@ -109,12 +115,21 @@ export class MemoryGrid {
     this.#draw();
   }
 
+  /** Lays rows anew, as there is room for them; what is on top stays there. */
   setUnit(unit: Unit): void {
+    const layout = layoutFor(unit, this.#columns);
+    if (unit === this.#layout.unit && layout.perRow === this.#layout.perRow) return;
     const top = this.#window.addressOf(this.#top());
-    this.#unit = unit;
-    this.#window = new RowWindow(bytesPerRow(unit));
-    this.#rows.setUnit(unit);
+    this.#layout = layout;
+    this.#window = new RowWindow(layout.rowBytes);
+    this.#rows.setLayout(layout);
     this.#scrollTo(top);
+  }
+
+  /** Characters that fit beside each other; more than enough as long as nobody sees it. */
+  get #columns(): number {
+    const { clientWidth } = this.element;
+    return clientWidth === 0 ? Infinity : Math.floor((100 * clientWidth) / this.#ruler.offsetWidth);
   }
 
   /** Scrolls there, and puts the cursor on it. */
@@ -129,7 +144,7 @@ export class MemoryGrid {
     const { from, to } = this.#range();
     const count = to - from;
     this.handlers.onCursor(
-      count > BigInt(units[this.#unit].size) ? `${addressText(from)}, ${count} bytes` : addressText(from),
+      count > BigInt(this.#layout.size) ? `${addressText(from)}, ${count} bytes` : addressText(from),
     );
   }
 
@@ -141,10 +156,16 @@ export class MemoryGrid {
 
   copy(): void {
     const { from, to } = this.#range();
-    const bytes: string[] = [];
-    for (let at = from; at < to && bytes.length < mostCopied; at++)
-      bytes.push(this.#memory.byte(at)?.toString(16).padStart(2, '0') ?? '??');
-    this.host.send({ kind: 'copy', text: bytes.join(' ') });
+    const { unit, size } = this.#layout;
+    const isText = units[unit].beside === 'nothing';
+    // Numbers as bytes: who pastes them may not know how wide they were.
+    const [shown, step] = isText ? [unit, size] : (['bytes', 1] as const);
+    const parts: string[] = [];
+    for (let at = from; at < to && parts.length < mostCopied; at += BigInt(step)) {
+      const view = this.#memory.page(at)?.view;
+      parts.push(view ? unitText(view, Number(at % BigInt(pageBytes)), shown) : missing(shown));
+    }
+    this.host.send({ kind: 'copy', text: parts.join(isText ? '' : ' ') });
   }
 
   /** To where the pointer under the cursor points. */
@@ -184,13 +205,13 @@ export class MemoryGrid {
     const count = Math.ceil(clientHeight / rowHeight) + spareRows;
     const first = Math.floor(place);
     const top = this.#window.addressOf(this.#window.at(first));
-    const end = top + BigInt(count * bytesPerRow(this.#unit));
+    const end = top + BigInt(count * this.#layout.rowBytes);
     this.#memory.want(top, end);
     this.#rows.element.style.transform = `translateY(${first * rowHeight}px)`;
     const stop = String(this.#memory.stop);
     if (this.element.dataset['stop'] !== stop) this.element.dataset['stop'] = stop;
     this.#rows.draw(top, count, { cursor: this.#cursor, ...this.#range() });
-    if (this.#unit === 'pointers') this.#memory.wantNames(this.#pointers(top, end));
+    if (this.#layout.unit === 'pointers') this.#memory.wantNames(this.#pointers(top, end));
   }
 
   *#pointers(from: bigint, to: bigint): Iterable<bigint> {
@@ -202,7 +223,7 @@ export class MemoryGrid {
 
   /** The selection, whole units. */
   #range(): { readonly from: bigint; readonly to: bigint } {
-    const size = BigInt(units[this.#unit].size);
+    const size = BigInt(this.#layout.size);
     const [low, high] =
       this.#anchor < this.#cursor ? [this.#anchor, this.#cursor] : [this.#cursor, this.#anchor];
     return { from: low - (low % size), to: high - (high % size) + size };
@@ -210,8 +231,8 @@ export class MemoryGrid {
 
   #pressed(event: KeyboardEvent): void {
     if (this.#isEdited) return;
-    const { size, perRow } = units[this.#unit];
-    const row = BigInt(size * perRow);
+    const { size, rowBytes } = this.#layout;
+    const row = BigInt(rowBytes);
     const page = BigInt(Math.max(1, Math.floor(this.element.clientHeight / rowHeight) - 1)) * row;
     const within = this.#cursor % row;
     const moves: Readonly<Record<string, bigint>> = {
@@ -236,7 +257,7 @@ export class MemoryGrid {
   }
 
   #move(to: bigint, extend: boolean): void {
-    const last = (1n << 64n) - BigInt(units[this.#unit].size);
+    const last = (1n << 64n) - BigInt(this.#layout.size);
     this.#cursor = to < 0n ? 0n : to > last ? last : to;
     if (!extend) this.#anchor = this.#cursor;
     this.#reveal();
@@ -282,20 +303,20 @@ export class MemoryGrid {
     if (found === undefined) return undefined;
     const first = Math.floor(this.element.scrollTop / rowHeight);
     const row = this.#window.addressOf(this.#window.at(first + found.row));
-    return row + BigInt(found.cell * units[this.#unit].size);
+    return row + BigInt(found.cell * this.#layout.size);
   }
 
   #edit(): void {
     const cell = document.getElementById(cursorId);
     const canEdit = this.#canWrite && this.space.kind === 'virtual';
     if (cell === null || !canEdit || this.#memory.byte(this.#cursor) === undefined) return;
-    const size = BigInt(units[this.#unit].size);
+    const size = BigInt(this.#layout.size);
     const address = this.#cursor - (this.#cursor % size);
     this.#isEdited = true;
     editCell({
       cell,
       address,
-      unit: this.#unit,
+      unit: this.#layout.unit,
       onEnd: () => {
         this.#isEdited = false;
         this.focus();

@@ -8,7 +8,8 @@
 
 import type { MemoryReader } from '../memory/memoryReader';
 import { hasChanged, pageBytes, type Page } from '../memory/pageStore';
-import { addressText, bytesPerRow, characters, missing, units, unitText, type Unit } from '../memory/units';
+import { layoutFor, type Layout } from '../memory/layout';
+import { addressText, characters, missing, units, unitText } from '../memory/units';
 import { element } from './page';
 
 interface Row {
@@ -32,12 +33,12 @@ const endOfMemory = 1n << 64n;
 export class MemoryRows {
   readonly element = element('div', { class: 'rows', role: 'rowgroup' });
   #rows: Row[] = [];
-  #unit: Unit = 'bytes';
+  #layout = layoutFor('bytes', Infinity);
 
   constructor(private readonly memory: MemoryReader) {}
 
-  setUnit(unit: Unit): void {
-    this.#unit = unit;
+  setLayout(layout: Layout): void {
+    this.#layout = layout;
     this.#rows = [];
     this.element.replaceChildren();
   }
@@ -45,7 +46,7 @@ export class MemoryRows {
   /** @param top Address of the first. @param count So many can be seen. */
   draw(top: bigint, count: number, marked: Marked): void {
     while (this.#rows.length < count) this.#addRow();
-    const bytes = BigInt(bytesPerRow(this.#unit));
+    const bytes = BigInt(this.#layout.rowBytes);
     for (const [index, row] of this.#rows.entries()) {
       const at = top + BigInt(index) * bytes;
       const isThere = index < count && at < endOfMemory;
@@ -64,7 +65,7 @@ export class MemoryRows {
   }
 
   #addRow(): void {
-    const { perRow } = units[this.#unit];
+    const { perRow } = this.#layout;
     const address = element('span', { class: 'address', role: 'rowheader' });
     const cells = Array.from({ length: perRow }, () => element('span', { class: 'cell', role: 'gridcell' }));
     const text = element('span', { class: 'text', role: 'gridcell' });
@@ -74,7 +75,7 @@ export class MemoryRows {
   }
 
   #drawRow(row: Row, at: bigint, marked: Marked): void {
-    const size = BigInt(units[this.#unit].size);
+    const size = BigInt(this.#layout.size);
     const page = this.memory.page(at);
     const offset = Number(at % BigInt(pageBytes));
     row.element.classList.toggle('stale', page !== undefined && this.memory.isOld(page));
@@ -95,9 +96,10 @@ export class MemoryRows {
     offset: number,
     { isCursor, isSelected }: { readonly isCursor: boolean; readonly isSelected: boolean },
   ): void {
+    const { unit, size } = this.#layout;
     const isAbsent = page !== undefined && page.view === undefined;
-    const isChanged = page !== undefined && hasChanged(page, offset, units[this.#unit].size);
-    const text = isAbsent ? missing(this.#unit) : page?.view ? unitText(page.view, offset, this.#unit) : '';
+    const isChanged = page !== undefined && hasChanged(page, offset, size);
+    const text = isAbsent ? missing(unit) : page?.view ? unitText(page.view, offset, unit) : '';
     set(cell, text);
     let name = 'cell';
     if (isAbsent) name += ' unreadable';
@@ -122,9 +124,17 @@ export class MemoryRows {
 
   #sideText(page: Page | undefined, at: bigint, offset: number): string {
     if (page?.bytes === undefined) return '';
-    if (this.#unit !== 'pointers') return characters(page.bytes, offset, bytesPerRow(this.#unit));
-    const pointer = this.memory.pointer(at);
-    return pointer === undefined ? '' : this.memory.nameOf(pointer);
+    const { unit, rowBytes } = this.#layout;
+    switch (units[unit].beside) {
+      case 'characters':
+        return characters(page.bytes, offset, rowBytes);
+      case 'name': {
+        const pointer = this.memory.pointer(at);
+        return pointer === undefined ? '' : this.memory.nameOf(pointer);
+      }
+      case 'nothing':
+        return '';
+    }
   }
 }
 
