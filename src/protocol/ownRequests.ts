@@ -41,7 +41,7 @@ export interface OwnRequests {
   };
   /**
    * Makes a thread one of DAP's, until the kernel runs on; of one that a processor runs, it is the processor's. `listed`: it is
-   * among those that `threads` gives, too.
+   * among those that `threads` gives, too; an event `stopped` with `asleep: true` makes it the one that is looked at.
    */
   'vmkd/visitThread': {
     arguments: { readonly ethread: string; readonly listed?: boolean };

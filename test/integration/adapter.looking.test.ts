@@ -821,7 +821,13 @@ void describe('what views ask beyond DAP', () => {
     const { threadId } = await visit(asleep.ethread);
     assert.deepEqual(await visit(asleep.ethread), { threadId });
     assert.equal((await client.threadsRequest()).body.threads.length, 2);
+    const from = client.messages.length;
     await client.ask('vmkd/visitThread', { ethread: asleep.ethread, listed: true });
+    await client.event<{ threadId: number; asleep?: boolean }>(
+      'stopped',
+      from,
+      (body) => body.asleep === true && body.threadId === threadId,
+    );
     const { stackFrames } = (await client.stackTraceRequest({ threadId })).body;
     const text = stackFrames.map(({ name }) => name).join('\n');
     assert.match(text, /nt!KiSwapThread/);

@@ -71,6 +71,8 @@ export const spaces: Family = {
       if (listed && !sleeper.isListed) {
         sleeper.isListed = true;
         session.events.send('thread', { reason: 'started', threadId });
+        // Without it, clients take it for one that runs, and look for no stack. It is no stop of the kernel: `asleep` says so.
+        session.events.send('stopped', { reason: 'pause', description: 'Asleep', threadId, asleep: true });
       }
       return { threadId };
     },

@@ -32,6 +32,8 @@ void describe('a session', () => {
     const running = follow(stopped, response('continue'));
     assert.equal(running.phase, 'running');
     assert.equal(follow(running, event('stopped', { reason: 'step', threadId: 2 })).epoch, 2);
+    const asleep = event('stopped', { reason: 'pause', threadId: 1001, asleep: true });
+    assert.equal(follow(stopped, asleep), stopped);
     assert.equal(follow(stopped, response('continue', {}, false)).phase, 'stopped');
     assert.equal(follow(stopped, event('terminated')).phase, 'ended');
     assert.equal(follow(stopped, response('scopes')), stopped);
@@ -87,6 +89,7 @@ void describe('the line at the bottom', () => {
     const state = after(...attached, response('threads', { threads }));
     assert.ok(statusText(state, 1001).endsWith(' · vmkuser.exe (104)'));
     assert.ok(statusText(state, undefined).endsWith(' · System (4)'));
+    assert.match(statusText(state), / 1 CPU /);
   });
 
   void it('says when WinDbg drives, and how it attaches', () => {

@@ -73,7 +73,8 @@ export function follow(state: SessionState, message: Message): SessionState {
 function followEvent(state: SessionState, event: string, body: unknown): SessionState {
   switch (event) {
     case 'stopped': {
-      const { reason, description, threadId } = body as StoppedBody;
+      const { reason, description, threadId, asleep } = body as StoppedBody;
+      if (asleep === true) return state;
       return { ...state, phase: 'stopped', epoch: state.epoch + 1, reason: description ?? reason, threadId };
     }
     case 'continued':
@@ -99,6 +100,8 @@ interface StoppedBody {
   readonly reason: string;
   readonly description?: string;
   readonly threadId?: number;
+  /** The kernel has not stopped anew: a thread that sleeps is looked at. */
+  readonly asleep?: boolean;
 }
 
 interface ModuleBody {

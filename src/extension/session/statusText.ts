@@ -7,7 +7,7 @@ export function statusText(state: SessionState, threadId = state.threadId): stri
   const { phase, transport, threads, reason, parking, companion } = state;
   const parts = [
     transport?.tier,
-    threads.size === 0 ? undefined : `${threads.size} CPU${threads.size === 1 ? '' : 's'}`,
+    processorsOf(threads),
     phase === 'stopped' ? (reason ?? 'stopped') : phase,
     phase === 'stopped' ? processOf(state, threadId) : undefined,
     parking === 'parked' ? 'parked' : undefined,
@@ -25,6 +25,12 @@ const icons = {
   stopped: 'debug-pause',
   ended: 'debug-disconnect',
 } as const;
+
+/** Threads that sleep may be among them. */
+function processorsOf(threads: SessionState['threads']): string | undefined {
+  const count = [...threads.values()].filter((name) => /^CPU \d/.test(name)).length;
+  return count === 0 ? undefined : `${count} CPU${count === 1 ? '' : 's'}`;
+}
 
 /** What a thread is in: what its name says behind the number. */
 function processOf({ threads }: SessionState, threadId: number | undefined): string | undefined {
