@@ -1,18 +1,24 @@
 // `npm run package [-- TARGET…]`: the extension as build/vsix/vmkd-TARGET-VERSION.vsix, by @vscode/vsce, for each system that
 // there is a native part for, and `universal` for all others, without one. Says their sizes, and fails above the budget.
 //
-// Invariants: what is packed is listed here, and staged in a folder of its own, so that nothing else can get in; the manifest
-// that is packed has nothing of npm's in it.
+// Invariants: what is packed is listed here, and staged in a folder of its own; what has come into the file is looked at
+// afterwards (vsix.mjs); the manifest that is packed has nothing of npm's in it.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bootstrap, BootstrapError, main, say } from './bootstrap.mjs';
 import { root, run } from './process.mjs';
+import {
+  budgetsKib,
+  contentProblems,
+  expectedNames,
+  nativeFile,
+  ofNpm,
+  packageProblems,
+  readVsix,
+} from './vsix.mjs';
 
-const targets = ['linux-x64', 'win32-x64', 'universal'];
-
-/** KiB of one package. */
-export const budgetKib = 2048;
+const targets = Object.keys(budgetsKib);
 
 const packed = [
   'CHANGELOG.md',
@@ -26,15 +32,13 @@ const packed = [
   'media',
 ];
 
-const ofNpm = ['scripts', 'devDependencies', 'dependencies', 'files', 'bin'];
-
-/** @returns The file. `target`: one of `targets`; dist/ and prebuilds/ must have been built */
-export async function packageExtension(target) {
+/** @returns The file, and its size. `target`: one of `targets`; dist/ and prebuilds/ must have been built */
+async function packageExtension(target) {
   const stage = path.join(root, 'build', 'vsix', target);
   rmSync(stage, { recursive: true, force: true });
   mkdirSync(stage, { recursive: true });
-  const native = target === 'universal' ? [] : [`prebuilds/${target}`];
-  for (const item of [...packed, ...native]) {
+  const items = [...packed, ...(target === 'universal' ? [] : [nativeFile(target)])];
+  for (const item of items) {
     if (!existsSync(path.join(root, item))) throw new BootstrapError(`${item} is missing: npm run build`);
     cpSync(path.join(root, item), path.join(stage, item), { recursive: true });
   }
@@ -54,8 +58,14 @@ export async function packageExtension(target) {
   });
   rmSync(stage, { recursive: true });
   const kib = Math.ceil(statSync(file).size / 1024);
-  if (kib > budgetKib) throw new BootstrapError(`${file} has ${kib} KiB, the budget is ${budgetKib}.`);
-  return { file, kib };
+  const files = readVsix(file);
+  const names = [...files.keys()];
+  const problems = [
+    ...packageProblems({ target, names, expected: expectedNames(root, items), kib }),
+    ...contentProblems(target, names, (name) => files.get(name).read().toString()),
+  ];
+  if (problems.length > 0) throw new BootstrapError(`${file}: ${problems.join('; ')}.`);
+  return { file, kib, count: names.length };
 }
 
 if (process.argv[1] === import.meta.filename) {
@@ -67,8 +77,8 @@ if (process.argv[1] === import.meta.filename) {
     const built = await run(process.execPath, ['scripts/build.mjs'], { limitMs: 300_000, output: 'chatter' });
     if (built.code !== 0) return 1;
     for (const target of wanted.length > 0 ? wanted : targets) {
-      const { file, kib } = await packageExtension(target);
-      say(`${path.relative(root, file)} ${kib} KiB`);
+      const { file, kib, count } = await packageExtension(target);
+      say(`${path.relative(root, file)} ${kib} KiB of ${budgetsKib[target]}, ${count} files`);
     }
     return 0;
   });

@@ -64,3 +64,15 @@ test('files that it names are there', () => {
   const files = contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.markdown));
   for (const file of [icon, ...files]) assert.ok(existsSync(file), file);
 });
+
+test('the README has every command of the palette, and no other', () => {
+  const hidden = new Set(
+    contributes.menus.commandPalette.filter(({ when }) => when === 'false').map(({ command }) => command),
+  );
+  const titles = contributes.commands.filter(({ command }) => !hidden.has(command)).map(({ title }) => title);
+  const [, rows] = /^\| command \| does \|\n\| --- \| --- \|\n((?:\|.*\n)+)/m.exec(
+    readFileSync('README.md', 'utf8'),
+  );
+  const listed = [...rows.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell]) => cell.split(', '));
+  assert.deepEqual(sorted(listed), sorted(titles));
+});

@@ -18,7 +18,7 @@ import type { Workbench } from '../fixtures/vscode/workbench';
 import { companionControl } from './parts/companion';
 import { editorHelp } from './parts/editor';
 import { machineControl } from './parts/machine';
-import { modules, processes } from './parts/trees';
+import { modules, prints, processes } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
 const name = `vmkd-window-${process.pid}`;
@@ -256,27 +256,6 @@ void describe('a memory view', () => {
   });
 });
 
-void describe('what the kernel prints', () => {
-  void it('has colours by component and level', async () => {
-    await workbench.command('Debug: Remove All Breakpoints');
-    await workbench.command('Debug: Continue');
-    await window.machine.console.command('print 1 usbhub: error 7 of 9', 60_000);
-    await workbench.command('Debug Console: Focus on Debug Console View');
-    const line = workbench.said('usbhub: error 7 of 9').last();
-    await line.waitFor();
-    const colourOf = (text: string): Promise<string> =>
-      line
-        .locator('span', { hasText: new RegExp(`^${text}`) })
-        .last()
-        .evaluate<string, undefined>('(element) => getComputedStyle(element).color');
-    const [component, level] = [await colourOf('usbhub$'), await colourOf(': error')];
-    assert.notEqual(component, level);
-    await workbench.screenshot('prints');
-    await workbench.command('Debug: Pause');
-    await workbench.stopped('Paused on pause');
-  });
-});
-
 void describe(`${fastSteps} steps, faster than VS Code can show them`, () => {
   void it('leave memory and registers right: of one stop at a time, and in the end of the last', async (test) => {
     const memory = await openMemory('@rsp');
@@ -289,7 +268,12 @@ void describe(`${fastSteps} steps, faster than VS Code can show them`, () => {
 
 processes(() => window);
 companionControl(() => window, { name, said: `${windbg}.said` });
+void describe('a breakpoint', () => {
+  void it('is removed', () => workbench.removeBreakpoint('work.c', line));
+});
+
 modules(() => window, symbols);
+prints(() => window);
 machineControl(
   () => window,
   () => witness,
@@ -319,7 +303,9 @@ void describe('a machine that does not answer', () => {
     await failed.locator('pre').waitFor();
     await workbench.page.keyboard.press('Escape');
     await workbench.screenshot('doctor');
-    assert.notEqual(await failed.locator('pre').innerText(), '');
+    await failed.locator('.name', { hasText: 'link' }).waitFor();
+    await failed.locator('.sentence', { hasText: 'does not exist' }).waitFor();
+    await failed.locator('pre', { hasText: 'Is the virtual machine powered on' }).waitFor();
   });
 });
 

@@ -68,7 +68,7 @@ export function editorHelp(opened: () => KernelWindow, line: number): void {
       const call = code.locator('.view-line', { hasText: /call\s+vmkdemo!Outer/ });
       await call.waitFor();
       await code
-        .locator('.view-line', { hasText: new RegExp(`^work\\.c:${line}\\s+Total \\+= Outer`) })
+        .locator('.view-line', { hasText: new RegExp(`^work\\.c:${line}\\s+Total\\s\\+=\\sOuter`) })
         .waitFor();
       await workbench.screenshot('code');
       await workbench.word(call, 'Outer').click();

@@ -8,40 +8,53 @@ import { kernelImages } from '../../fixtures/liveSymbols';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 
 export function processes(opened: () => KernelWindow): void {
+  const processNamed = (name: string) =>
+    opened().workbench.page.locator('.monaco-list-row[aria-level="1"]', {
+      hasText: new RegExp(`^${name}`),
+    });
+
   void describe('the view of processes', () => {
-    void it('lists them, their threads, and the stack of one that sleeps', async () => {
+    void it('lists them, their threads, and the stack of one that sleeps, with the way to its code', async () => {
       const { workbench } = opened();
+      const { page } = workbench;
+      await workbench.command('Debug: Continue');
+      await workbench.stopped('Paused on breakpoint');
+      // Rows of lists are there only if they can be seen.
+      for (const view of ['Variables', 'Watch', 'Registers']) await workbench.closeView(view);
       await workbench.openView('Processes');
-      const system = workbench.page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^System/ });
-      await system.click();
-      await workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!WorkerThread' }).first().waitFor();
-      // A thread that sleeps: its stack, down to where it gave its processor up.
-      const asleep = workbench.page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread' }).first();
+      await processNamed('System').click();
+      await page.locator('.monaco-list-row', { hasText: 'vmkdemo!WorkerThread' }).first().waitFor();
+      // Down to where it gave its processor up.
+      const asleep = page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread' }).first();
       await asleep.locator('.monaco-tl-twistie').click();
-      const frame = workbench.page.locator('.monaco-list-row', { hasText: 'nt!KiSwapThread' }).first();
+      const frame = page.locator('.monaco-list-row', { hasText: 'nt!KiSwapThread' }).first();
       await frame.waitFor();
       await workbench.screenshot('processes');
       await workbench.menu(frame, 'Show Disassembly');
-      await workbench.page.locator('.tab.active', { hasText: 'nt!KiSwapThread' }).waitFor();
+      await page.locator('.tab.active', { hasText: 'nt!KiSwapThread' }).waitFor();
+      await frame.hover();
+      await page.mouse.wheel(0, 100);
+      await page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread+' }).first().click();
+      await page.locator('.tab.active', { hasText: 'driver.c' }).waitFor();
     });
 
-    void it('make a thread of another process one of the call stack, in its context', async () => {
+    void it('make a thread of another process the one that is looked at', async () => {
       const { workbench } = opened();
       const { page } = workbench;
-      await workbench.status(/System \(4\)/).waitFor();
-      const user = page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^vmkuser/ });
-      await user.click();
-      const thread = page.locator('.monaco-list-row[aria-level="2"]', { hasText: /vmkuser!|0x/ }).first();
+      await workbench.status(/2 CPUs · .* · System \(4\)/).waitFor();
+      await page.mouse.wheel(0, -1000);
+      await processNamed('System').locator('.monaco-tl-twistie').click();
+      await processNamed('vmkuser').click();
+      const thread = page.locator('.monaco-list-row[aria-level="2"]', { hasText: /^Thread/ }).first();
       await workbench.menu(thread, 'Show in the Call Stack');
-      const row = workbench.callStack.filter({ hasText: /Asleep: vmkuser/ }).first();
-      await row.click();
-      await workbench.callStack.filter({ hasText: 'nt!KiSwapThread' }).first().click();
-      await workbench.status(/vmkuser\.exe \(\d+\)/).waitFor();
-      await workbench.screenshot('thread');
+      await workbench.status(/2 CPUs · .* · vmkuser\.exe \(\d+\)/).waitFor();
       await workbench.callStack
-        .filter({ hasText: /CPU \d: System/ })
+        .filter({ hasText: /Asleep: vmkuser/ })
         .first()
-        .click();
+        .waitFor();
+      await workbench.callStack.filter({ hasText: 'nt!KiSwapThread' }).first().waitFor();
+      await workbench.screenshot('thread');
+      await workbench.callStack.filter({ hasText: 'vmkdemo!VmkDemoWork' }).first().click();
       await workbench.status(/System \(4\)/).waitFor();
     });
   });
@@ -59,8 +72,7 @@ export function modules(opened: () => KernelWindow, symbols: string): void {
       await workbench.command('Debug: Continue');
       await machine.console.command('load', 60_000);
       const row = rows.filter({ hasText: 'vmkondem.sys' });
-      await row.waitFor();
-      assert.doesNotMatch(await row.innerText(), /private symbols/);
+      await row.filter({ hasText: 'not loaded' }).waitFor();
       copyFileSync(path.join(kernelImages, 'vmkondem.pdb'), path.join(symbols, 'vmkondem.pdb'));
       await workbench.command('Debug: Pause');
       await workbench.stopped('Paused on pause');
@@ -74,6 +86,24 @@ export function modules(opened: () => KernelWindow, symbols: string): void {
       await workbench.command('Debug: Continue');
       await machine.console.command('unload', 60_000);
       await row.waitFor({ state: 'detached' });
+    });
+  });
+}
+
+/** The kernel runs, and vmkondem has come and gone. */
+export function prints(opened: () => KernelWindow): void {
+  void describe('what the kernel prints', () => {
+    void it('has colours by component and level', async () => {
+      const { workbench, machine } = opened();
+      await machine.console.command('print 1 error 7 of 9', 60_000);
+      const colour = (line: string, part: string): Promise<string | null> =>
+        workbench.said(line).locator('span:not(:has(span))', { hasText: part }).first().getAttribute('style');
+      const component = await colour('vmkondem: hello', 'vmkondem');
+      assert.match(component ?? '', /ansi/i);
+      assert.equal(await colour('vmkondem: good-bye', 'vmkondem'), component);
+      assert.match((await colour('error 7 of 9', 'error 7')) ?? '', /ansiRed/);
+      assert.notEqual(await colour('vmkondem: hello', 'hello'), component);
+      await workbench.screenshot('prints');
     });
   });
 }
