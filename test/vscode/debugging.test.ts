@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import type { Frame } from 'playwright-core';
 import { lineOf } from '../fixtures/demoSource';
 import { kernelImages } from '../fixtures/liveSymbols';
 import { monitorsIn, type Witness } from '../fixtures/monitors';
@@ -18,6 +17,8 @@ import type { Workbench } from '../fixtures/vscode/workbench';
 import { companionControl } from './parts/companion';
 import { editorHelp } from './parts/editor';
 import { machineControl } from './parts/machine';
+import { memoryViews } from './parts/memory';
+import { registersView } from './parts/registers';
 import { modules, prints, processes } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
@@ -66,22 +67,9 @@ afterEach(async (test) => {
 });
 
 /** Instructions. */
-const fastSteps = process.env['VMKD_SOAK'] === 'full' ? 500 : 60;
+const fastSteps = 40;
 
 const line = lineOf('work.c', 'Total += Outer(Value & 0xFF);');
-
-async function openMemory(expression: string): Promise<Frame> {
-  const known = workbench.page.frames();
-  await workbench.command('vmkd: Open Memory View');
-  await workbench.answer('Memory at which address?', expression);
-  await workbench.page.locator('.tab', { hasText: `Memory: ${expression}` }).waitFor();
-  const memory = await workbench.webview('memory', known);
-  await memory
-    .locator('#cursor')
-    .filter({ hasText: /^[0-9a-f]{2}$/ })
-    .waitFor();
-  return memory;
-}
 
 void describe('F5 on “Attach to VMware kernel”', () => {
   void it('stops the kernel, and says so at the bottom', async () => {
@@ -108,39 +96,7 @@ void describe('F5 on “Attach to VMware kernel”', () => {
 
 editorHelp(() => window, line);
 
-void describe('the registers view', () => {
-  void it('shows the registers of the processor that stopped, and sets them', async () => {
-    await workbench.openView('Registers');
-    const registers = await workbench.webview('registers');
-    const value = (name: string) => registers.locator(`[id="General/${name}"]`);
-    await registers
-      .locator('tr', { has: value('rip') })
-      .filter({ hasText: 'vmkdemo!VmkDemoWork' })
-      .waitFor();
-    const before = await value('r11').innerText();
-    await value('r11').dblclick();
-    await value('r11').locator('input').fill('1234abcd');
-    await workbench.page.keyboard.press('Enter');
-    await value('r11').filter({ hasText: '00000000`1234abcd' }).waitFor();
-    await value('r11').dblclick();
-    await value('r11').locator('input').fill(before);
-    await workbench.page.keyboard.press('Enter');
-    await value('r11').filter({ hasText: before }).waitFor();
-    await registers.locator('summary', { hasText: 'Control' }).click();
-    await registers.locator('[id="Control/cr0"]').waitFor();
-  });
-
-  void it('marks what a step has changed', async () => {
-    await workbench.page.keyboard.press('F10');
-    await workbench.callStack
-      .filter({ hasText: 'vmkdemo!VmkDemoWork' })
-      .filter({ hasText: String(line + 1) })
-      .waitFor();
-    const registers = await workbench.webview('registers');
-    await registers.locator('tr.changed', { hasText: 'rip' }).waitFor();
-    assert.equal(await registers.locator('tr.changed', { hasText: 'cr0' }).count(), 0);
-  });
-});
+registersView(() => window, line);
 
 void describe('source and code', () => {
   void it('stop the kernel at an instruction', async () => {
@@ -165,100 +121,11 @@ void describe('source and code', () => {
   });
 });
 
-void describe('a memory view', () => {
-  let memory: Frame;
-
-  void it('opens at an expression, and writes what is typed over a byte', async () => {
-    memory = await openMemory('&vmkdemo!VmkDemoWatched');
-    const address = (await memory.locator('footer').innerText()).replace('`', '');
-    const cursor = memory.locator('#cursor');
-    const before = await cursor.innerText();
-    const wanted = before === '5a' ? 'a5' : '5a';
-    await memory.locator('.grid').focus();
-    await workbench.page.keyboard.press('Enter');
-    await memory.locator('.editor').fill(wanted);
-    await workbench.page.keyboard.press('Enter');
-    await workbench.page.keyboard.press('ArrowLeft');
-    await cursor.filter({ hasText: wanted }).waitFor();
-    await workbench.screenshot('memory');
-    // Asked another way.
-    await workbench.command('Debug Console: Focus on Debug Console View');
-    await workbench.page.locator('.repl-input-wrapper .monaco-editor.focused').waitFor();
-    await workbench.page.keyboard.type(`db 0x${address} L1`);
-    await workbench.page.keyboard.press('Enter');
-    await workbench.page
-      .locator('.repl .monaco-list-row', { hasText: new RegExp(` ${wanted} `) })
-      .last()
-      .waitFor();
-  });
-
-  void it('marks bytes that have changed since the stop before', async () => {
-    memory = await openMemory('&vmkdemo!VmkDemoWorkCalls');
-    assert.equal(await memory.locator('.changed').count(), 0);
-    await workbench.page.keyboard.press('F5');
-    await memory.locator('#cursor.changed').waitFor();
-    await workbench.stopped('Paused on breakpoint');
-  });
-
-  void it('shows what pointers point at, follows them, and comes back', async () => {
-    memory = await openMemory('nt!PsLoadedModuleList');
-    const home = await memory.locator('footer').innerText();
-    await memory.locator('select.unit').selectOption('pointers');
-    await memory.locator('.grid').focus();
-    await workbench.page.keyboard.press('Control+Enter');
-    await memory.locator('footer').filter({ hasNotText: home }).waitFor();
-    await workbench.page.keyboard.press('Alt+ArrowLeft');
-    await memory.locator('footer', { hasText: home }).waitFor();
-    await memory.locator('.expression').fill('@rsp');
-    await memory.locator('.expression').press('Enter');
-    await memory
-      .locator('.text', { hasText: /^vmkdemo!/ })
-      .first()
-      .waitFor();
-    await workbench.screenshot('pointers');
-  });
-
-  void it('shows what is not there as such, at both ends of memory', async () => {
-    for (const [expression, first] of [
-      ['0x0', '00000000`00000000'],
-      ['0xfffffffffffffff0', 'ffffffff`fffffff0'],
-    ] as const) {
-      await memory.locator('select.unit').selectOption('bytes');
-      await memory.locator('.expression').fill(expression);
-      await memory.locator('.expression').press('Enter');
-      const row = memory.locator('.row:not(.beyond)').filter({ hasText: first });
-      await row.locator('.unreadable').first().waitFor();
-    }
-  });
-
-  void it('shows how an address is translated, and its page in physical memory', async () => {
-    await memory.locator('.expression').fill('&vmkdemo!VmkDemoNodes');
-    await memory.locator('.expression').press('Enter');
-    const byte = memory.locator('#cursor').filter({ hasText: /^[0-9a-f]{2}$/ });
-    const virtual = await byte.innerText();
-    await memory.getByRole('button', { name: 'How the address under the cursor is translated' }).click();
-    const tables = memory.locator('.translation');
-    await tables.locator('tr', { hasText: 'PTE' }).filter({ hasText: 'kernel' }).first().waitFor();
-    await workbench.screenshot('pagetables');
-    const physical = tables.locator('div', { hasText: 'Physical address' }).locator('.link');
-    const address = await physical.innerText();
-    await physical.click();
-    await memory.locator('footer', { hasText: address }).waitFor();
-    assert.equal(await byte.innerText(), virtual);
-    await memory.locator('select.space').selectOption('Virtual');
-    await tables.locator('.close').click();
-  });
-
-  void it('says what is wrong with an expression', async () => {
-    await memory.locator('.expression').fill('nt!Nope');
-    await memory.locator('.expression').press('Enter');
-    await memory.locator('footer .error', { hasText: 'Nope' }).waitFor();
-  });
-});
+memoryViews(() => window, line);
 
 void describe(`${fastSteps} steps, faster than VS Code can show them`, () => {
   void it('leave memory and registers right: of one stop at a time, and in the end of the last', async (test) => {
-    const memory = await openMemory('@rsp');
+    const memory = await workbench.openMemory('@rsp');
     await memory.locator('select.unit').selectOption('qwords');
     await memory.getByLabel('Track').check();
     const registers = await workbench.webview('registers');

@@ -40,18 +40,7 @@ afterEach(async (test) => {
 
 const expression = '(char*)&vmkdemo!VmkDemoLarge + 0x100';
 
-async function openMemory(of: string): Promise<Frame> {
-  const known = workbench.page.frames();
-  await workbench.command('vmkd: Open Memory View');
-  await workbench.answer('Memory at which address?', of);
-  await workbench.page.locator('.tab.active', { hasText: `Memory: ${of}` }).waitFor();
-  const memory = await workbench.webview('memory', known);
-  await memory
-    .locator('#cursor')
-    .filter({ hasText: /^[0-9a-f]/ })
-    .waitFor();
-  return memory;
-}
+const openMemory = (expression: string): Promise<Frame> => workbench.openMemory(expression);
 
 /** No markup of a guest's has become an element of a page. */
 async function isPlain(page: Frame): Promise<void> {
@@ -131,6 +120,20 @@ void describe('a hostile guest', () => {
     await isPlain(memory);
     await isPlain(await workbench.webview('registers'));
     await workbench.screenshot('hostile');
+  });
+
+  void it('has text in its memory shown as it is', async () => {
+    const memory = await openMemory(expression);
+    const shown = memory.locator('.rows');
+    // Controls are points.
+    const text = '<img src=x onerror=alert(1)>.[31m....2J<b>';
+    await memory.locator('select.unit').selectOption('text');
+    await shown.filter({ hasText: text.slice(0, 20) }).waitFor();
+    const cells = (await memory.locator('.row:not(.beyond) .cell').allInnerTexts()).join('');
+    assert.ok(cells.includes(text), cells.slice(0, 200));
+    assert.doesNotMatch(cells, /\p{Cc}/u);
+    await isPlain(memory);
+    await workbench.screenshot('hostile memory');
   });
 
   void it('has what it prints shown as it is', async () => {

@@ -1,5 +1,6 @@
 /** Reading memory of any space: for pages, and into files. */
 
+import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import type { KernelSession } from '../session/sessions';
 import type { Space } from '../webviews/messages';
@@ -32,9 +33,11 @@ export async function save(
   count: number,
 ): Promise<void> {
   if (count > mostSaved) throw new Error(`At most ${mostSaved >> 20} MiB are saved at once`);
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.file(homedir());
   const target = await vscode.window.showSaveDialog({
     saveLabel: 'Save memory',
     title: `${count} bytes at ${address}`,
+    defaultUri: vscode.Uri.joinPath(folder, `memory-${address.slice(2)}.bin`),
   });
   if (target === undefined) return;
   const pieces: Buffer[] = [];

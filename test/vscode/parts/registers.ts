@@ -1,0 +1,80 @@
+/** The view of registers. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
+
+/** @param line Of VmkDemoWork, where the kernel stands; it is one further in the end. */
+export function registersView(opened: () => KernelWindow, line: number): void {
+  void describe('the registers view', () => {
+    void it('shows the registers of the processor that stopped, and sets them', async () => {
+      const { workbench } = opened();
+      await workbench.openView('Registers');
+      const registers = await workbench.webview('registers');
+      const value = (name: string) => registers.locator(`[id="General/${name}"]`);
+      await registers
+        .locator('tr', { has: value('rip') })
+        .filter({ hasText: 'vmkdemo!VmkDemoWork' })
+        .waitFor();
+      const before = await value('r11').innerText();
+      await value('r11').dblclick();
+      await value('r11').locator('input').fill('1234abcd');
+      await workbench.page.keyboard.press('Enter');
+      await value('r11').filter({ hasText: '00000000`1234abcd' }).waitFor();
+      await value('r11').dblclick();
+      await value('r11').locator('input').fill(before);
+      await workbench.page.keyboard.press('Enter');
+      await value('r11').filter({ hasText: before }).waitFor();
+      await registers.locator('summary', { hasText: 'Control' }).click();
+      await registers.locator('[id="Control/cr0"]').waitFor();
+    });
+
+    void it('shows them in other radixes, with flags by their names, of each processor', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const value = (name: string) => registers.locator(`[id="${name}"]`);
+      const rsp = await value('General/rsp').innerText();
+      await registers.getByLabel('Shown as').selectOption('Decimal');
+      const decimal = BigInt(`0x${rsp.replace('`', '')}`).toString();
+      await value('General/rsp').filter({ hasText: decimal }).waitFor();
+      await registers.getByLabel('Shown as').selectOption('Hexadecimal');
+      const flags = registers.getByRole('row', { name: 'eflags' });
+      await flags.locator('.meaning', { hasText: /\bif\b/ }).waitFor();
+      const processor = registers.getByLabel('Processor');
+      await processor.locator('option', { hasText: 'CPU 0: System (4)' }).waitFor({ state: 'attached' });
+      await processor.selectOption({ label: 'CPU 1: idle' });
+      await registers.locator('main[data-cpu="2"]').waitFor();
+      const rip = registers.locator('tr', { has: value('General/rip') });
+      await rip.filter({ hasText: 'nt!' }).waitFor();
+      assert.notEqual(await value('General/rsp').innerText(), rsp);
+      await processor.selectOption({ index: 0 });
+      await rip.filter({ hasText: 'vmkdemo!VmkDemoWork' }).waitFor();
+      assert.equal(await value('General/rsp').innerText(), rsp);
+    });
+
+    void it('says why a register cannot be set, and shows it as it is', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const value = registers.locator('[id="General/r11"]');
+      const before = await value.innerText();
+      await value.dblclick();
+      await value.locator('input').fill('nothing!here');
+      await workbench.page.keyboard.press('Enter');
+      await registers.locator('.error', { hasText: 'nothing' }).waitFor();
+      await workbench.screenshot('registers');
+      assert.equal(await value.innerText(), before);
+    });
+
+    void it('marks what a step has changed', async () => {
+      const { workbench } = opened();
+      await workbench.page.keyboard.press('F10');
+      await workbench.callStack
+        .filter({ hasText: 'vmkdemo!VmkDemoWork' })
+        .filter({ hasText: String(line + 1) })
+        .waitFor();
+      const registers = await workbench.webview('registers');
+      await registers.locator('tr.changed', { hasText: 'rip' }).waitFor();
+      assert.equal(await registers.locator('tr.changed', { hasText: 'cr0' }).count(), 0);
+    });
+  });
+}
