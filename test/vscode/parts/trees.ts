@@ -32,9 +32,8 @@ export function processes(opened: () => KernelWindow): void {
       await workbench.screenshot('processes');
       await workbench.menu(frame, 'Show Disassembly');
       await page.locator('.tab.active', { hasText: 'nt!KiSwapThread' }).waitFor();
-      await frame.hover();
-      await page.mouse.wheel(0, 100);
-      await page.locator('.monaco-list-row', { hasText: 'vmkdemo!SharedThread+' }).first().click();
+      await frame.click();
+      await (await workbench.downTo('vmkdemo!SharedThread+')).click();
       await page.locator('.tab.active', { hasText: 'driver.c' }).waitFor();
     });
 
@@ -42,11 +41,13 @@ export function processes(opened: () => KernelWindow): void {
       const { workbench } = opened();
       const { page } = workbench;
       await workbench.status(/2 CPUs · .* · System \(4\)/).waitFor();
-      await page.mouse.wheel(0, -1000);
-      await processNamed('System').locator('.monaco-tl-twistie').click();
-      await processNamed('vmkuser').click();
-      const thread = page.locator('.monaco-list-row[aria-level="2"]', { hasText: /^Thread/ }).first();
-      await workbench.menu(thread, 'Show in the Call Stack');
+      await page.keyboard.press('Home');
+      await workbench.downTo(/^System/);
+      await page.keyboard.press('ArrowLeft');
+      await (await workbench.downTo(/^vmkuser/)).click();
+      const threads = page.locator('.monaco-list-row[aria-level="2"]', { hasText: /^Thread/ });
+      await threads.first().waitFor();
+      await workbench.menu(await workbench.downTo(/^Thread/), 'Show in the Call Stack');
       await workbench.status(/2 CPUs · .* · vmkuser\.exe \(\d+\)/).waitFor();
       await workbench.callStack
         .filter({ hasText: /Asleep: vmkuser/ })
