@@ -281,10 +281,10 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       const { workbench } = opened();
       await workbench.openView('Processes');
       const known = workbench.page.frames();
-      await workbench.page
-        .locator('.monaco-list-row[aria-level="1"]', { hasText: /^vmkuser/ })
-        .click({ button: 'right' });
-      await workbench.page.locator('.monaco-menu .action-label', { hasText: 'Show Its Memory' }).click();
+      await workbench.menu(
+        workbench.page.locator('.monaco-list-row[aria-level="1"]', { hasText: /^vmkuser/ }),
+        'Show Its Memory',
+      );
       const memory = await workbench.webview('memory', known);
       const space = memory.getByLabel('Which memory');
       await space.locator('option', { hasText: 'in vmkuser' }).waitFor({ state: 'attached' });
