@@ -81,7 +81,10 @@ async function f5Milliseconds({ workbench, machine }: KernelWindow): Promise<num
   const start = performance.now();
   await workbench.page.keyboard.press('F5');
   await workbench.stopped('Paused on attach');
-  return performance.now() - start;
+  const milliseconds = performance.now() - start;
+  // What is opened before the source of the stop comes is covered by it.
+  await workbench.page.locator('.debug-top-stack-frame-line').first().waitFor();
+  return milliseconds;
 }
 
 /** As VS Code itself has measured it. */
@@ -140,7 +143,6 @@ async function stepMilliseconds(workbench: Workbench): Promise<{ views: number; 
       vsCode.push(theirs! - start);
     }
   }
-  console.error(views.join(' '), '|', vsCode.join(' '));
   return { views: part(views, 0.5), vsCode: part(vsCode, 0.5) };
 }
 

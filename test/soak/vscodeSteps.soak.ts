@@ -27,6 +27,9 @@ void describe(`${steps} steps`, () => {
     await workbench.openFile('work.c');
     await workbench.startDebugging();
     await workbench.stopped('Paused on attach');
+    // With it comes its source, over what was open.
+    await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
+    await workbench.openFile('work.c');
     await workbench.goToLine(line);
     await workbench.clickMargin('work.c', line);
     await workbench.page.keyboard.press('F5');
