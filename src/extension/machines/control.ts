@@ -51,13 +51,26 @@ async function revert(sessions: KernelSessions): Promise<void> {
   if (name === undefined || machine === undefined) return;
   const snapshot = name;
   const attached = attachedSession(sessions)?.session;
-  if (attached !== undefined) await vscode.debug.stopDebugging(attached);
+  if (attached !== undefined) await ended(attached);
   await controlled(machine, title, async ({ snapshots, way }) => {
     if (snapshots === undefined) throw new Error(`There are no snapshots by ${way}`);
     await snapshots.revert(snapshot);
   });
   if (attached !== undefined)
     await vscode.debug.startDebugging(attached.workspaceFolder, attached.configuration);
+}
+
+/** VS Code looks at another session when one has ended for good: the new one must not be there before. */
+async function ended(session: vscode.DebugSession): Promise<void> {
+  const end = new Promise<void>((resolve) => {
+    const listening = vscode.debug.onDidTerminateDebugSession(({ id }) => {
+      if (id !== session.id) return;
+      listening.dispose();
+      resolve();
+    });
+  });
+  await vscode.debug.stopDebugging(session);
+  await end;
 }
 
 function attachedSession({ shown }: KernelSessions): KernelSession | undefined {

@@ -31,6 +31,7 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await workbench.choose('clean');
       await workbench.status(/Paused on attach/).waitFor();
       await workbench.stopped('Paused on attach');
+      await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
       assert.ok((await ticks()) < taken + 50, 'its clock is that of the snapshot');
