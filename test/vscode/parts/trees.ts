@@ -55,7 +55,9 @@ export function processes(opened: () => KernelWindow): void {
         .waitFor();
       await workbench.callStack.filter({ hasText: 'nt!KiSwapThread' }).first().waitFor();
       await workbench.screenshot('thread');
-      await workbench.callStack.filter({ hasText: 'vmkdemo!VmkDemoWork' }).first().click();
+      await workbench.callStack.filter({ hasText: 'nt!KiSwapThread' }).first().click();
+      await page.keyboard.press('Home');
+      await (await workbench.downTo('vmkdemo!VmkDemoWork')).click();
       await workbench.status(/System \(4\)/).waitFor();
     });
   });
