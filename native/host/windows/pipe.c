@@ -2,7 +2,10 @@
  * windows/pipe.c: see pipe.h. The list of who may do what belongs to the pipe, not to one of its instances. Node makes the first
  * one, with the list of the system's default; an instance more, made for a moment, is the handle by which it is replaced.
  *
- *   D:P (A;;FA;;;user) (A;;FA;;;SYSTEM)     P: nothing is inherited; whoever is not in it, is refused
+ *   D:P (D;;FA;;;NETWORK) (A;;FA;;;user) (A;;FA;;;SYSTEM)     P: nothing is inherited; whoever is not in it, is refused
+ *
+ * NETWORK: whoever has logged on from another machine; left out if we have ourselves (ssh), as we could serve no more.
+ * A client that comes in that moment is cut off, and may come again.
  */
 
 #include "../pipe.h"
@@ -11,7 +14,7 @@
 
 #define LONGEST_SID 68u /* SECURITY_MAX_SID_SIZE */
 #define USER_BYTES (sizeof(TOKEN_USER) + LONGEST_SID)
-#define LIST_BYTES (sizeof(ACL) + 2 * (sizeof(ACCESS_ALLOWED_ACE) + LONGEST_SID))
+#define LIST_BYTES (sizeof(ACL) + 3 * (sizeof(ACCESS_ALLOWED_ACE) + LONGEST_SID))
 /* As Node's are, or the system refuses another instance. */
 #define TYPE (PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT)
 #define BUFFER_BYTES 65536u
@@ -26,17 +29,26 @@ static struct failure user_of_process(TOKEN_USER *user, DWORD bytes) {
   return failure;
 }
 
-static struct failure make_list(ACL *list, DWORD bytes, PSID user) {
+static struct failure add_entry(ACL *list, bool allow, DWORD who) {
   SID_IDENTIFIER_AUTHORITY authority = SECURITY_NT_AUTHORITY;
-  PSID system;
-  if (!AllocateAndInitializeSid(&authority, 1, SECURITY_LOCAL_SYSTEM_RID, 0, 0, 0, 0, 0, 0, 0, &system))
+  PSID sid;
+  if (!AllocateAndInitializeSid(&authority, 1, who, 0, 0, 0, 0, 0, 0, 0, &sid))
     return system_failure("AllocateAndInitializeSid");
-  bool is_made = InitializeAcl(list, bytes, ACL_REVISION) &&
-                 AddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, user) &&
-                 AddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, system);
-  struct failure failure = is_made ? no_failure() : system_failure("AddAccessAllowedAce");
-  FreeSid(system);
+  BOOL is_our_own = FALSE;
+  bool is_done = allow ? AddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, sid)
+                       : CheckTokenMembership(NULL, sid, &is_our_own) &&
+                             (is_our_own || AddAccessDeniedAce(list, ACL_REVISION, FILE_ALL_ACCESS, sid));
+  struct failure failure = is_done ? no_failure() : system_failure("AddAccessAce");
+  FreeSid(sid);
   return failure;
+}
+
+static struct failure make_list(ACL *list, DWORD bytes, PSID user) {
+  if (!InitializeAcl(list, bytes, ACL_REVISION)) return system_failure("InitializeAcl");
+  struct failure failure = add_entry(list, false, SECURITY_NETWORK_RID);
+  if (failed(failure)) return failure;
+  if (!AddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, user)) return system_failure("AddAccessAllowedAce");
+  return add_entry(list, true, SECURITY_LOCAL_SYSTEM_RID);
 }
 
 static struct failure set_list(const path_char *path, ACL *list) {
