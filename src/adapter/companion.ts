@@ -38,6 +38,8 @@ interface SessionPipe {
   readonly place: ListenSpec;
   /** Records what passes it. */
   readonly trace: TraceWriter | undefined;
+  /** It has ended by itself. */
+  readonly onGone: () => void;
 }
 
 export class SessionCompanion {
@@ -67,7 +69,7 @@ export class SessionCompanion {
     return new SessionCompanion(options, endpoint);
   }
 
-  private constructor({ session, target, place, trace }: SessionPipe, endpoint: LinkEndpoint) {
+  private constructor({ session, target, place, trace, onGone }: SessionPipe, endpoint: LinkEndpoint) {
     this.#session = session;
     this.#target = target;
     this.#place = place;
@@ -101,6 +103,9 @@ export class SessionCompanion {
     })
       .catch((thrown: unknown) => {
         session.output.line('important', `The companion pipe is gone. ${errorText(asVmkdError(thrown))}`);
+        this.stop().then(onGone, (error: unknown) =>
+          session.output.line('important', errorText(asVmkdError(error))),
+        );
       })
       .finally(() => endpoint.dispose());
     this.#say(`WinDbg may attach: ${this.text}`);

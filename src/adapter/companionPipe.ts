@@ -71,6 +71,7 @@ export class CompanionPipe {
         target: this.#target,
         place: place === undefined ? (this.#wanted ?? companionPlace(options.name)) : companionPlace(place),
         trace: options.trace,
+        onGone: () => (this.#now = undefined),
       });
       return this.#now.text;
     });
