@@ -97,6 +97,8 @@ export class Companion {
   #called: number | undefined;
   /** It is to be called to stop as soon as it runs. */
   #owesCall = false;
+  /** This kernel has stopped before. */
+  #isKnown = false;
   #closed = false;
 
   constructor(options: CompanionOptions) {
@@ -225,6 +227,7 @@ export class Companion {
       case 'stopped':
         this.breakpoints.sawStop(state.change);
         this.#called = undefined;
+        this.#isKnown = true;
         if (state.change.kind === 'exception') this.#owesCall = false;
         if (this.#now.owner.kind !== 'host') this.#enter(client, state);
         return;
@@ -254,10 +257,10 @@ export class Companion {
   }
 
   #onRestart(): void {
-    const owesCall = this.#owesCall;
+    // What was called before the kernel was ever heard of was called for whichever comes.
+    const owesCall = this.#owesCall || (this.#called !== undefined && !this.#isKnown);
     this.#kernelGone();
     this.#happen({ kind: 'kernel-came' });
-    // The kernel that was is not the one that it called for.
     this.#owesCall ||= owesCall;
   }
 
@@ -265,7 +268,7 @@ export class Companion {
     if (this.#now.kernel.kind === 'absent') return;
     this.breakpoints.forget();
     this.#stopped = this.#called = undefined;
-    this.#owesCall = false;
+    this.#owesCall = this.#isKnown = false;
     this.#peer?.unask();
     this.#happen({ kind: 'kernel-gone' });
   }
