@@ -100,28 +100,34 @@ void describe('a session whose machine is taken back', () => {
     await ticksGrow(machine, limit);
   });
 
-  void it('takes out what was in the kernel of then, and is not any more', async (t) => {
-    const { machine, client } = await debugging(t);
-    const [place] = await breakAt(client, 'KeBugCheckEx');
-    await goes(client);
-    await ticksGrow(machine, limit);
-    await takeSnapshot(machine, 'then');
-    await breakAt(client);
-    await ticksGrow(machine, limit, aWhile);
-    await takeBack(machine, 'then');
-    await client.until(
-      () => /taken back/.test(client.output('stderr') + client.output('console')),
-      'word of it',
-    );
-    await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
-    const { data } = await client.ask<NonNullable<P.ReadMemoryResponse['body']>>('readMemory', {
-      memoryReference: `0x${place!.toString(16)}`,
-      count: 1,
+  for (const start of ['the same', 'another'] as const)
+    void it(`takes out what was in the kernel of then, and is not any more: ${start} start of it`, async (t) => {
+      const { machine, client } = await debugging(t);
+      const [place] = await breakAt(client, 'KeBugCheckEx');
+      await goes(client);
+      await ticksGrow(machine, limit);
+      await takeSnapshot(machine, 'then');
+      await breakAt(client);
+      await ticksGrow(machine, limit, aWhile);
+      if (start === 'another')
+        await Promise.all([machine.reset(), client.event('module', client.messages.length)]);
+      await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+      await goes(client);
+      await ticksGrow(machine, limit, aWhile);
+      await takeBack(machine, 'then');
+      await client.until(
+        () => /taken back/.test(client.output('stderr') + client.output('console')),
+        'word of it',
+      );
+      await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
+      const { data } = await client.ask<NonNullable<P.ReadMemoryResponse['body']>>('readMemory', {
+        memoryReference: `0x${place!.toString(16)}`,
+        count: 1,
+      });
+      assert.notEqual(Buffer.from(data!, 'base64')[0], 0xcc);
+      await goes(client);
+      await ticksGrow(machine, limit);
     });
-    assert.notEqual(Buffer.from(data!, 'base64')[0], 0xcc);
-    await goes(client);
-    await ticksGrow(machine, limit);
-  });
 });
 
 void describe('WinDbg beside a session whose kernel goes', () => {

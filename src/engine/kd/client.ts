@@ -96,7 +96,7 @@ export interface ContinueOptions {
 }
 
 /** How often a target that was replaced is asked whether it stands. */
-const recalls = 4;
+const usualRecalls = 4;
 
 export class KdClient {
   readonly #options: ClientOptions;
@@ -205,10 +205,11 @@ export class KdClient {
   /**
    * The target is another one than before, and has not said so. Shows as `onRestart`; it is taken for running, until it says
    * that it stands. What was under way in the one before fails.
+   * @param recalls How often it is asked whether it stands: once, where firmware may be listening instead.
    */
-  replaced(): void {
+  replaced(recalls = usualRecalls): void {
     if (this.#state.kind !== 'running' && this.#state.kind !== 'stopped') return;
-    this.#mustHaveChannel().forgetPeer();
+    this.#mustHaveSession().replaced();
     this.#recall(recalls);
     // Its machine may rest because the one before stood; what fails here shows when something is asked.
     this.#whileAwake(() => Promise.resolve()).catch(() => undefined);

@@ -200,6 +200,16 @@ export class Session {
     }
   }
 
+  /** Another target is there, which does not say so: what was asked of the one before, and by it, is void. */
+  replaced(): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.fail(
+      new VmkdError('target-running', `Another kernel is there since ${exchange.setting.api.name} was asked`),
+    );
+    this.#channel?.forgetPeer();
+  }
+
   /** Ends the session and closes its channel. @param error What those who wait get. */
   end(error: VmkdError, quietly = false): void {
     if (this.#ended) return;
@@ -300,7 +310,10 @@ export class Session {
 
   #onPeerReset(restarted: boolean): void {
     this.#repeats = true;
-    if (restarted) this.#echoesPadding = false;
+    if (restarted) {
+      this.#echoesPadding = false;
+      this.#requests.forget();
+    }
     this.#exchange?.onPeerReset(restarted);
     this.hooks.onPeerReset(restarted);
   }

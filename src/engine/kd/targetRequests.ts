@@ -92,7 +92,10 @@ export class TargetRequests {
   #answer(relayed: Promise<KdPacket | undefined> | undefined, compose: () => Promise<KdPacket>): void {
     const question = ++this.#question;
     const work = async (): Promise<void> => {
-      const packet = (await this.#ask(() => relayed, undefined)) ?? (await compose());
+      const found = await this.#ask(() => relayed, undefined);
+      // Somebody had the question for a while, and the target may be another one by now: nobody is asked in its name.
+      if (relayed !== undefined && question !== this.#question) return;
+      const packet = found ?? (await compose());
       if (question === this.#question) await this.channel()?.send(packet);
     };
     work().catch((thrown: unknown) => this.#report(thrown));

@@ -557,3 +557,105 @@ void describe('what the target asks', () => {
     assert.equal(await clock.run(target.server.control({ kind: 'request', number: 3 })), false);
   });
 });
+
+void describe('a target that is replaced', () => {
+  /** A peer that stands, says what it is, and answers nothing else. @param atReset What it says to RESETs, in turn; at last its stop. */
+  function standing(...atReset: readonly Uint8Array[]) {
+    let restarts = 0;
+    const all = setUp({ onRestart: () => restarts++ });
+    const { far } = all;
+    const said: string[] = [];
+    const stop = encodeDataPacket(PacketType.StateChange64, initialPacketId, encodeStateChange(breakInStop));
+    let answers: readonly Uint8Array[] = [];
+    rawPeer(far, (kind, id, payload) => {
+      said.push(kind);
+      if (kind === 'control 6') {
+        far.write(encodeControlPacket(PacketType.Reset, 0));
+        far.write(answers[0] ?? stop);
+        answers = answers.slice(1);
+      }
+      if (kind !== 'data 2') return;
+      far.write(ack(id));
+      const head = readManipulateHead(payload);
+      if (head.apiNumber !== getVersion.number) return;
+      const version = { machineType: 0x8664, protocolVersion: 6 };
+      const reply = encodeManipulate(getVersion.reply, { ...head, returnStatus: 0 }, version);
+      far.write(encodeDataPacket(PacketType.StateManipulate, initialPacketId ^ 1, reply));
+    });
+    return {
+      ...all,
+      said,
+      restarts: () => restarts,
+      isReplaced: () => {
+        answers = atReset;
+        all.client.replaced();
+      },
+    };
+  }
+
+  void it('does not get what the one before was asked, which fails at once', async () => {
+    const { clock, client, said, restarts, isReplaced } = standing();
+    await clock.run(client.attach(attach));
+    const read = assert.rejects(
+      client.request(readVirtualMemory, { address: modelBase, count: 4 }),
+      fails('target-running'),
+    );
+    await clock.advance(100);
+    const asked = (): number => said.filter((kind) => kind === 'data 2').length;
+    const before = asked();
+    const started = clock.now();
+    isReplaced();
+    await clock.run(read);
+    assert.equal(clock.now(), started);
+    assert.equal(restarts(), 1);
+    // Its stop is the same, byte for byte, and is a stop all the same.
+    await clock.run(client.waitForStop(5000));
+    assert.equal(asked(), before + 1, 'who it is');
+  });
+
+  void it('is asked for its stop again if it repeats what it was saying', async () => {
+    const reply = encodeManipulate(
+      readVirtualMemory.reply,
+      { apiNumber: readVirtualMemory.number, returnStatus: 0 },
+      { actual: 0 },
+    );
+    const { clock, client, isReplaced } = standing(
+      encodeDataPacket(PacketType.StateManipulate, initialPacketId, reply),
+    );
+    await clock.run(client.attach(attach));
+    isReplaced();
+    assert.equal(client.state.kind, 'running');
+    await clock.run(client.waitForStop(5000));
+  });
+
+  void it('is asked a few times if it runs, then left alone, and its mailbox is welcome', async () => {
+    const { clock, client, target } = withTarget();
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    const { controlReceived } = target.server.channel.statistics;
+    client.replaced();
+    await clock.advance(60_000);
+    const resets = target.server.channel.statistics.controlReceived - controlReceived;
+    assert.equal(resets, 4);
+    assert.equal(clock.pending, 0);
+    target.breakNow();
+    await clock.run(client.waitForStop(30_000));
+    assert.equal((await clock.run(client.request(getVersion, {}))).status, 0);
+  });
+
+  void it('does not get the answer to a question of the one before', async () => {
+    let answer: (text: string) => void = () => undefined;
+    const { clock, client, target } = withTarget({
+      onPrompt: () => new Promise((resolve) => (answer = resolve)),
+    });
+    await clock.run(client.attach(attach));
+    await clock.run(client.continue());
+    target.server.prompt('a', 9).catch(() => undefined);
+    await clock.advance(10);
+    client.replaced();
+    const { packetsReceived } = target.server.channel.statistics;
+    answer('yes');
+    await clock.advance(10_000);
+    assert.equal(target.server.channel.statistics.packetsReceived, packetsReceived);
+  });
+});

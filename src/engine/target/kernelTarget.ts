@@ -115,8 +115,8 @@ export class KernelTarget implements Target {
   #epoch = 0;
   #machine: MachineType = 'x64';
   readonly #stopMilliseconds: number;
-  /** The restart that comes is no boot. */
-  #isTakenBack = false;
+  /** The restart that comes was seen in guest RAM: it may be no boot. */
+  #replaced: 'taken back' | 'elsewhere' | undefined;
   /** Of the guest module, that nobody has looked at yet. */
   #moduleFailures: readonly FoundMailbox[] | undefined;
 
@@ -168,7 +168,7 @@ export class KernelTarget implements Target {
       ...{ guestMemory, client: live.client, clock },
       onReplaced: (error, taken) => {
         this.#onError(error);
-        this.#isTakenBack = taken;
+        this.#replaced = taken ? 'taken back' : 'elsewhere';
       },
     });
     this.physicalMemory = {
@@ -278,20 +278,21 @@ export class KernelTarget implements Target {
   }
 
   #onRestart(): void {
-    const isTakenBack = this.#isTakenBack;
-    this.#isTakenBack = false;
+    const replaced = this.#replaced;
+    this.#replaced = undefined;
     this.#moduleFailures = undefined;
     this.transport.hasNoMailbox(undefined);
     this.#policy.restarted();
     this.#control.restarted();
     this.#forgetRam();
     if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
-    if (isTakenBack) void this.#settleIn();
+    // It may have what an earlier session, or this one, has left in it. One that boots says so yet.
+    if (replaced !== undefined) this.#policy.attaching();
+    if (replaced === 'taken back') void this.#settleIn();
   }
 
-  /** A kernel that was taken back says nothing by itself, and may have what an earlier session, or this one, has left in it. */
+  /** A kernel that was taken back says nothing by itself. */
   async #settleIn(): Promise<void> {
-    this.#policy.attaching();
     await this.#control
       .atRest(() => Promise.resolve(), this.#stopMilliseconds)
       .catch((thrown: unknown) => {

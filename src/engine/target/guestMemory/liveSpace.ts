@@ -11,12 +11,10 @@ import type { Proven } from './guestMemory';
 import { interruptTime, sharedData } from './kernelPlaces';
 import { physicalMemoryOf } from './ramMemory';
 
-/** KUSER_SHARED_DATA: NtSystemRoot, 260 characters. */
+/** KUSER_SHARED_DATA: NtSystemRoot. */
 const systemRootAt = 0x30;
-const systemRootSize = 0x208;
 
 export class LiveSpace {
-  #systemRoot: Uint8Array | undefined;
   readonly #tables: TablePages;
   readonly #space: AddressSpace;
 
@@ -49,21 +47,17 @@ export class LiveSpace {
   /** Whether the kernel's header is where it was. @throws ram-* */
   get hasKernel(): boolean {
     const { header, kernelBase } = this.proven.proof;
-    return this.#has(kernelBase, header);
+    const now = new Uint8Array(header.length);
+    return this.read(kernelBase, now) === now.length && equalBytes(now, header);
   }
 
-  /** Whether what never changes beside the kernel's clock is there; a machine that starts again has zeros there. @throws ram-* */
+  /**
+   * Whether the page of the kernel's clock is one: beside it is the name of the system's folder, which may change while the
+   * kernel boots, and is there as long as it is. A machine that starts again has zeros there. @throws ram-*
+   */
   get hasClock(): boolean {
+    const name = new Uint8Array(2);
     const place = plus(sharedData[this.proven.proof.machine], systemRootAt);
-    if (this.#systemRoot !== undefined) return this.#has(place, this.#systemRoot);
-    const now = new Uint8Array(systemRootSize);
-    if (this.read(place, now) < now.length || now.every((byte) => byte === 0)) return false;
-    this.#systemRoot = now;
-    return true;
-  }
-
-  #has(address: VirtualAddress, bytes: Uint8Array): boolean {
-    const now = new Uint8Array(bytes.length);
-    return this.read(address, now) === now.length && equalBytes(now, bytes);
+    return this.read(place, name) === name.length && name.some((byte) => byte !== 0);
   }
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { headerFrame, KernelInRam, pageSize, tick } from '../../../../test/fixtures/kernelInRam';
+import { headerFrame, KernelInRam, pageSize, sharedFrame, tick } from '../../../../test/fixtures/kernelInRam';
 import { Listeners } from '../../core/listeners';
 import { VmkdError } from '../../core/errors';
 import type { ClientState } from '../../kd/clientState';
@@ -125,8 +125,15 @@ void describe('a kernel in guest RAM', () => {
     header.fill(0x4d);
     await all.kernel.later(1000);
     assert.equal(all.replacements, 0);
-    header.fill(0);
-    await all.kernel.later(1500);
+    // A kernel that boots learns late what its folder is called.
+    const name = all.kernel.bytes.subarray(sharedFrame * pageSize + 0x30);
+    name.set(Buffer.from('X:\\Windows', 'utf16le'));
+    await all.kernel.later(2000);
+    assert.equal(all.replacements, 0);
+    // Earlier, and no clock at all: it starts again, which is no revert.
+    all.kernel.time = 0n;
+    name.fill(0, 0, 0x208);
+    await all.kernel.later(1500, false);
     assert.deepEqual(all.told, [false]);
   });
 

@@ -122,7 +122,7 @@ export class RevertWatch {
   #replaced(error: VmkdError, taken: boolean): void {
     this.#forget();
     this.parts.onReplaced(error, taken);
-    this.parts.client.replaced();
+    this.parts.client.replaced(taken ? undefined : 1);
   }
 }
 
