@@ -78,6 +78,7 @@ void describe('F5 on “Attach to VMware kernel”', () => {
     await workbench.stopped('Paused on attach');
     await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
     await workbench.status(/hybrid · 2 CPUs · Paused on attach · .* · parked/).waitFor();
+    await workbench.sourceShown();
     await workbench.screenshot('attached');
   });
 

@@ -270,6 +270,7 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       await workbench.stopped('Paused on pause');
       await memory.getByLabel('Live').uncheck();
       await memory.locator('#cursor.changed').waitFor();
+      await workbench.sourceShown();
       await workbench.openFile('work.c');
       await workbench.goToLine(line);
       await workbench.clickMargin('work.c', line);
