@@ -85,10 +85,7 @@ void describe('two sessions', () => {
 
   void it('read and write each in its own kernel', async () => {
     // The one that is not selected: a view belongs to its session.
-    await first.locator('.grid').focus();
-    await workbench.page.keyboard.press('Enter');
-    await first.locator('.editor').fill('c3');
-    await workbench.page.keyboard.press('Enter');
+    await workbench.typeOver(first, 'c3');
     await workbench.page.keyboard.press('ArrowLeft');
     await first.locator('#cursor', { hasText: 'c3' }).waitFor();
     assert.equal(await cursor(second), markers[1].toString(16));

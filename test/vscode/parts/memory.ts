@@ -30,10 +30,7 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       const cursor = memory.locator('#cursor');
       const before = await cursor.innerText();
       const wanted = before === '5a' ? 'a5' : '5a';
-      await memory.locator('.grid').focus();
-      await workbench.page.keyboard.press('Enter');
-      await memory.locator('.editor').fill(wanted);
-      await workbench.page.keyboard.press('Enter');
+      await workbench.typeOver(memory, wanted);
       await workbench.page.keyboard.press('ArrowLeft');
       await cursor.filter({ hasText: wanted }).waitFor();
       await workbench.screenshot('memory');
@@ -162,12 +159,7 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       const unit = memory.locator('select.unit');
       const cursor = memory.locator('#cursor');
       const row = memory.locator('.row').first();
-      const type = async (value: string): Promise<void> => {
-        await memory.locator('.grid').focus();
-        await workbench.page.keyboard.press('F2');
-        await memory.locator('.editor').fill(value);
-        await workbench.page.keyboard.press('Enter');
-      };
+      const type = (value: string): Promise<void> => workbench.typeOver(memory, value);
       await goHome();
       await unit.selectOption('floats');
       await type('no number');
