@@ -6,6 +6,7 @@
 import { VmkdError } from '../engine/core/errors';
 import { findMachine } from '../engine/machine/find';
 import type { MachineControl } from '../engine/machine/control';
+import { withControl } from '../engine/machine/withControl';
 import type { MachineChoice } from './configuration/configuration';
 import type { Call } from './protocol';
 import type { Session } from './session';
@@ -17,11 +18,9 @@ export async function bringUp(
   { id, signal }: Call,
 ): Promise<void> {
   const found = await findMachine(machine.kind === 'vm' ? machine.vm : machine.link);
-  const password = process.env['VMKD_VM_PASSWORD'];
-  const control = await found.openControl(password === undefined ? {} : { password });
-  try {
-    const title = `Starting ${found.name}`;
-    await session.progress.run(title, { request: id, signal }, async (report) => {
+  const title = `Starting ${found.name}`;
+  await withControl(found, (control) =>
+    session.progress.run(title, { request: id, signal }, async (report) => {
       if (snapshot !== undefined) {
         if (control.snapshots === undefined) throw cannot(`go back to a snapshot by ${control.way}`);
         report.update(`Going back to “${snapshot}”`);
@@ -30,10 +29,8 @@ export async function bringUp(
       if (report.signal.aborted) throw new VmkdError('cancelled', `${title} was cancelled`);
       report.update('Powering on');
       await run(control);
-    });
-  } finally {
-    control.close();
-  }
+    }),
+  );
 }
 
 /** Whatever state it is in, it runs afterwards. */

@@ -9,6 +9,7 @@ import { VmkdError, asVmkdError } from '../engine/core/errors';
 import { findMachine, machinesWith } from '../engine/machine/find';
 import { expectedLayout } from '../engine/machine/qemu/layout';
 import type { Machine } from '../engine/machine/machine';
+import { withControl } from '../engine/machine/withControl';
 import { announcedByGuestInfo } from '../engine/link/mailbox/announcement';
 import type { RamLocation } from '../engine/machine/ram/location';
 import type { Configuration, GivenRam } from './configuration/configuration';
@@ -46,13 +47,9 @@ export async function wayTo({ machine, transport, guestRam, parking }: Configura
 export async function mailboxAnnouncedBy(machine: Machine | VmkdError): Promise<bigint | undefined> {
   // QEMU's passes nothing on, and takes one client at a time.
   if (machine instanceof VmkdError || machine.facts.kind !== 'vmware') return undefined;
-  const password = process.env['VMKD_VM_PASSWORD'];
-  const control = await machine.openControl(password === undefined ? {} : { password });
-  try {
-    return announcedByGuestInfo((await control.guestVariable?.('vmkd.mailbox')) ?? '');
-  } finally {
-    control.close();
-  }
+  return withControl(machine, async (control) =>
+    announcedByGuestInfo((await control.guestVariable?.('vmkd.mailbox')) ?? ''),
+  );
 }
 
 const ramOf = (found: Machine | VmkdError): RamLocation =>

@@ -5,6 +5,7 @@
 
 import { VmkdError } from '../../engine/core/errors';
 import type { MachineControl, Snapshots } from '../../engine/machine/control';
+import { withControl } from '../../engine/machine/withControl';
 import type { OwnRequests } from '../../protocol/ownRequests';
 import type { Family } from '../protocol';
 import type { Session } from '../session';
@@ -13,7 +14,7 @@ type Order = OwnRequests['vmkd/controlMachine']['arguments'];
 
 export const machine: Family = {
   requests: {
-    'vmkd/controlMachine': (session, args) => withControl(session, (control) => obey(control, args)),
+    'vmkd/controlMachine': (session, args) => throughSession(session, (control) => obey(control, args)),
   },
 };
 
@@ -41,7 +42,7 @@ async function obey(
   }
 }
 
-async function withControl<T>(
+async function throughSession<T>(
   { machine: found, parking }: Session,
   action: (control: MachineControl) => Promise<T>,
 ): Promise<T> {
@@ -49,13 +50,7 @@ async function withControl<T>(
   if (found instanceof VmkdError) throw found;
   const ordered = await parking?.order(action);
   if (ordered !== undefined) return ordered.done;
-  const password = process.env['VMKD_VM_PASSWORD'];
-  const control = await found.openControl(password === undefined ? {} : { password });
-  try {
-    return await action(control);
-  } finally {
-    control.close();
-  }
+  return withControl(found, action);
 }
 
 /** @throws machine-no-control */

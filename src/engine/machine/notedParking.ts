@@ -8,6 +8,7 @@ import type { MachineControl } from './control';
 import type { Machine } from './machine';
 import type { ParkedNote } from './parkedNote';
 import { Parking } from './parking';
+import { openControl } from './withControl';
 
 export interface NotedParkingOptions {
   readonly machine: Machine;
@@ -31,15 +32,12 @@ export class NotedParking {
 
   /** Takes the machine's control. @throws machine-no-control, machine-monitor-busy, machine-monitor-lost */
   static async open({ machine, note, delay }: NotedParkingOptions): Promise<NotedParking> {
-    const password = process.env['VMKD_VM_PASSWORD'];
-    const open = (): Promise<MachineControl> =>
-      machine.openControl(password === undefined ? {} : { password });
-    const control = await open();
+    const control = await openControl(machine);
     const parking = new Parking({
       control: noted(control, machine, note),
       clock: systemClock,
       delay: typeof delay === 'number' ? delay : delay(control),
-      reopen: async () => noted(await open(), machine, note),
+      reopen: async () => noted(await openControl(machine), machine, note),
     });
     return new NotedParking(parking, control, note);
   }

@@ -14,6 +14,7 @@ import path from 'node:path';
 import { VmkdError } from '../core/errors';
 import { findMachine } from './find';
 import type { Machine } from './machine';
+import { withControl } from './withControl';
 
 interface Noted {
   /** As findMachine understands it. */
@@ -67,15 +68,7 @@ export class ParkedNote {
       throw thrown;
     });
     const isSame = machine?.pid === undefined || !noted.process || machine.pid === noted.process;
-    if (machine !== undefined && isSame) {
-      const password = process.env['VMKD_VM_PASSWORD'];
-      const control = await machine.openControl(password === undefined ? {} : { password });
-      try {
-        await control.unpause();
-      } finally {
-        control.close();
-      }
-    }
+    if (machine !== undefined && isSame) await withControl(machine, (control) => control.unpause());
     this.remove();
     return machine !== undefined && isSame;
   }

@@ -7,9 +7,10 @@ import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
 import type { MachineControl, Snapshots } from '../../engine/machine/control';
 import { findMachine } from '../../engine/machine/find';
+import { withControl } from '../../engine/machine/withControl';
 import { commands } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
-import { controlOptions, userHost } from './host';
+import { userHost } from './host';
 import { pickMachine } from './pick';
 
 /** What of a control the commands need. */
@@ -53,7 +54,7 @@ async function revert(sessions: KernelSessions): Promise<void> {
   const attached = attachedSession(sessions)?.session;
   if (attached !== undefined) await ended(attached);
   await controlled(machine, title, async ({ snapshots, way }) => {
-    if (snapshots === undefined) throw new Error(`There are no snapshots by ${way}`);
+    if (snapshots === undefined) throw noSnapshots(way);
     await snapshots.revert(snapshot);
   });
   if (attached !== undefined)
@@ -114,7 +115,7 @@ function bySession(session: KernelSession): Control {
 function byUs(control: MachineControl): Control {
   const { snapshots, way } = control;
   const none = (): never => {
-    throw new Error(`There are no snapshots by ${way}`);
+    throw noSnapshots(way);
   };
   return {
     pause: () => control.pause(),
@@ -123,6 +124,8 @@ function byUs(control: MachineControl): Control {
     snapshots: snapshots ?? { list: none, take: none },
   };
 }
+
+const noSnapshots = (way: string): Error => new Error(`There are no snapshots by ${way}`);
 
 /** As its launch configuration names it. */
 export function machineOf(sessions: KernelSessions): string | undefined {
@@ -137,12 +140,7 @@ async function controlled(
   action: (control: MachineControl) => Promise<void>,
 ): Promise<void> {
   const machine = await findMachine(text, userHost());
-  const control = await machine.openControl(controlOptions());
-  try {
-    await withProgress(title, machine.name, () => action(control));
-  } finally {
-    control.close();
-  }
+  await withControl(machine, async (control) => withProgress(title, machine.name, () => action(control)));
 }
 
 const withProgress = (title: string, of: string, action: () => Promise<void>): Thenable<void> =>
