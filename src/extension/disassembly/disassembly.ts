@@ -11,6 +11,7 @@
 import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
 import { commands } from '../names';
+import { withShown } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import { sourceUri } from '../session/sourceUri';
 import { lineOfAddress, listingOf, placeAt, rowsOfFunction, type CodeRow, type Listing } from './listing';
@@ -27,15 +28,6 @@ export function registerDisassembly(
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
   const documents = new CodeDocuments(sessions);
-  const show = (action: (session: KernelSession) => Promise<unknown>) => async (): Promise<void> => {
-    const { shown } = sessions;
-    if (shown === undefined) return;
-    try {
-      await action(shown);
-    } catch (thrown) {
-      void vscode.window.showErrorMessage((thrown as Error).message);
-    }
-  };
   subscriptions.push(
     documents,
     vscode.workspace.registerTextDocumentContentProvider(scheme, documents),
@@ -44,21 +36,21 @@ export function registerDisassembly(
     vscode.commands.registerCommand(commands.openDisassembly, async (given?: unknown) => {
       const expression = typeof given === 'string' ? given : await askForExpression();
       if (expression === undefined || expression.trim() === '') return;
-      await show(async (session) => {
+      await withShown(sessions, async (session) => {
         const { frameId } = session;
         const args = frameId === undefined ? { expression } : { expression, frameId };
         await documents.open(session, BigInt((await session.own('vmkd/locate', args)).memoryReference));
-      })();
+      });
     }),
     vscode.commands.registerCommand(commands.disassembleLine, async () => {
       const editor = vscode.window.activeTextEditor;
       if (editor?.document.uri.scheme !== 'file') return;
       const { document, selection } = editor;
-      await show(async (session) => {
+      await withShown(sessions, async (session) => {
         const line = selection.active.line + 1;
         const { memoryReference } = await session.own('vmkd/locateLine', { path: document.uri.fsPath, line });
         await documents.open(session, BigInt(memoryReference));
-      })();
+      });
     }),
   );
 }

@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode';
 import { commands, views } from '../names';
+import { tellFailures } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { ModuleShown } from '../session/sessionState';
 
@@ -75,11 +76,7 @@ interface SessionModules {
 /** Asks servers, too: whoever wants it has said so. */
 async function loadSymbols(session: KernelSession | undefined, { name }: ModuleShown): Promise<void> {
   if (session === undefined) return;
-  await vscode.window.withProgress({ location: { viewId: views.modules } }, async () => {
-    try {
-      await session.ask('evaluate', { expression: `.reload ${name}`, context: 'repl' });
-    } catch (thrown) {
-      void vscode.window.showErrorMessage((thrown as Error).message);
-    }
-  });
+  await vscode.window.withProgress({ location: { viewId: views.modules } }, () =>
+    tellFailures(() => session.ask('evaluate', { expression: `.reload ${name}`, context: 'repl' })),
+  );
 }

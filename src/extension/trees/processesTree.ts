@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import type { OwnProcess, OwnThread } from '../../protocol/ownRequests';
 import { commands, views } from '../names';
+import { tellFailures } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import { sourceUri, type NamedSource } from '../session/sourceUri';
 
@@ -157,14 +158,11 @@ function frameItem({ name, line, source, instructionPointerReference }: Frame): 
 }
 
 /** From now on, and until the kernel runs on, it is among the threads of the call stack, with variables and expressions of its own. */
-async function switchTo(session: KernelSession, { ethread }: OwnThread): Promise<void> {
-  try {
+const switchTo = (session: KernelSession, { ethread }: OwnThread): Promise<void> =>
+  tellFailures(async () => {
     await session.own('vmkd/visitThread', { ethread, listed: true });
     await vscode.commands.executeCommand('workbench.debug.action.focusCallStackView');
-  } catch (thrown) {
-    void vscode.window.showErrorMessage((thrown as Error).message);
-  }
-}
+  });
 
 function addressOf(node: Node | undefined): string | undefined {
   switch (node?.kind) {
