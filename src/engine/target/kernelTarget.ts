@@ -282,12 +282,12 @@ export class KernelTarget implements Target {
     this.#replaced = undefined;
     this.#moduleFailures = undefined;
     this.transport.hasNoMailbox(undefined);
-    this.#policy.restarted();
+    // One that boots has nothing of ours. Another may have what an earlier session, or this one, has left in it.
+    if (replaced === undefined) this.#policy.restarted();
+    else this.#policy.attaching();
     this.#control.restarted();
     this.#forgetRam();
     if (this.#state.kind === 'stopped') this.#become({ kind: 'running' });
-    // It may have what an earlier session, or this one, has left in it. One that boots says so yet.
-    if (replaced !== undefined) this.#policy.attaching();
     if (replaced === 'taken back') void this.#settleIn();
   }
 
