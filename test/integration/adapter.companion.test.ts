@@ -11,7 +11,6 @@ import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { virtualAddress, type VirtualAddress } from '../../src/engine/core/addresses';
 import { systemClock } from '../../src/engine/core/clock';
 import { restoreBreakPoint, writeBreakPoint } from '../../src/engine/kd/manipulate/breakpoint';
-import { continueApi } from '../../src/engine/kd/manipulate/execution';
 import { readVirtualMemory, writeVirtualMemory } from '../../src/engine/kd/manipulate/memory';
 import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
@@ -22,7 +21,7 @@ import { debugDemoKernel, type AdapterClient, type StoppedBody } from '../fixtur
 import { buildCli, vmkd } from '../fixtures/cli';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
-import { breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import { breakIn, go, nextEvent, read, version, waitAsLookerOn } from '../fixtures/windbg';
 import { ticksGrow } from '../fixtures/guestLife';
 import type { DemoMachine } from '../kernel/machine';
 
@@ -70,10 +69,6 @@ const run = (client: AdapterClient): Promise<StoppedBody> =>
 
 const say = (client: AdapterClient, expression: string): Promise<{ result: string }> =>
   client.ask('evaluate', { expression, context: 'repl' });
-
-/** `g`, of a debugger that does not drive. */
-const waitAsLookerOn = (windbg: ScriptedDebugger): Promise<void> =>
-  windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
 
 async function placeOf(client: AdapterClient, name: string): Promise<bigint> {
   const { breakpoints } = await client.ask<P.SetFunctionBreakpointsResponse['body']>(

@@ -9,7 +9,6 @@ import path from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { systemClock } from '../../src/engine/core/clock';
-import { continueApi } from '../../src/engine/kd/manipulate/execution';
 import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { getVersion } from '../../src/engine/kd/manipulate/version';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
@@ -22,7 +21,7 @@ import { monitorsIn } from '../fixtures/monitors';
 import { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { snapshotArgs, takeBack, takeSnapshot } from '../fixtures/snapshots';
 import { tempFolder } from '../fixtures/tempFolder';
-import { go, nextEvent } from '../fixtures/windbg';
+import { hearsTheEnd, waitAsLookerOn } from '../fixtures/windbg';
 
 const limit = 60_000;
 /** Ticks: see bridge.reverts.test.ts. */
@@ -64,16 +63,6 @@ async function breakAt(client: AdapterClient, ...names: readonly string[]): Prom
 }
 
 const goes = (client: AdapterClient): Promise<unknown> => client.continueRequest({ threadId: 1 });
-
-/** `g`, of a debugger that does not drive. */
-const waitAsLookerOn = (windbg: ScriptedDebugger): Promise<void> =>
-  windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
-
-async function hearsTheEnd(windbg: ScriptedDebugger): Promise<void> {
-  const goodBye = await nextEvent(windbg, limit);
-  assert.equal(goodBye.kind, 'targetGone');
-  await go(windbg, goodBye);
-}
 
 void describe('a session whose machine is taken back', () => {
   void it('has its breakpoints in the kernel of then, without a pause', async (t) => {
@@ -146,7 +135,7 @@ void describe('WinDbg beside a session whose kernel goes', () => {
     };
     for (const happening of [() => takeBack(machine, 'then'), () => machine.reset(), reboot]) {
       await ticksGrow(machine, limit, aWhile);
-      await Promise.all([happening(), hearsTheEnd(windbg)]);
+      await Promise.all([happening(), hearsTheEnd(windbg, limit)]);
       await client.stopAfter(() => client.pauseRequest({ threadId: 1 }));
       assert.equal(decodeStateChange(await windbg.nextStop(limit)).kind, 'exception');
       await waitAsLookerOn(windbg);
@@ -176,7 +165,7 @@ void describe('WinDbg beside a session whose kernel goes', () => {
       const reply = await windbg.request(windbg.compose(getVersion));
       assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Unsuccessful);
       await waitAsLookerOn(windbg);
-      await hearsTheEnd(windbg);
+      await hearsTheEnd(windbg, limit);
       await happened;
       windbg.close();
     }

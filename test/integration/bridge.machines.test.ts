@@ -9,7 +9,7 @@ import { buildCli } from '../fixtures/cli';
 import { monitorsIn } from '../fixtures/monitors';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, go, nextEvent, read, version } from '../fixtures/windbg';
-import { statusOf } from '../fixtures/guestLife';
+import { parked, statusOf } from '../fixtures/guestLife';
 import { bootDemoKernel } from '../kernel/machine';
 
 const limit = 60_000;
@@ -64,7 +64,7 @@ void describe('a bridge', () => {
     t.after(() => machine.stop());
     const stop = await nextEvent(windbg);
     await bridge.said(/memory is read from/);
-    for (const end = Date.now() + limit; (await statusOf(machine)) !== 'paused';) assert.ok(Date.now() < end);
+    await parked(machine, limit);
     await go(windbg, stop);
   });
 });

@@ -14,7 +14,7 @@ import { monitorsIn } from '../fixtures/monitors';
 import type { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { tempFolder } from '../fixtures/tempFolder';
 import { attach, breakIn, go, read, version } from '../fixtures/windbg';
-import { statusOf, ticksGrow } from '../fixtures/guestLife';
+import { parked, statusOf, ticksGrow } from '../fixtures/guestLife';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
 const limit = 60_000;
@@ -58,11 +58,6 @@ async function isAsItWas(t: TestContext, machine: DemoMachine, { address, code }
   await ticksGrow(machine, limit);
 }
 
-async function parked(machine: DemoMachine): Promise<void> {
-  for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
-    assert.ok(Date.now() < deadline, 'it is not parked');
-}
-
 void describe('a bridge', () => {
   for (const guestModule of [undefined, 'boot'] as const) {
     const way = guestModule === undefined ? 'serial port' : 'mailbox';
@@ -74,7 +69,7 @@ void describe('a bridge', () => {
       await bridge.said(/memory is read from/);
       const { kernelBase } = await version(windbg);
       for (let i = 0; i < 3; i++) {
-        await parked(machine);
+        await parked(machine, limit);
         for (let page = 0; page < 16; page++) {
           const bytes = await read(windbg, kernelBase, 512);
           assert.equal(Buffer.from(bytes.subarray(0, 2)).toString(), 'MZ');
@@ -82,7 +77,7 @@ void describe('a bridge', () => {
         assert.equal(await statusOf(machine), 'paused');
         // This the kernel has to answer.
         assert.equal((await version(windbg)).kernelBase, kernelBase);
-        await parked(machine);
+        await parked(machine, limit);
         await go(windbg, stop);
         await ticksGrow(machine, limit);
         stop = await breakIn(windbg);
@@ -101,7 +96,7 @@ void describe('a bridge', () => {
       const windbg = await bridge.debugger();
       const stop = await attach(windbg);
       const place = await setBreakpoint(windbg);
-      if (stands) await parked(machine);
+      if (stands) await parked(machine, limit);
       else await go(windbg, stop);
       assert.equal(await bridge.end(), 0);
       await ticksGrow(machine, limit);
@@ -114,7 +109,7 @@ void describe('a bridge', () => {
     const windbg = await bridge.debugger();
     await attach(windbg);
     const place = await setBreakpoint(windbg);
-    await parked(machine);
+    await parked(machine, limit);
     bridge.kill();
     await gone(guardian);
     await ticksGrow(machine, limit);
@@ -127,7 +122,7 @@ void describe('a bridge', () => {
     const windbg = await bridge.debugger();
     const stop = await attach(windbg);
     const { address } = await setBreakpoint(windbg);
-    await parked(machine);
+    await parked(machine, limit);
     bridge.kill();
     await gone(guardian);
     assert.equal(await statusOf(machine), 'running');

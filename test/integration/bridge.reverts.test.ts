@@ -3,18 +3,26 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, it, type TestContext } from 'node:test';
-import { continueApi } from '../../src/engine/kd/manipulate/execution';
 import { readManipulateHead } from '../../src/engine/kd/manipulate/message';
 import { getVersion } from '../../src/engine/kd/manipulate/version';
 import { NtStatus } from '../../src/engine/kd/ntstatus';
 import { Bridge } from '../fixtures/bridge';
 import { buildCli } from '../fixtures/cli';
-import { statusOf, ticksGrow } from '../fixtures/guestLife';
+import { parked, ticksGrow } from '../fixtures/guestLife';
 import { monitorsIn } from '../fixtures/monitors';
 import type { ScriptedDebugger } from '../fixtures/scriptedDebugger';
 import { snapshotArgs, takeBack, takeSnapshot } from '../fixtures/snapshots';
 import { tempFolder } from '../fixtures/tempFolder';
-import { attach, breakIn, go, nextEvent, read, version } from '../fixtures/windbg';
+import {
+  attach,
+  breakIn,
+  go,
+  hearsTheEnd,
+  nextEvent,
+  read,
+  version,
+  waitAsLookerOn,
+} from '../fixtures/windbg';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
 const limit = 60_000;
@@ -35,13 +43,6 @@ async function bridged(t: TestContext, kernel: DemoKernelOptions = {}, args: rea
   t.after(() => bridge.end());
   await bridge.said(/the kernel (runs|stands)/);
   return { machine, bridge };
-}
-
-/** It hears of the end, and takes note. */
-async function hearsTheEnd(windbg: ScriptedDebugger): Promise<void> {
-  const goodBye = await nextEvent(windbg, limit);
-  assert.equal(goodBye.kind, 'targetGone');
-  await go(windbg, goodBye);
 }
 
 /** The kernel that is there now can be stopped, is right, and goes on. */
@@ -69,7 +70,7 @@ void describe('a bridge whose machine is taken back', () => {
     await t.test('who waits is told at once', async () => {
       await ticksGrow(machine, limit, aWhile);
       await takeBack(machine, 'running');
-      await hearsTheEnd(windbg);
+      await hearsTheEnd(windbg, limit);
       await bridge.said(/target-replaced/);
       await worksAgain(machine, windbg, kernelBase);
     });
@@ -80,15 +81,15 @@ void describe('a bridge whose machine is taken back', () => {
       await bridge.said(/target-replaced/, 2);
       const reply = await windbg.request(windbg.compose(getVersion));
       assert.equal(readManipulateHead(reply).returnStatus, NtStatus.Unsuccessful);
-      await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
-      await hearsTheEnd(windbg);
+      await waitAsLookerOn(windbg);
+      await hearsTheEnd(windbg, limit);
       await worksAgain(machine, windbg, kernelBase);
     });
 
     await t.test('a kernel that stood then stands again, and shows its stop', async () => {
       await ticksGrow(machine, limit, aWhile);
       await takeBack(machine, 'stopped');
-      await hearsTheEnd(windbg);
+      await hearsTheEnd(windbg, limit);
       const again = await nextEvent(windbg, limit);
       assert.equal(again.kind, 'exception');
       assert.equal(again.programCounter, stop.programCounter);
@@ -108,7 +109,7 @@ void describe('a bridge whose machine is taken back', () => {
     await go(windbg, stop);
     await ticksGrow(machine, limit, aWhile);
     await takeBack(machine, 'then');
-    await hearsTheEnd(windbg);
+    await hearsTheEnd(windbg, limit);
     await worksAgain(machine, windbg, kernelBase);
     await bridge.said(/packets go by mailbox/, 2);
   });
@@ -119,13 +120,12 @@ void describe('a bridge whose machine is taken back', () => {
     const windbg = await bridge.debugger();
     await attach(windbg);
     const { kernelBase } = await version(windbg);
-    for (const deadline = Date.now() + limit; (await statusOf(machine)) !== 'paused';)
-      assert.ok(Date.now() < deadline, 'it is not parked');
+    await parked(machine, limit);
     await takeBack(machine, 'first');
     await bridge.said(/target-replaced/);
     await ticksGrow(machine, limit);
-    await windbg.order(windbg.compose(continueApi, { continueStatus: NtStatus.DbgContinue }));
-    await hearsTheEnd(windbg);
+    await waitAsLookerOn(windbg);
+    await hearsTheEnd(windbg, limit);
 
     windbg.close();
     await bridge.said(/the debugger on the pipe is gone/);
@@ -137,7 +137,7 @@ void describe('a bridge whose machine is taken back', () => {
     await go(other, stop);
     await ticksGrow(machine, limit);
     await takeBack(machine, 'first');
-    await hearsTheEnd(other);
+    await hearsTheEnd(other, limit);
     await worksAgain(machine, other, kernelBase);
   });
 });
