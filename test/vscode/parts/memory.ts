@@ -197,7 +197,9 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       await memory.locator('.grid').focus();
       for (let moves = 0; moves < 31; moves++) await workbench.page.keyboard.press('Shift+ArrowRight');
       await memory.locator('footer', { hasText: ', 32 bytes' }).waitFor();
-      const shown = (await memory.locator('.cell.selected').allInnerTexts()).join('');
+      const selected = memory.locator('.cell.selected');
+      await selected.nth(31).waitFor();
+      const shown = (await selected.allInnerTexts()).join('');
       await memory.getByRole('button', { name: 'Saves' }).click();
       // The name that is proposed.
       const file = path.join(workspace, `memory-${home.toString(16)}.bin`);
