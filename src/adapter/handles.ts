@@ -49,9 +49,14 @@ export class Handles<T> {
     throw new VmkdError('request-stale', `This ${this.what} belongs to an earlier stop`);
   }
 
-  /** Whether there is one that satisfies. */
-  some(predicate: (thing: T) => boolean): boolean {
-    return [...this.#things.values()].some(predicate);
+  /** What `addOnce` knows. */
+  get known(): readonly (readonly [number, T])[] {
+    return [...this.#known.values()].map((number) => [number, this.#things.get(number)!] as const);
+  }
+
+  /** What a number stands for from now on, if it still stands for something. */
+  replace(number: number, thing: T): void {
+    if (this.#things.has(number)) this.#things.set(number, thing);
   }
 
   /** `addOnce` takes nothing for the same any more; numbers that were handed out stay good. */

@@ -28,6 +28,7 @@ import { Positions } from './positions';
 import { Progress } from './progress';
 import { Prompts } from './prompts';
 import type { OfferedParts } from './protocol';
+import { refreshFrames } from './refreshFrames';
 import { Sources } from './sources';
 import { StopThings } from './stopThings';
 import type { SymbolLoading } from './symbolLoading';
@@ -225,24 +226,28 @@ export class Session {
   }
 
   /** Something of ours has changed memory. */
-  memoryWritten(address: VirtualAddress, count: number): void {
+  async memoryWritten(address: VirtualAddress, count: number): Promise<void> {
     this.memoryViews.written(address, count);
-    const inStack = this.things.frames.some(({ frame }) => {
+    const isNearStack = this.things.frames.known.some(([, { frame }]) => {
       const { rsp } = frame.frame.registers;
       return address < rsp + frameReach && address + BigInt(count) > rsp;
     });
-    this.invalidateSoon(0, inStack ? undefined : ['variables']);
+    if (isNearStack) await this.#framesWritten();
+    else this.invalidateSoon(0, ['variables']);
   }
 
-  /** The user has changed a value. @param place Undefined: a register, and with it perhaps the stack. */
-  valueWritten(place: DataPlace | undefined): void {
+  /** The user has changed a value. @param place Undefined: a register. */
+  async valueWritten(place: DataPlace | undefined): Promise<void> {
     this.contexts.forget();
-    if (place !== undefined) {
-      this.memoryWritten(place.address, place.size);
-      return;
-    }
-    this.things.frames.renew();
-    this.invalidateSoon();
+    if (place !== undefined) await this.memoryWritten(place.address, place.size);
+    else await this.#framesWritten();
+  }
+
+  /** What stacks are made of may have changed. */
+  async #framesWritten(): Promise<void> {
+    const areSame = await refreshFrames(this.things.frames).catch(() => false);
+    if (!areSame) this.things.frames.renew();
+    this.invalidateSoon(0, areSame ? ['variables'] : undefined);
   }
 
   /**

@@ -225,6 +225,28 @@ void describe('variables', () => {
     assert.equal(error.showUser, false);
   });
 
+  void it('that are registers can be set without the stacks being asked for anew, unless these are others', async () => {
+    const [top, caller] = frames as [P.StackFrame, P.StackFrame];
+    const set = async (expression: string, value: string): Promise<P.InvalidatedAreas[]> => {
+      const from = client.messages.length;
+      await client.ask('setExpression', { expression, value, frameId: top.id });
+      return (await client.event<P.InvalidatedEvent['body']>('invalidated', from)).areas!;
+    };
+    const before = (await evaluate('@rbx')).result;
+    assert.deepEqual(await set('@rbx', '0x1234'), ['variables']);
+    // The function has not saved it: its caller has it, too.
+    assert.equal((await evaluate('@rbx', { frameId: caller.id, format: { hex: true } })).result, '0x1234');
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: await threadOfFrames() })).body;
+    assert.deepEqual(
+      stackFrames.map(({ id }) => id),
+      frames.map(({ id }) => id),
+    );
+    await set('@rbx', before);
+    const rip = (await evaluate('@rip')).result;
+    assert.deepEqual(await set('@rip', '@rip + 1'), ['stacks', 'variables']);
+    await set('@rip', rip);
+  });
+
   void it('can be set by changing a part of what is shown', async () => {
     // Clients offer the whole text for editing, with the name behind the number.
     const locals = await scope('Locals');
@@ -559,9 +581,9 @@ void describe('memory', () => {
     assert.equal(written!.bytesWritten, 4);
     const event = await client.event<P.MemoryEvent['body']>('memory', from);
     assert.deepEqual(event, { memoryReference, offset: 0, count: 4 });
-    // A local: what lies beside it may be where a function returns to.
+    // A local, beside which a function returns to where it did before.
     const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
-    assert.deepEqual(areas, ['stacks', 'variables']);
+    assert.deepEqual(areas, ['variables']);
     assert.equal((await evaluate('Sum', { format: { hex: true } })).result, '0x12345678');
     await client.ask('writeMemory', { memoryReference, data: before });
   });
@@ -573,6 +595,30 @@ void describe('memory', () => {
     await client.ask('writeMemory', { memoryReference, data });
     const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
     assert.deepEqual(areas, ['variables']);
+  });
+
+  void it('that is written where a function returns to makes another stack', async () => {
+    const stack = async (): Promise<P.StackFrame[]> =>
+      (await client.stackTraceRequest({ threadId: await threadOfFrames() })).body.stackFrames;
+    const caller = (await stack())[1]!;
+    const slot = (await evaluate('(char *)@rsp - 8', { frameId: caller.id })).memoryReference!;
+    const before = (await read(slot, 8))!.data!;
+    assert.equal(
+      Buffer.from(before, 'base64').readBigUInt64LE(),
+      BigInt(caller.instructionPointerReference!),
+    );
+    const elsewhere = Buffer.alloc(8);
+    elsewhere.writeBigUInt64LE(BigInt((await evaluate('&vmkdemo!VmkDemoWork')).memoryReference!) + 4n);
+    for (const [data, name] of [
+      [elsewhere.toString('base64'), /VmkDemoWork/],
+      [before, new RegExp(caller.name.replace(/[+].*/, ''))],
+    ] as const) {
+      const from = client.messages.length;
+      await client.ask('writeMemory', { memoryReference: slot, data });
+      const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
+      assert.deepEqual(areas, ['stacks', 'variables']);
+      assert.match((await stack())[1]!.name, name);
+    }
   });
 
   void it('that is absent or is no address is refused with a reason', async () => {

@@ -18,7 +18,7 @@ import type { Call } from '../protocol';
 import type { Session } from '../session';
 import { describeValue } from '../variables/describe';
 import { showItem, type Look } from '../variables/items';
-import type { Shown } from '../variables/shown';
+import type { DataPlace, Shown } from '../variables/shown';
 import type { Run } from './command';
 import { commandNamed, commands } from './commands';
 
@@ -61,14 +61,19 @@ async function evaluateTyped(
   { frameId, look }: ConsoleInput,
 ): Promise<P.EvaluateResponse['body']> {
   const view = await viewOf(session, frameId);
+  const stored: (DataPlace | undefined)[] = [];
   try {
-    const onStored = (place: Place, size: number): void =>
-      session.valueWritten(place.kind === 'memory' ? { address: place.address, size } : undefined);
+    const onStored = (place: Place, size: number): void => {
+      stored.push(place.kind === 'memory' ? { address: place.address, size } : undefined);
+    };
     const options = { signal: look.signal, allowWrites: true, onStored };
     const item = await session.turn.run(() => understood(text, () => evaluate(text, view.context, options)));
     return described(session, await showItem(view, item, look));
   } catch (thrown) {
     throw withSuggestion(thrown, firstWord);
+  } finally {
+    // What fails may have written before.
+    for (const place of stored) await session.valueWritten(place);
   }
 }
 

@@ -43,7 +43,7 @@ async function oneRegister({ args, view, look, session }: Run) {
   const text = value === undefined ? `@${name}` : `@${name} = (${value})`;
   const item = await evaluate(text, now.context, { signal: look.signal, allowWrites: value !== undefined });
   const shown = await showItem(now, item, { ...look, hex: true });
-  if (value !== undefined) session.valueWritten(undefined);
+  if (value !== undefined) await session.valueWritten(undefined);
   return shown;
 }
 
@@ -99,7 +99,7 @@ const radix: ConsoleCommand = {
   run({ session, args }) {
     if (args !== '10' && args !== '16') throw badUsage(radix);
     session.hex = args === '16';
-    session.invalidateSoon();
+    session.invalidateSoon(0, ['variables']);
     return Promise.resolve(`Integers are shown in ${session.hex ? 'hexadecimal' : 'decimal'}`);
   },
 };

@@ -48,7 +48,7 @@ export const evaluate: Family = {
         const { value: before } = await showItem(view, item, look);
         return understood(value, () => assignItem(view, item, typedOver(before, value), look));
       });
-      session.valueWritten(shown.place);
+      await session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };
     },
 

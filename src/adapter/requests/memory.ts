@@ -48,7 +48,7 @@ export const memory: Family = {
       let bytes: Uint8Array = Buffer.from(data, 'base64');
       if (allowPartial) bytes = bytes.subarray(0, (await part.readPartial(address, bytes.length)).length);
       if (bytes.length > 0) await part.write(address, bytes);
-      session.memoryWritten(address, bytes.length);
+      await session.memoryWritten(address, bytes.length);
       return { bytesWritten: bytes.length };
     },
   },

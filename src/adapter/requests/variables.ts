@@ -44,7 +44,7 @@ export const variables: Family = {
       const meant = typedOver(seen.get(name)?.value, value);
       const shown = await session.turn.run(() => understood(value, () => container.set!(name, meant, page)));
       seen.set(name, shown);
-      session.valueWritten(shown.place);
+      await session.valueWritten(shown.place);
       return { value: shown.value, ...describeValue(session, shown) };
     },
 

@@ -37,6 +37,14 @@ export interface ProcessorSource {
   readonly symbols: KernelSymbols;
 }
 
+/** A walk of a stack, good for memory as it was after so many writes, and with the names of a generation of symbols. */
+interface KeptStack {
+  readonly stack: Promise<SymbolicStack>;
+  readonly limit: number;
+  readonly generation: number;
+  readonly writes: number | undefined;
+}
+
 export class Processors {
   #list: LiveProcessor[] = [];
 
@@ -79,10 +87,7 @@ export class LiveProcessor implements TargetProcessor {
   readonly #thread = new Kept<VirtualAddress>();
   /** Where it was sent in this stop. */
   #sentTo: VirtualAddress | undefined;
-  /** Its names are those of a generation of symbols. */
-  #stack:
-    | { readonly stack: Promise<SymbolicStack>; readonly limit: number; readonly generation: number }
-    | undefined;
+  #stack: KeptStack | undefined;
 
   readonly memory: ProcessorMemory;
 
@@ -161,10 +166,12 @@ export class LiveProcessor implements TargetProcessor {
 
   async stack(limit = Infinity): Promise<SymbolicStack> {
     const { generation } = this.source.symbols;
-    const before = this.#stack?.generation === generation ? this.#stack : undefined;
+    const { writes } = this.source.memory;
+    const known = this.#stack;
+    const before = known?.generation === generation && known.writes === writes ? known : undefined;
     if (before !== undefined && before.limit >= limit) return cut(await before.stack, limit);
     const stack = this.#walk(await before?.stack.catch(() => undefined), limit);
-    const kept = { stack, limit, generation };
+    const kept = { stack, limit, generation, writes };
     this.#stack = kept;
     stack.catch(() => {
       if (this.#stack === kept) this.#stack = undefined;

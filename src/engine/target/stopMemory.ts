@@ -48,6 +48,7 @@ export class StopMemory implements TargetMemory {
   /** By number; shorter than a line where memory is absent. */
   readonly #lines = new Map<bigint, Uint8Array>();
   readonly #turn = new Mutex();
+  #writes = 0;
   /** Bytes that the stop itself has told. */
   #told: { readonly address: VirtualAddress; readonly bytes: Uint8Array } | undefined;
 
@@ -56,6 +57,11 @@ export class StopMemory implements TargetMemory {
     private readonly overlay: CodeOverlay,
     private readonly fast?: FastMemory,
   ) {}
+
+  /** How often it was written to: what was made of memory before is old. */
+  get writes(): number {
+    return this.#writes;
+  }
 
   /** The target runs, or its memory has changed. */
   forget(): void {
@@ -110,8 +116,12 @@ export class StopMemory implements TargetMemory {
   async write(address: VirtualAddress, bytes: Uint8Array): Promise<void> {
     await this.#turn.run(async () => {
       await this.overlay.clear(address, bytes.length);
-      this.forget();
-      await this.source.write(address, bytes);
+      try {
+        await this.source.write(address, bytes);
+      } finally {
+        this.forget();
+        this.#writes++;
+      }
     });
   }
 

@@ -65,6 +65,8 @@ export interface TargetException {
 }
 
 export interface TargetMemory extends VirtualMemory {
+  /** How often it was written to in this session: what was made of it before is old. Undefined: nobody counts. */
+  readonly writes?: number;
   /** All of it. Undefined on targets that cannot be written. @throws target-refused, memory-unreadable */
   write?(address: VirtualAddress, bytes: Uint8Array): Promise<void>;
 }
