@@ -225,6 +225,42 @@ void describe('function breakpoints', () => {
   });
 });
 
+void describe('breakpoints in other languages than C', () => {
+  const mixing = '../vmkondem/mixing.cpp';
+  const turning = '../vmkondem/turning.S';
+
+  void it('wait for the driver, and are hit: in C++, in assembly', async () => {
+    const mix = lineOf(mixing, 'return Mixer.Mix(');
+    const turn = lineOf(turning, 'rol eax, 3');
+    for (const [file, line] of [
+      [mixing, mix],
+      [turning, turn],
+    ] as const) {
+      const [set] = (await source([{ line }], demoSource(file))).breakpoints as [P.Breakpoint];
+      assert.deepEqual([set.verified, set.reason], [false, 'pending']);
+    }
+    const from = client.messages.length;
+    await client.continueRequest({ threadId: 1 });
+    const loading = debugging.machine.console.command('load', 60_000);
+    const outer = await top(await client.event<StoppedBody>('stopped', from));
+    assert.deepEqual([outer.line, outer.source?.path], [mix, demoSource(mixing)]);
+    assert.match(outer.name, /^vmkondem!VmkOnDemandMix/);
+    const inner = await run();
+    const { stackFrames } = (await client.stackTraceRequest({ threadId: inner.threadId! })).body;
+    assert.deepEqual([stackFrames[0]!.line, stackFrames[0]!.source?.path], [turn, demoSource(turning)]);
+    assert.deepEqual(
+      stackFrames.slice(0, 3).map(({ name }) => name.replace(/\+0x.*/, '')),
+      ['vmkondem!VmkOnDemandTurn', 'vmkondem!vmk::Mixer<unsigned long,3>::Mix', 'vmkondem!VmkOnDemandMix'],
+    );
+    const step = await client.stopAfter(() => client.nextRequest({ threadId: inner.threadId! }));
+    assert.equal((await top(step)).line, turn + 1);
+    for (const file of [mixing, turning]) await source([], demoSource(file));
+    await client.continueRequest({ threadId: 1 });
+    await loading;
+    await debugging.machine.console.command('unload', 20_000);
+  });
+});
+
 void describe('instruction breakpoints', () => {
   void it('stop at an address', async () => {
     // covers: setInstructionBreakpoints, supportsInstructionBreakpoints

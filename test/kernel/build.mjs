@@ -22,9 +22,8 @@ const KERNEL_DIR = path.dirname(fileURLToPath(import.meta.url));
 const DEFAULT_OUT = path.resolve(KERNEL_DIR, '../../build/kernel');
 const LOCK_LIMIT_MS = 120_000;
 
-const C_FLAGS = [
+const FLAGS = [
   '--target=x86_64-pc-windows-msvc',
-  '-std=gnu17',
   '-ffreestanding',
   '-fno-builtin',
   '-fms-extensions',
@@ -41,7 +40,12 @@ const C_FLAGS = [
   '-Wno-missing-field-initializers',
 ];
 // Not for assembly: clang would put DWARF into the images.
-const C_DEBUG_FLAGS = ['-g', '-gcodeview'];
+const DEBUG_FLAGS = ['-g', '-gcodeview'];
+const LANGUAGE_FLAGS = {
+  '.c': ['-std=gnu17', ...DEBUG_FLAGS],
+  '.cpp': ['-std=c++17', '-fno-exceptions', '-fno-rtti', ...DEBUG_FLAGS],
+  '.S': [],
+};
 const GENERAL_REGISTERS = ['-mgeneral-regs-only'];
 const LINK_FLAGS = [
   '/nologo',
@@ -54,7 +58,7 @@ const LINK_FLAGS = [
   '/incremental:no',
 ];
 
-// What is built. `sources` are folders (all .c and .S files in them) or files; `perFile` has other flags for single files.
+// What is built. `sources` are folders (all their files in a language of LANGUAGE_FLAGS) or files; `perFile` has other flags for single files.
 function modules() {
   const native = ['/subsystem:native,10.0', '/version:10.0'];
   return [
@@ -216,10 +220,9 @@ class Build {
       const object = path.join(this.#out, 'obj', `${stem}-${relative.replaceAll(/[\\/]/g, '-')}.obj`);
       const flags = module.perFile?.[path.basename(source)] ?? module.flags;
       const include = ['-I', path.join(KERNEL_DIR, 'include'), '-I', path.dirname(source)];
-      const debug = source.endsWith('.c') ? C_DEBUG_FLAGS : [];
       const args = [
-        ...C_FLAGS,
-        ...debug,
+        ...FLAGS,
+        ...LANGUAGE_FLAGS[path.extname(source)],
         ...flags,
         ...include,
         '-MD',
@@ -310,7 +313,7 @@ function listSources(source) {
     .flatMap((entry) => {
       const relative = path.join(source, entry.name);
       if (entry.isDirectory()) return listSources(relative);
-      return /\.[cS]$/.test(entry.name) ? [path.join(KERNEL_DIR, relative)] : [];
+      return path.extname(entry.name) in LANGUAGE_FLAGS ? [path.join(KERNEL_DIR, relative)] : [];
     });
 }
 

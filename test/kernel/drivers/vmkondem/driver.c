@@ -4,7 +4,10 @@
  */
 #include "ddk.h"
 
+ULONG VmkOnDemandMix(ULONG Value); /* mixing.cpp */
+
 __declspec(dllexport) ULONG VmkOnDemandLoads;
+__declspec(dllexport) ULONG VmkOnDemandMixed;
 
 __declspec(dllexport) DECLSPEC_NOINLINE ULONG VmkOnDemandHello(ULONG Value)
 {
@@ -27,6 +30,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
   NTSTATUS Status = IoCreateDevice(DriverObject, 0, &Name, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
   if (!NT_SUCCESS(Status)) return Status;
   DriverObject->DriverUnload = OnDemandUnload;
+  VmkOnDemandMixed = VmkOnDemandMix(14);
   DbgPrint("vmkondem: hello %lu\n", VmkOnDemandHello(14));
   return STATUS_SUCCESS;
 }
