@@ -19,7 +19,8 @@ import { editorHelp } from './parts/editor';
 import { machineControl } from './parts/machine';
 import { memoryViews } from './parts/memory';
 import { registersView } from './parts/registers';
-import { modules, prints, processes } from './parts/trees';
+import { SilentLine, waysIn } from './parts/starting';
+import { languages, modules, prints, processes } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
 const name = `vmkd-window-${process.pid}`;
@@ -29,8 +30,10 @@ const monitors = monitorsIn(folder);
 let window: KernelWindow;
 let workbench: Workbench;
 let witness: Witness;
+let silent: SilentLine;
 before(async () => {
   fillFolder();
+  silent = await SilentLine.open(path.join(folder, 'silent'));
   const drive = `file=${path.join(folder, 'disk')},if=none,id=disk,format=qcow2`;
   window = await openKernelWindow({
     kernel: { memoryMiB: 128, qemuArgs: ['-name', name, '-drive', drive, ...monitors.qemuArgs] },
@@ -40,7 +43,12 @@ before(async () => {
       symbolPath: symbols,
       parking: { after: 1 },
     },
-    code: { settings: { 'vmkd.windbg': windbg } },
+    configurations: [
+      { type: 'vmkd', request: 'attach', name: 'Attach to a silent line', link: `unix:${silent.file}` },
+      { type: 'vmkd', request: 'launch', name: 'Launch from a snapshot', vm: name, snapshot: 'clean' },
+    ],
+    // No extension that knows assembly is there.
+    code: { settings: { 'vmkd.windbg': windbg, 'debug.allowBreakpointsEverywhere': true } },
     hands: true,
   });
   ({ workbench } = window);
@@ -49,6 +57,7 @@ before(async () => {
 after(async () => {
   witness.close();
   await window.end();
+  silent.close();
   remove();
 });
 
@@ -141,6 +150,7 @@ void describe('a breakpoint', () => {
 });
 
 modules(() => window, symbols);
+languages(() => window);
 prints(() => window);
 machineControl(
   () => window,
@@ -177,14 +187,4 @@ void describe('a machine that does not answer', () => {
   });
 });
 
-void describe('the walkthrough', () => {
-  void it('leads from a machine to a breakpoint', async () => {
-    await workbench.command('Welcome: Open Walkthrough...');
-    await workbench.choose('Debug a Windows kernel in a virtual machine');
-    const steps = workbench.page.locator('.getting-started-step');
-    for (const title of ['Choose a virtual machine', 'Check the way', 'Turn debugging on', 'Attach'])
-      await steps.filter({ hasText: title }).first().waitFor();
-    await steps.filter({ hasText: 'Turn debugging on' }).first().click();
-    await workbench.screenshot('walkthrough');
-  });
-});
+waysIn(() => window, { name, silent: () => silent });

@@ -38,6 +38,10 @@ export function companionControl(opened: () => KernelWindow, { name, said }: Pla
         await workbench.status(/WinDbg drives/).waitFor();
         await workbench.screenshot('windbg');
         await version(windbg);
+        await workbench.sessionMenu('Take the kernel from WinDbg');
+        await workbench.status(/WinDbg drives/).waitFor({ state: 'detached' });
+        await workbench.sessionMenu('Give the kernel to WinDbg');
+        await workbench.status(/WinDbg drives/).waitFor();
         await workbench.sessionMenu('Stop the pipe for WinDbg');
         await windbg.until(() => windbg.ended !== undefined, 'its end', limit, false);
         await workbench.said('There is no companion pipe any more').first().waitFor();

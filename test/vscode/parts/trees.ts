@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { lineOf } from '../../fixtures/demoSource';
 import { kernelImages } from '../../fixtures/liveSymbols';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 
@@ -89,6 +90,33 @@ export function modules(opened: () => KernelWindow, symbols: string): void {
       await workbench.command('Debug: Continue');
       await machine.console.command('unload', 60_000);
       await row.waitFor({ state: 'detached' });
+    });
+  });
+}
+
+/** The kernel runs, and there are symbols of vmkondem now. */
+export function languages(opened: () => KernelWindow): void {
+  void describe('breakpoints in C++ and in assembly', () => {
+    void it('are clicked into the margin, and wait for the driver', async () => {
+      const { workbench, machine } = opened();
+      const breakpoints = [
+        ['mixing.cpp', lineOf('../vmkondem/mixing.cpp', 'return Mixer.Mix('), 'vmkondem!VmkOnDemandMix'],
+        ['turning.S', lineOf('../vmkondem/turning.S', 'rol eax, 3'), 'vmkondem!VmkOnDemandTurn'],
+      ] as const;
+      for (const [file, line] of breakpoints) {
+        await workbench.openFile(file);
+        await workbench.clickMargin(file, line);
+      }
+      const loading = machine.console.command('load', 60_000);
+      for (const [file, line, name] of breakpoints) {
+        await workbench.stopped('Paused on breakpoint');
+        await workbench.callStack.filter({ hasText: name }).first().waitFor();
+        await workbench.editor(file).locator('.debug-top-stack-frame-line').first().waitFor();
+        await workbench.removeBreakpoint(file, line);
+        await workbench.command('Debug: Continue');
+      }
+      await loading;
+      await machine.console.command('unload', 60_000);
     });
   });
 }
