@@ -88,6 +88,7 @@ const suites = [
     name: 'vscode',
     pattern: /^test\/vscode\/.*\.test\.ts$/,
     lanes: 1,
+    shares: true,
     tools: ['kernel', 'test', 'browser'],
     kernel: true,
     native: true,
