@@ -18,6 +18,7 @@ import { commands } from './names';
 import { RegistersView } from './registers/registersView';
 import { attachTo, registerConfigurations } from './session/configurations';
 import { registerMenu } from './session/menu';
+import { registerSelectTop } from './session/selectTop';
 import { KernelSessions } from './session/sessions';
 import { showStatus } from './session/statusBar';
 import { ModulesTree } from './trees/modulesTree';
@@ -42,6 +43,7 @@ export function activate({ subscriptions, extensionPath, extensionUri }: vscode.
   registerHover(sessions, subscriptions);
   registerInlineValues(sessions, subscriptions);
   registerRunToHere(subscriptions);
+  registerSelectTop(sessions, subscriptions);
   showStatus(sessions, subscriptions);
   registerMenu(sessions, subscriptions);
   registerControl(sessions, subscriptions);

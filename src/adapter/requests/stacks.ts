@@ -65,7 +65,8 @@ function describeFrame(
     ...(source && { source: sources.describe(source.path) }),
     instructionPointerReference: hex(address, 16),
     ...(named && { moduleId: moduleId(named.module) }),
-    presentationHint: source ? 'normal' : 'subtle',
+    // The top one is never pale: of a stack that has no source, it is the one to look at.
+    presentationHint: source !== undefined || index === 0 ? 'normal' : 'subtle',
   };
 }
 
