@@ -39,15 +39,22 @@ export function parseSeconds(text: string, option: string): number {
 /**
  * Runs `action` with a signal that the first Ctrl-C (or a polite kill) gives, so that it can let the guest run before it
  * ends. The second one ends the process as it would without us.
+ * @param hears Whether the end of the standard input is such a signal, too: there are no polite kills on Windows.
  */
-export async function untilInterrupted<T>(action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function untilInterrupted<T>(
+  action: (signal: AbortSignal) => Promise<T>,
+  hears: { readonly stdin?: boolean } = {},
+): Promise<T> {
   const abort = new AbortController();
   const onSignal = (): void => abort.abort();
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const name of signals) process.once(name, onSignal);
+  const { stdin } = process;
+  if (hears.stdin === true) stdin.once('end', onSignal).resume();
   try {
     return await action(abort.signal);
   } finally {
     for (const name of signals) process.removeListener(name, onSignal);
+    if (hears.stdin === true) stdin.off('end', onSignal).destroy();
   }
 }

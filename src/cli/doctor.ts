@@ -9,13 +9,14 @@ import { toJson } from './json';
 
 export const doctor: Command = {
   name: 'doctor',
-  usage: 'doctor MACHINE|LINK [--json] [--timeout SECONDS]',
+  usage: 'doctor MACHINE|LINK [--json] [--timeout SECONDS] [--until-stdin-ends]',
   summary:
     'Checks every step between here and the kernel of a machine, and says what to do about what fails.',
   details: `  MACHINE            its name, the path of its .vmx, or a part of these: see “vmkd machines”
   LINK               unix:/path, tcp:host:port, pipe:name
   --json             the same as one JSON object
   --timeout SECONDS  how long the guest may take to answer (10)
+  --until-stdin-ends breaks off when its standard input ends, and lets the kernel go: for programs that call it
 
   A kernel that runs is stopped for a moment, and runs on afterwards. VMKD_VM_PASSWORD is the password of an encrypted machine.
   Ends with 1 if a step fails.
@@ -24,17 +25,20 @@ export const doctor: Command = {
     const { values, positionals } = parseCommandLine(args, {
       json: { type: 'boolean', default: false },
       timeout: { type: 'string', default: '10' },
+      'until-stdin-ends': { type: 'boolean', default: false },
     });
     const [subject] = positionals;
     if (subject === undefined || positionals.length > 1)
       throw new VmkdError('usage', 'vmkd doctor wants one machine or link');
     const milliseconds = parseSeconds(values.timeout, 'timeout');
     const done: Examined[] = [];
-    await untilInterrupted((signal) =>
-      examine({ subject, milliseconds, password: process.env['VMKD_VM_PASSWORD'], signal }, (one) => {
-        done.push(one);
-        if (!values.json) terminal.rows(lines(one));
-      }),
+    await untilInterrupted(
+      (signal) =>
+        examine({ subject, milliseconds, password: process.env['VMKD_VM_PASSWORD'], signal }, (one) => {
+          done.push(one);
+          if (!values.json) terminal.rows(lines(one));
+        }),
+      { stdin: values['until-stdin-ends'] },
     );
     const isWell = done.every(({ result }) => result.kind !== 'fail');
     if (values.json) terminal.out(toJson({ subject, ok: isWell, steps: done.map(asData) }));

@@ -1,27 +1,27 @@
 /**
  * The doctor: what stands between here and the kernel of a machine, step by step, with what to do about it. `vmkd doctor` walks
- * the steps in a process of its own; after an attach that failed, it is called by itself.
+ * the steps in a process of its own (checkUp.ts); after an attach that failed, it is called by itself.
+ *
+ * Invariants: one check at a time; none goes on that nobody waits for: its page was closed, another was called for, or a session
+ * begins, which wants the link.
  */
 
-import { execFile } from 'node:child_process';
-import path from 'node:path';
 import * as vscode from 'vscode';
-import { nodeProcess } from '../adapterProcess';
 import { commands, panels } from '../names';
 import type { KernelSessions } from '../session/sessions';
 import { statusDetails } from '../session/statusText';
 import { preparePage } from '../webviews/html';
 import type { DoctorStep, FromDoctor, ToDoctor } from '../webviews/messages';
+import { checkUp } from './checkUp';
 import { machineOf } from './control';
 import { pickMachine } from './pick';
-
-/** Milliseconds. */
-const limit = 120_000;
 
 export class Doctor {
   #panel: vscode.WebviewPanel | undefined;
   #report: ToDoctor | undefined;
   #subject = '';
+  /** The check that goes on. */
+  #check: AbortController | undefined;
 
   constructor(
     private readonly extension: vscode.Uri,
@@ -32,6 +32,7 @@ export class Doctor {
     subscriptions.push(
       vscode.commands.registerCommand(commands.doctor, () => this.#called()),
       this.sessions.onStarted((session) => {
+        if (this.#breakOff()) this.#tell('A session begins, and wants the link: the check was broken off.');
         session.onChange((before) => {
           const { failure } = session.state;
           if (failure === undefined || before.failure !== undefined) return;
@@ -40,6 +41,7 @@ export class Doctor {
           if (typeof subject === 'string') void this.#examine(subject, failure);
         });
       }),
+      { dispose: () => this.#breakOff() },
     );
   }
 
@@ -48,12 +50,10 @@ export class Doctor {
     if (shown !== undefined && shown.state.phase !== 'ended') {
       // The way is taken: by the session itself, which knows most about it.
       const sentence = (line: string): DoctorStep => ({ name: '', result: 'pass', sentence: line });
-      this.#tell({
-        kind: 'report',
-        subject: shown.name,
-        note: 'A session is attached. This is what it knows:',
-        steps: statusDetails(shown.state).map(sentence),
-      });
+      this.#breakOff();
+      this.#subject = shown.name;
+      this.#show();
+      this.#tell('A session is attached. This is what it knows:', statusDetails(shown.state).map(sentence));
       return;
     }
     const subject = machineOf(this.sessions) ?? (await pickMachine())?.where;
@@ -61,50 +61,34 @@ export class Doctor {
   }
 
   async #examine(subject: string, why: string): Promise<void> {
+    this.#breakOff();
+    const check = (this.#check = new AbortController());
     this.#subject = subject;
-    this.#tell({
-      kind: 'report',
-      subject,
-      note: `${why}\nChecking every step of the way…`.trim(),
-      steps: [],
-    });
-    const { steps, failure } = await this.#run(subject);
-    this.#tell({
-      kind: 'report',
-      subject,
-      note: [why, failure].filter((one) => one !== '').join('\n'),
-      steps,
-    });
+    this.#show();
+    this.#tell(`${why}\nChecking every step of the way…`.trim());
+    const found = await checkUp(this.extension.fsPath, subject, check.signal);
+    if (found === undefined) return;
+    this.#check = undefined;
+    this.#tell([why, found.failure].filter((one) => one !== '').join('\n'), found.steps);
   }
 
-  #run(subject: string): Promise<{ steps: readonly DoctorStep[]; failure: string }> {
-    const { command, env } = nodeProcess();
-    const args = [path.join(this.extension.fsPath, 'dist', 'vmkd.js'), 'doctor', subject, '--json'];
-    return new Promise((resolve) => {
-      execFile(
-        command,
-        args,
-        { env: { ...process.env, ...env }, timeout: limit, maxBuffer: 1 << 24 },
-        (error, stdout, stderr) => {
-          try {
-            const { steps, error: refused } = JSON.parse(stdout) as {
-              steps?: readonly DoctorStep[];
-              error?: { message: string; nextStep: string };
-            };
-            const failure = refused === undefined ? '' : `${refused.message}. ${refused.nextStep}`;
-            resolve({ steps: steps ?? [], failure });
-          } catch {
-            resolve({ steps: [], failure: `The check-up failed: ${error?.message ?? stderr}` });
-          }
-        },
-      );
-    });
+  /** @returns Whether there was something to break off */
+  #breakOff(): boolean {
+    const check = this.#check;
+    this.#check = undefined;
+    check?.abort();
+    return check !== undefined;
   }
 
-  #tell(report: ToDoctor): void {
-    this.#report = report;
+  /** @param note Why he was called, or what is being done. */
+  #tell(note: string, steps: readonly DoctorStep[] = []): void {
+    this.#report = { kind: 'report', subject: this.#subject, note, steps };
+    void this.#panel?.webview.postMessage(this.#report);
+  }
+
+  /** Brings his page to the front, without the keyboard. */
+  #show(): void {
     if (this.#panel !== undefined) {
-      void this.#panel.webview.postMessage(report);
       this.#panel.reveal(undefined, true);
       return;
     }
@@ -115,7 +99,10 @@ export class Doctor {
       {},
     );
     this.#panel = panel;
-    panel.onDidDispose(() => (this.#panel = undefined));
+    panel.onDidDispose(() => {
+      this.#panel = undefined;
+      this.#breakOff();
+    });
     panel.webview.onDidReceiveMessage((message: FromDoctor) => {
       if (message.kind === 'again') void this.#examine(this.#subject, '');
       else void panel.webview.postMessage(this.#report);

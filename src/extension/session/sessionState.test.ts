@@ -64,6 +64,13 @@ void describe('a session', () => {
     assert.equal(failed.failure, 'Nobody there');
     assert.deepEqual(statusDetails(failed), ['Nobody there']);
   });
+
+  void it('has no failure where the user has broken it off', () => {
+    const cancelled = follow(newSession, { ...response('attach', {}, false), message: 'cancelled' });
+    assert.equal(cancelled.failure, undefined);
+    const left = after(response('disconnect', {}));
+    assert.equal(follow(left, { ...response('attach', {}, false), message: 'Lost' }).failure, undefined);
+  });
 });
 
 void describe('the line at the bottom', () => {

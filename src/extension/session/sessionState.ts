@@ -120,10 +120,12 @@ function followResponse(
   state: SessionState,
   { command = '', success, message, body }: Message,
 ): SessionState {
-  if (success !== true)
-    return command === 'attach' || command === 'launch'
-      ? { ...state, failure: message ?? 'The kernel was not reached' }
-      : state;
+  if (success !== true) {
+    const isWayIn = command === 'attach' || command === 'launch';
+    // A user who breaks it off needs no reason.
+    if (!isWayIn || message === 'cancelled' || state.phase === 'ended') return state;
+    return { ...state, failure: message ?? 'The kernel was not reached' };
+  }
   switch (command) {
     case 'threads': {
       const { threads } = body as { readonly threads: readonly { id: number; name: string }[] };
