@@ -1,6 +1,7 @@
-/** VS Code's extension host is killed while a kernel stands: the kernel is let go all the same. */
+/** What stands between VS Code and a kernel is killed while the kernel stands: it is let go all the same, and the user hears of it. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { descendants, outlasting } from '../fixtures/vscode/server';
 import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWindow';
@@ -14,6 +15,25 @@ before(async () => {
 });
 after(async () => {
   await window.end();
+});
+
+void describe('an adapter that is killed', () => {
+  void it('leaves a kernel that runs, and a word about it', async () => {
+    const { workbench, code, machine } = window;
+    await workbench.openFile('work.c');
+    await workbench.startDebugging();
+    await workbench.stopped('Paused on attach');
+    const adapters = descendants(code.extensionHosts[0]!).filter((id) => {
+      const commandLine = readFileSync(`/proc/${id}/cmdline`, 'utf8');
+      return commandLine.includes('adapter.js') && !commandLine.includes('--guard');
+    });
+    assert.equal(adapters.length, 1);
+    process.kill(adapters[0]!, 'SIGKILL');
+    await machine.console.command('ticks', limit);
+    await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
+    await workbench.command('Debug Console: Focus on Debug Console View');
+    await workbench.said('The debug adapter has ended with SIGKILL').first().waitFor();
+  });
 });
 
 void describe('an extension host that is killed', () => {

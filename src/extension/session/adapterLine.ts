@@ -42,6 +42,8 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
   #count = firstOwn;
   /** Why nobody answers any more. */
   #ended: string | undefined;
+  /** It has said so itself, or VS Code has let go of it. */
+  #isOver = false;
 
   constructor(command: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     super(() => undefined);
@@ -50,9 +52,15 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
     stdin.on('error', () => undefined);
     stdout.on('data', (bytes: Buffer) => this.#heard(bytes));
     stderr.setEncoding('utf8').on('data', (output: string) => this.#say(output));
-    this.#process.on('error', ({ message }) => this.#end(`The debug adapter cannot be run: ${message}`));
+    this.#process.on('error', ({ message }) =>
+      this.#end(
+        `The debug adapter cannot be run: ${message}. The setting “vmkd.node” names the Node that runs it; if it is empty, VS Code’s own does.`,
+      ),
+    );
     this.#process.on('close', (code, signal) =>
-      this.#end(`The debug adapter has ended with ${signal ?? `exit code ${code}`}`),
+      this.#end(
+        `The debug adapter has ended with ${signal ?? `exit code ${code}`}. Its guardian takes its breakpoints out and lets the kernel go; attach again.`,
+      ),
     );
   }
 
@@ -79,6 +87,7 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
 
   /** VS Code is done with it. */
   override dispose(): void {
+    this.#isOver = true;
     this.#process.stdin.end();
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), leaveLimit);
     timer.unref();
@@ -104,6 +113,7 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
       }
       this.#asked.delete(message.request_seq);
     }
+    if (message.event === 'terminated' || message.command === 'disconnect') this.#isOver = true;
     this.#fire(message);
   }
 
@@ -114,6 +124,7 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
     this.#own.clear();
     for (const request of this.#asked.values()) this.#refuse(request, why);
     this.#asked.clear();
+    if (!this.#isOver) this.#say(`${why}\n`);
     this.#fire({ type: 'event', event: 'terminated' });
   }
 
