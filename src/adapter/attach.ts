@@ -24,6 +24,7 @@ import { followModules } from './moduleEvents';
 import { guestText } from './output';
 import { startParking } from './parking';
 import { stylePrint } from './printStyle';
+import type { Report } from './progress';
 import { allParts, type Call } from './protocol';
 import type { Session } from './session';
 import { followTarget } from './stopEvents';
@@ -32,64 +33,10 @@ import { followTransport } from './transportEvents';
 
 /** @throws link-*, target-*, machine-*, symbol-path-bad, file-unwritable, cancelled */
 export async function attach(session: Session, call: Call): Promise<void> {
-  const { timeouts, symbolPath, trace, transport } = session.configuration;
-  const { link, guestRam, machine } = await wayTo(session.configuration);
-  const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
-  const endpoint = createEndpoint(link, systemClock, {
-    onExposed: (error) => session.output.line('important', errorText(error)),
-  });
-  session.atEnd.push(() => endpoint.dispose());
-  let opened = false;
-  const stateFolder = sessionsFolder();
-  session.guardian = new Guardian({ link, stateFolder });
-  const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
-  session.machine = machine;
-  session.parking = parking;
-  const name = machine instanceof VmkdError ? link.replace(/^.*[\\/:]/, '') : machine.name;
-  const companion = companionOf(session, name);
-  const { signal } = call;
-  await session.progress.run('Attaching to the kernel', { request: call.id, signal }, async (report) => {
-    report.update(`Waiting for ${link}`);
-    const target = await attachKernel({
-      endpoint: watched(endpoint, () => (opened = true)),
-      store,
-      linkMilliseconds: timeouts.link * 1000,
-      milliseconds: timeouts.attach * 1000,
-      stopMilliseconds: timeouts.breakIn * 1000,
-      // To look at it, and for its breakpoints; whether it stays stopped is decided when the client is ready.
-      breakIn: true,
-      signal: report.signal,
-      stateFolder,
-      guestRam,
-      transport: transport === 'auto' ? 'mailbox' : transport,
-      announcedMailbox: () => mailboxAnnouncedBy(machine),
-      ...(parking && { whileAwake: (action) => parking.use(action) }),
-      ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
-      observer: {
-        relay: (packet) => companion.relay(packet),
-        onPrint: ({ text }) => session.output.write('stdout', printed(session, text)),
-        onPrompt: ({ prompt }) => session.prompts.ask(prompt),
-        onError: (error) => session.output.line('stderr', errorText(error)),
-      },
-    }).catch(async (thrown: unknown) => {
-      // It may have been stopped already, or stop yet: a break-in is on its way.
-      if (opened && !isNobody(asVmkdError(thrown).code))
-        await letGo(endpoint, stateFolder, letGoLimits).catch(() => undefined);
-      throw thrown;
-    });
-    const loading = new SymbolLoading(session, target);
-    session.takeTarget(target, loading);
-    report.update('Loading symbols');
-    await loading.first(report.signal);
-    followTarget(session, target);
-    followTransport(session, target.transport);
-    followLive(session, target);
-    parking?.follow(target);
-    companion.follow(target);
-    followModules(session, target);
-    obeyStopAt(session, target);
-    loading.inBackground();
-  });
+  const { id: request, signal } = call;
+  const link = await session.progress.run('Attaching to the kernel', { request, signal }, (report) =>
+    reach(session, report),
+  );
   session.events.send('process', {
     name: `Windows kernel on ${link}`,
     isLocalProcess: false,
@@ -99,6 +46,73 @@ export async function attach(session: Session, call: Call): Promise<void> {
   announceCapabilities(session);
   session.phase = 'configuring';
   session.events.send('initialized');
+}
+
+/** Says how far it is: the machine, its port, the kernel, its memory, its symbols. @returns The link */
+async function reach(session: Session, report: Report): Promise<string> {
+  const { timeouts, symbolPath, trace, transport } = session.configuration;
+  report.update('Looking for the machine');
+  const { link, guestRam, machine } = await wayTo(session.configuration);
+  const store = symbolStore(symbolPath ?? symbolPathFrom(process.env));
+  const endpoint = createEndpoint(link, systemClock, {
+    onExposed: (error) => session.output.line('important', errorText(error)),
+  });
+  session.atEnd.push(() => endpoint.dispose());
+  let opened = false;
+  const stateFolder = sessionsFolder();
+  if (report.signal.aborted) throw new VmkdError('cancelled', 'Attaching was cancelled');
+  session.guardian = new Guardian({ link, stateFolder });
+  const parking = await startParking(session, machine, new ParkedNote(stateFolder, link));
+  session.machine = machine;
+  session.parking = parking;
+  const name = machine instanceof VmkdError ? link.replace(/^.*[\\/:]/, '') : machine.name;
+  const companion = companionOf(session, name);
+  report.update(`${name}: waiting for ${link}`);
+  const target = await attachKernel({
+    endpoint: watched(endpoint, () => {
+      opened = true;
+      report.update(`${name}: waiting for a kernel to answer at ${link}`);
+    }),
+    onAnswer: () => report.update(`${name}: a kernel answers; looking for its memory in the machine’s RAM`),
+    store,
+    linkMilliseconds: timeouts.link * 1000,
+    milliseconds: timeouts.attach * 1000,
+    stopMilliseconds: timeouts.breakIn * 1000,
+    // To look at it, and for its breakpoints; whether it stays stopped is decided when the client is ready.
+    breakIn: true,
+    signal: report.signal,
+    stateFolder,
+    guestRam,
+    transport: transport === 'auto' ? 'mailbox' : transport,
+    announcedMailbox: () => mailboxAnnouncedBy(machine),
+    ...(parking && { whileAwake: (action) => parking.use(action) }),
+    ...(trace === undefined ? {} : { trace: openTrace(session, trace, link) }),
+    observer: {
+      relay: (packet) => companion.relay(packet),
+      onPrint: ({ text }) => session.output.write('stdout', printed(session, text)),
+      onPrompt: ({ prompt }) => session.prompts.ask(prompt),
+      onError: (error) => session.output.line('stderr', errorText(error)),
+    },
+  }).catch(async (thrown: unknown) => {
+    // It may have been stopped already, or stop yet: a break-in is on its way.
+    if (opened && !isNobody(asVmkdError(thrown).code))
+      await letGo(endpoint, stateFolder, letGoLimits).catch(() => undefined);
+    throw thrown;
+  });
+  const loading = new SymbolLoading(session, target);
+  session.takeTarget(target, loading);
+  const { memory } = target.transport.state;
+  report.update(`${name}: loading symbols; memory is read ${memory === undefined ? 'by KD' : 'in RAM'}`);
+  await loading.first(report.signal);
+  followTarget(session, target);
+  followTransport(session, target.transport);
+  followLive(session, target);
+  parking?.follow(target);
+  companion.follow(target);
+  followModules(session, target);
+  obeyStopAt(session, target);
+  loading.inBackground();
+  return link;
 }
 
 /** @param name Of its pipes, unless somebody gives another. @throws link-bad-spec, link-denied */

@@ -79,6 +79,8 @@ export interface KernelTargetOptions {
   readonly announcedMailbox?: () => Promise<bigint | undefined>;
   /** Wakes the machine for what needs the target: `Parking.use`. */
   readonly whileAwake?: LiveTargetOptions['whileAwake'];
+  /** A kernel has answered; what it has is looked at next. */
+  readonly onAnswer?: () => void;
   readonly clock?: Clock;
   readonly clientTiming?: ClientTiming;
   readonly kdcomTiming?: KdcomTiming;
@@ -242,12 +244,15 @@ export class KernelTarget implements Target {
   }
 
   /** @throws as LiveTarget.attach */
-  async attach(options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal'>): Promise<void> {
+  async attach(
+    options: Pick<KernelTargetOptions, 'breakIn' | 'milliseconds' | 'signal' | 'onAnswer'>,
+  ): Promise<void> {
     this.#policy.attaching();
     this.#forgetRam();
     this.#become({ kind: 'attaching' });
     try {
       const change = await this.live.attach(options);
+      options.onAnswer?.();
       if (change === undefined) {
         this.#control.found();
         this.#become({ kind: 'running' });
