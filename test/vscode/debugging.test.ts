@@ -9,6 +9,7 @@ import { lineOf } from '../fixtures/demoSource';
 import { kernelImages } from '../fixtures/liveSymbols';
 import { monitorsIn, type Witness } from '../fixtures/monitors';
 import { writeEmptyQcow2 } from '../fixtures/qcow2';
+import { SilentLine } from '../fixtures/silentLine';
 import { temporaryFolder } from '../fixtures/tempFolder';
 import { keepFailure } from '../fixtures/vscode/failures';
 import { stepFast } from '../fixtures/vscode/fastSteps';
@@ -19,7 +20,7 @@ import { editorHelp } from './parts/editor';
 import { machineControl } from './parts/machine';
 import { memoryViews } from './parts/memory';
 import { registersView } from './parts/registers';
-import { SilentLine, waysIn } from './parts/starting';
+import { waysIn } from './parts/starting';
 import { languages, modules, prints, processes } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
@@ -34,6 +35,7 @@ let silent: SilentLine;
 before(async () => {
   fillFolder();
   silent = await SilentLine.open(path.join(folder, 'silent'));
+  const onSilence = { type: 'vmkd', request: 'attach', link: `unix:${silent.file}` };
   const drive = `file=${path.join(folder, 'disk')},if=none,id=disk,format=qcow2`;
   window = await openKernelWindow({
     kernel: { memoryMiB: 128, qemuArgs: ['-name', name, '-drive', drive, ...monitors.qemuArgs] },
@@ -44,7 +46,8 @@ before(async () => {
       parking: { after: 1 },
     },
     configurations: [
-      { type: 'vmkd', request: 'attach', name: 'Attach to a silent line', link: `unix:${silent.file}` },
+      { ...onSilence, name: 'Attach to a silent line' },
+      { ...onSilence, name: 'Give a silent line up', timeouts: { attach: 1 } },
       { type: 'vmkd', request: 'launch', name: 'Launch from a snapshot', vm: name, snapshot: 'clean' },
     ],
     // No extension that knows assembly is there.

@@ -1,41 +1,11 @@
 /** The ways in: what VS Code offers to attach and to launch, without a launch.json and with one; and how one gets out again. */
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { SilentLine } from '../../fixtures/silentLine';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
-
-/** A line that can be opened, and at whose other end nobody is. */
-export class SilentLine {
-  readonly #server: Server;
-  readonly #opened: Promise<Socket>;
-
-  private constructor(readonly file: string) {
-    this.#server = createServer();
-    this.#opened = once(this.#server, 'connection').then(([socket]) => socket as Socket);
-  }
-
-  static async open(file: string): Promise<SilentLine> {
-    const line = new SilentLine(file);
-    line.#server.listen(file);
-    await once(line.#server, 'listening');
-    return line;
-  }
-
-  /** @returns What waits for the debugger to let go of it, as soon as the debugger has opened it */
-  async taken(): Promise<{ readonly ended: Promise<unknown> }> {
-    const socket = await this.#opened;
-    socket.resume();
-    return { ended: once(socket, 'close') };
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
 
 export interface Ways {
   /** Of the machine. */
@@ -55,33 +25,54 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
   void describe('an attach that takes long', () => {
     void it('says what it waits for, and can be cancelled', async () => {
       const { workbench } = opened();
+      const { page } = workbench;
       await workbench.start('Attach to a silent line');
-      const { ended } = await silent().taken();
+      await silent().opened(1);
       await workbench.command('Notifications: Show Notifications');
-      const told = workbench.page.locator('.notifications-center .monaco-list-row', {
-        hasText: /Attaching/,
+      const told = page.locator('.notifications-center .monaco-list-row', {
+        hasText: 'waiting for a kernel to answer',
       });
       await told.waitFor();
       await workbench.screenshot('attaching');
       await told.locator('.monaco-button', { hasText: 'Cancel' }).click();
-      await ended;
-      await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
+      await silent().released();
+      await page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
       await workbench.command('Notifications: Clear All Notifications');
+      assert.equal(await page.locator('.tab', { hasText: 'vmkd Doctor' }).count(), 0);
+    });
+
+    void it('and fails calls the doctor, who goes when he is sent away', async () => {
+      const { workbench } = opened();
+      const { page } = workbench;
+      const before = silent().count;
+      await workbench.start('Give a silent line up');
+      const doctor = page.locator('.tab', { hasText: 'vmkd Doctor' });
+      await doctor.waitFor();
+      await page.keyboard.press('Escape');
+      // By the session that has failed, and by him.
+      await silent().opened(before + 2);
+      await doctor.locator('.action-label').click();
+      await silent().released();
+      await doctor.waitFor({ state: 'detached' });
     });
   });
 
   void describe('machines that are found', () => {
     void it('are offered as configurations that nobody has written', async () => {
       const { workbench } = opened();
+      const { page } = workbench;
       await workbench.command('Debug: Select and Start Debugging');
-      await workbench.page
-        .locator('.quick-input-list .monaco-list-row', { hasText: 'VMware kernel' })
+      const found = page.locator('.quick-input-list [aria-label="VMware kernel contributed configurations"]');
+      await found.click();
+      await page
+        .locator('.quick-input-list .monaco-list-row', { hasText: `Attach to ${name}` })
+        .first()
         .click();
-      const row = workbench.page.locator('.quick-input-list .monaco-list-row', {
-        hasText: `Attach to ${name}`,
-      });
-      await row.first().click();
       await workbench.stopped('Paused on attach');
+      // It names no symbols: no frame has a source, and the top one is selected all the same.
+      await workbench.callStack.and(page.locator('.selected')).filter({ hasText: 'nt!' }).waitFor();
+      await page.locator('.debug-variables .monaco-list-row', { hasText: 'Registers' }).first().waitFor();
+      await workbench.screenshot('sourceless');
       await letGo();
     });
   });
@@ -95,7 +86,8 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
       await workbench.start('Launch from a snapshot');
       await workbench.status(/Paused on attach/).waitFor();
       await workbench.stopped('Paused on attach');
-      await workbench.page.keyboard.press('F5');
+      await workbench.callStack.and(workbench.page.locator('.selected')).waitFor();
+      await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
       assert.ok((await clock()) < before);
       await letGo();
