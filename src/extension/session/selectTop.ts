@@ -21,16 +21,15 @@ export function registerSelectTop(
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
   const stops = new WeakMap<KernelSession, SourcelessStop>();
-  let tries = { epoch: 0, count: 0 };
   const look = (): void => {
     const item = vscode.debug.activeStackItem;
     if (!(item instanceof vscode.DebugThread)) return;
     const session = sessions.byId(item.session.id);
-    if (session === undefined || stops.get(session)?.isSourceless !== true) return;
-    const { phase, threadId, epoch } = session.state;
+    const stop = session && stops.get(session);
+    if (stop?.isSourceless !== true) return;
+    const { phase, threadId } = session!.state;
     if (phase !== 'stopped' || threadId !== item.threadId) return;
-    if (tries.epoch !== epoch) tries = { epoch, count: 0 };
-    if (tries.count++ < mostTries) void vscode.commands.executeCommand(toOnlyOne);
+    if (stop.tries++ < mostTries) void vscode.commands.executeCommand(toOnlyOne);
   };
   subscriptions.push(
     vscode.debug.onDidChangeActiveStackItem(look),

@@ -20,13 +20,15 @@ export class SourcelessStop {
   #total = 0;
   /** With a source, or the row that says why a stack ends. */
   #hasOthers = false;
+  /** How often its top frame was selected. */
+  tries = 0;
 
   /** @param epoch Of the stop in which, or after which, it was said. */
   heard({ type, command, success, body }: Message, epoch: number): void {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#frames.clear();
-      this.#total = 0;
+      this.#total = this.tries = 0;
       this.#hasOthers = false;
     }
     if (type !== 'response' || command !== 'stackTrace' || success !== true) return;

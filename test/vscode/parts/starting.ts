@@ -116,6 +116,7 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
         .click();
       await workbench.chooseMachine(name);
       await workbench.stopped('Paused on attach');
+      await workbench.callStack.and(page.locator('.selected')).waitFor();
       await workbench.command('Welcome: Open Walkthrough...');
       await workbench.choose('Debug a Windows kernel in a virtual machine');
       const done = page.locator('.getting-started-step').filter({
