@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { lstatSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { commands, debugType } from './names';
-import { withShown } from './session/orders';
+import { sessionMeant, withSession } from './session/orders';
 import type { KernelSession, KernelSessions } from './session/sessions';
 import { windbgArguments, windbgPlaces } from './windbg';
 
@@ -13,7 +13,11 @@ export function registerCompanion(
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
   const order = (command: string, action: (session: KernelSession) => Promise<unknown>): void => {
-    subscriptions.push(vscode.commands.registerCommand(command, () => withShown(sessions, action)));
+    subscriptions.push(
+      vscode.commands.registerCommand(command, (given?: unknown) =>
+        withSession(sessionMeant(sessions, given), action),
+      ),
+    );
   };
   order(commands.startCompanion, (session) => session.own('vmkd/startCompanion', {}));
   order(commands.stopCompanion, (session) => session.own('vmkd/stopCompanion', undefined));

@@ -11,7 +11,7 @@
 import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
 import { commands } from '../names';
-import { withShown } from '../session/orders';
+import { sessionMeant, withSession } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import { sourceUri } from '../session/sourceUri';
 import { lineOfAddress, listingOf, placeAt, rowsOfFunction, type CodeRow, type Listing } from './listing';
@@ -34,9 +34,10 @@ export function registerDisassembly(
     vscode.languages.registerDefinitionProvider({ scheme }, documents),
     vscode.languages.registerDocumentLinkProvider({ scheme }, documents),
     vscode.commands.registerCommand(commands.openDisassembly, async (given?: unknown) => {
+      const meant = sessionMeant(sessions, given);
       const expression = typeof given === 'string' ? given : await askForExpression();
       if (expression === undefined || expression.trim() === '') return;
-      await withShown(sessions, async (session) => {
+      await withSession(meant, async (session) => {
         const { frameId } = session;
         const args = frameId === undefined ? { expression } : { expression, frameId };
         await documents.open(session, BigInt((await session.own('vmkd/locate', args)).memoryReference));
@@ -46,7 +47,7 @@ export function registerDisassembly(
       const editor = vscode.window.activeTextEditor;
       if (editor?.document.uri.scheme !== 'file') return;
       const { document, selection } = editor;
-      await withShown(sessions, async (session) => {
+      await withSession(sessions.shown, async (session) => {
         const line = selection.active.line + 1;
         const { memoryReference } = await session.own('vmkd/locateLine', { path: document.uri.fsPath, line });
         await documents.open(session, BigInt(memoryReference));

@@ -9,7 +9,9 @@ import type { MachineControl, Snapshots } from '../../engine/machine/control';
 import { findMachine } from '../../engine/machine/find';
 import { withControl } from '../../engine/machine/withControl';
 import { commands } from '../names';
+import { sessionMeant } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
+import { attachingAgain } from './attachingAgain';
 import { userHost } from './host';
 import { pickMachine } from './pick';
 
@@ -18,47 +20,73 @@ type Control = Pick<MachineControl, 'pause' | 'unpause' | 'reset'> & {
   readonly snapshots: Pick<Snapshots, 'list' | 'take'>;
 };
 
+/** What a command is about: bound when it is called, for once the user has answered a question, another session may be shown. */
+interface Subject {
+  /** As findMachine knows it. */
+  readonly machine: string;
+  /** The one that is attached to it. */
+  readonly session: KernelSession | undefined;
+}
+
 export function registerControl(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const order = (command: string, title: string, action: (control: Control) => Promise<void>) =>
+  const command = (name: string, title: string, action: (subject: Subject) => Promise<void>) =>
     subscriptions.push(
-      vscode.commands.registerCommand(command, () => told(title, () => ordered(sessions, title, action))),
+      vscode.commands.registerCommand(name, (given?: unknown) =>
+        told(title, async () => {
+          const subject = await subjectOf(sessionMeant(sessions, given));
+          if (subject !== undefined) await action(subject);
+        }),
+      ),
     );
+  const order = (name: string, title: string, action: (control: Control, machine: string) => Promise<void>) =>
+    command(name, title, (subject) => ordered(subject, title, action));
   order(commands.pauseMachine, 'Pausing the machine', (control) => control.pause());
   order(commands.resumeMachine, 'Resuming the machine', (control) => control.unpause());
-  order(commands.resetMachine, 'Resetting the machine', async (control) => {
-    if (await confirmed('Reset the machine? What runs in it is lost.', 'Reset')) await control.reset();
+  order(commands.resetMachine, 'Resetting the machine', async (control, machine) => {
+    if (await confirmed(`Reset “${machine}”? What runs in it is lost.`, 'Reset')) await control.reset();
   });
   order(commands.takeSnapshot, 'Taking a snapshot', async (control) => {
     const name = await vscode.window.showInputBox({ prompt: 'What shall the snapshot be called?' });
     if (name !== undefined && name !== '') await control.snapshots.take(name);
   });
-  subscriptions.push(
-    vscode.commands.registerCommand(commands.revertToSnapshot, () =>
-      told('Reverting to a snapshot', () => revert(sessions)),
-    ),
-  );
+  const reverting = 'Reverting to a snapshot';
+  command(commands.revertToSnapshot, reverting, (subject) => revert(sessions, subject, reverting));
 }
 
-/** The kernel of the snapshot is another one than that of the session: it is let go before, and attached to anew. */
-async function revert(sessions: KernelSessions): Promise<void> {
-  const title = 'Reverting to a snapshot';
+async function subjectOf(session: KernelSession | undefined): Promise<Subject | undefined> {
+  const machine = machineOf({ shown: session }) ?? (await pickMachine())?.where;
+  if (machine === undefined) return undefined;
+  const phase = session?.state.phase;
+  return { machine, session: phase === 'running' || phase === 'stopped' ? session : undefined };
+}
+
+/** The kernel of the snapshot is another one than that of the session: it is let go before, and attached to anew, whatever comes of it. */
+async function revert(sessions: KernelSessions, subject: Subject, title: string): Promise<void> {
+  const { machine, session } = subject;
   let name: string | undefined;
-  const machine = await ordered(sessions, title, async (control) => {
+  await ordered(subject, title, async (control) => {
     name = await vscode.window.showQuickPick(control.snapshots.list(), { placeHolder: 'Which snapshot?' });
   });
-  if (name === undefined || machine === undefined) return;
+  if (name === undefined) return;
   const snapshot = name;
-  const attached = attachedSession(sessions)?.session;
+  const question = `Take “${machine}” back to the snapshot “${snapshot}”? What runs in it is lost.`;
+  if (!(await confirmed(question, 'Revert'))) return;
+  // The user may have ended it meanwhile.
+  const attached = session && sessions.byId(session.session.id)?.session;
   if (attached !== undefined) await ended(attached);
-  await controlled(machine, title, async ({ snapshots, way }) => {
-    if (snapshots === undefined) throw noSnapshots(way);
-    await snapshots.revert(snapshot);
-  });
-  if (attached !== undefined)
-    await vscode.debug.startDebugging(attached.workspaceFolder, attached.configuration);
+  try {
+    await controlled(machine, title, async ({ snapshots, way }) => {
+      if (snapshots === undefined) throw noSnapshots(way);
+      await snapshots.revert(snapshot);
+    });
+  } finally {
+    // Not waited for: what has failed is told now.
+    if (attached !== undefined)
+      void vscode.debug.startDebugging(attached.workspaceFolder, attachingAgain(attached.configuration));
+  }
 }
 
 /** VS Code looks at another session when one has ended for good: the new one must not be there before. */
@@ -74,22 +102,14 @@ async function ended(session: vscode.DebugSession): Promise<void> {
   await end;
 }
 
-function attachedSession({ shown }: KernelSessions): KernelSession | undefined {
-  const phase = shown?.state.phase;
-  return phase === 'running' || phase === 'stopped' ? shown : undefined;
-}
-
-/** @returns The machine that got the order, as findMachine knows it; undefined: none was chosen */
 async function ordered(
-  sessions: KernelSessions,
+  { machine, session }: Subject,
   title: string,
-  action: (control: Control) => Promise<void>,
-): Promise<string | undefined> {
-  const session = attachedSession(sessions);
-  const machine = machineOf(sessions) ?? (await pickMachine())?.where;
-  if (session !== undefined) await withProgress(title, session.name, () => action(bySession(session)));
-  else if (machine !== undefined) await controlled(machine, title, (control) => action(byUs(control)));
-  return machine;
+  action: (control: Control, machine: string) => Promise<void>,
+): Promise<void> {
+  if (session !== undefined)
+    await withProgress(title, session.name, () => action(bySession(session), machine));
+  else await controlled(machine, title, (control) => action(byUs(control), machine));
 }
 
 function bySession(session: KernelSession): Control {
@@ -128,8 +148,8 @@ function byUs(control: MachineControl): Control {
 const noSnapshots = (way: string): Error => new Error(`There are no snapshots by ${way}`);
 
 /** As its launch configuration names it. */
-export function machineOf(sessions: KernelSessions): string | undefined {
-  const { vm, link } = (sessions.shown?.session.configuration ?? {}) as { vm?: unknown; link?: unknown };
+export function machineOf({ shown }: Pick<KernelSessions, 'shown'>): string | undefined {
+  const { vm, link } = (shown?.session.configuration ?? {}) as { vm?: unknown; link?: unknown };
   if (typeof vm === 'string' && vm !== '') return vm;
   return typeof link === 'string' && link !== '' ? link : undefined;
 }

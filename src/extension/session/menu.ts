@@ -1,4 +1,7 @@
-/** What can be done with the shown session, as a list to choose from: a click on its line in the bar at the bottom opens it. */
+/**
+ * What can be done with the shown session, as a list to choose from: a click on its line in the bar at the bottom opens it. What
+ * is chosen is done with that session, though another may be shown by then.
+ */
 
 import * as vscode from 'vscode';
 import { commands } from '../names';
@@ -19,7 +22,8 @@ export function registerMenu(
         command,
       }));
       const picked = await vscode.window.showQuickPick(items, { placeHolder: shown.name });
-      if (picked !== undefined) await vscode.commands.executeCommand(picked.command);
+      if (picked !== undefined)
+        await vscode.commands.executeCommand(picked.command, { sessionId: shown.session.id });
     }),
   );
 }

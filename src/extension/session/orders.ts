@@ -11,10 +11,16 @@ export async function tellFailures(action: () => Promise<unknown>): Promise<void
   }
 }
 
-/** Of the shown session; nothing happens if there is none. */
-export async function withShown(
-  { shown }: KernelSessions,
+/** The session that an order is about, as whoever gives it says (`{ sessionId }`, as VS Code does); else the shown one. */
+export function sessionMeant(sessions: KernelSessions, given: unknown): KernelSession | undefined {
+  const { sessionId } = (given ?? {}) as { readonly sessionId?: unknown };
+  return typeof sessionId === 'string' ? sessions.byId(sessionId) : sessions.shown;
+}
+
+/** Nothing happens if there is no session. */
+export async function withSession(
+  session: KernelSession | undefined,
   action: (session: KernelSession) => Promise<unknown>,
 ): Promise<void> {
-  if (shown !== undefined) await tellFailures(() => action(shown));
+  if (session !== undefined) await tellFailures(() => action(session));
 }

@@ -2,12 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Locator } from 'playwright-core';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 import type { Witness } from '../../fixtures/monitors';
 
 export function machineControl(opened: () => KernelWindow, witness: () => Witness): void {
   const ticks = async (): Promise<number> =>
     Number(/\d+/.exec(await opened().machine.console.command('ticks', 60_000))?.[0]);
+  const question = (text: RegExp): Locator =>
+    opened().workbench.page.locator('.monaco-dialog-box', { hasText: text });
+  const confirm = (button: string, text: RegExp): Promise<void> =>
+    question(text).locator('.monaco-button', { hasText: button }).click();
 
   void describe('the machine', () => {
     void it('is paused and resumed', async () => {
@@ -29,6 +34,7 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       for (const deadline = Date.now() + 60_000; (await ticks()) < goal;) assert.ok(Date.now() < deadline);
       await workbench.command('vmkd: Revert the Virtual Machine to a Snapshot');
       await workbench.choose('clean');
+      await confirm('Revert', /Take “vmkd-window-\d+” back to the snapshot “clean”\?/);
       await workbench.status(/Paused on attach/).waitFor();
       await workbench.stopped('Paused on attach');
       await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
@@ -40,7 +46,7 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
     void it('is reset only if the user says so once more', async () => {
       const { workbench, machine } = opened();
       await workbench.command('vmkd: Reset the Virtual Machine');
-      const dialog = workbench.page.locator('.monaco-dialog-box', { hasText: 'What runs in it is lost' });
+      const dialog = question(/Reset “vmkd-window-\d+”\? What runs in it is lost/);
       const before = await ticks();
       await dialog.locator('.monaco-button', { hasText: 'Cancel' }).click();
       await dialog.waitFor({ state: 'hidden' });
