@@ -64,6 +64,7 @@ interface RequestTable {
   threads: Row<undefined, P.ThreadsResponse>;
   variables: Row<P.VariablesArguments, P.VariablesResponse>;
   'vmkd/controlMachine': OwnRow<'vmkd/controlMachine'>;
+  'vmkd/loadSymbols': OwnRow<'vmkd/loadSymbols'>;
   'vmkd/locate': OwnRow<'vmkd/locate'>;
   'vmkd/locateLine': OwnRow<'vmkd/locateLine'>;
   'vmkd/pageTables': OwnRow<'vmkd/pageTables'>;

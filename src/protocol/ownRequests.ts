@@ -29,6 +29,11 @@ export interface OwnRequests {
     arguments: { readonly addresses: readonly string[] };
     body: { readonly names: readonly (string | null)[] };
   };
+  /** Loads the symbols of the module at this base address, from servers too. What comes of it is what the module shows, too. */
+  'vmkd/loadSymbols': {
+    arguments: { readonly base: string };
+    body: { readonly isLoaded: boolean; readonly symbolStatus: string };
+  };
   /** Memory of another space than that of the processor which stopped. `unreadableBytes`: behind `data`, and not there. */
   'vmkd/readMemory': {
     arguments: { readonly space: OwnSpace; readonly address: string; readonly count: number };

@@ -190,6 +190,9 @@ void describe('what the kernel says', () => {
     ).breakpoints as [P.Breakpoint];
     assert.match(refused.message!, /waits for an answer/);
     assert.ok(performance.now() - started < 2000);
+    // What views want is no answer.
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    await client.refusal('vmkd/loadSymbols', { base: modules[0]!.id });
     await client.ask('evaluate', { expression: 'Grace', context: 'repl' });
     assert.equal(await asked, 'Grace');
   });

@@ -710,6 +710,18 @@ void describe('modules and sources', () => {
     );
   });
 
+  void it('get their symbols by their address, which is no pattern', async () => {
+    // covers: vmkd/loadSymbols
+    const { modules } = await client.ask<P.ModulesResponse['body']>('modules');
+    for (const { id, symbolStatus } of modules)
+      assert.deepEqual(
+        await client.ask<OwnRequests['vmkd/loadSymbols']['body']>('vmkd/loadSymbols', { base: id }),
+        { isLoaded: true, symbolStatus },
+      );
+    for (const base of ['0x1000', '*', 'nt'])
+      assert.match((await client.refusal('vmkd/loadSymbols', { base })).message, /There is no module at/);
+  });
+
   void it('know their source files, and give the text of those that are here', async () => {
     // covers: loadedSources, source, supportsLoadedSourcesRequest
     const { sources } = await client.ask<P.LoadedSourcesResponse['body']>('loadedSources');

@@ -1,6 +1,8 @@
-/** Loaded modules with the state of their symbols, and the source files that those name. */
+/** Loaded modules with the state of their symbols, which `vmkd/loadSymbols` loads, and the source files that those name. */
 
-import { describeModule } from '../moduleEvents';
+import { VmkdError } from '../../engine/core/errors';
+import { describeSymbolState } from '../../engine/windows/moduleSymbols';
+import { describeModule, moduleId } from '../moduleEvents';
 import type { Family } from '../protocol';
 
 export const modules: Family = {
@@ -10,6 +12,14 @@ export const modules: Family = {
       const all = session.target.symbols.modules;
       const shown = all.slice(startModule, moduleCount > 0 ? startModule + moduleCount : undefined);
       return { modules: shown.map(describeModule), totalModules: all.length };
+    },
+
+    async 'vmkd/loadSymbols'(session, { base }, call) {
+      session.mustBeStopped();
+      const module = session.target.symbols.modules.find((one) => moduleId(one) === base);
+      if (module === undefined) throw new VmkdError('value-out-of-range', `There is no module at ${base}`);
+      await session.symbolLoading.load([module], true, call.signal);
+      return { isLoaded: module.state.kind === 'loaded', symbolStatus: describeSymbolState(module.state) };
     },
 
     loadedSources: (session) => ({ sources: [...session.sources.all().values()] }),

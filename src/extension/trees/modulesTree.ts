@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { commands, views } from '../names';
-import { tellFailures } from '../session/orders';
+import { withSession } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { ModuleShown } from '../session/sessionState';
 
@@ -73,10 +73,12 @@ interface SessionModules {
   readonly modules: ReadonlyMap<string, ModuleShown>;
 }
 
-/** Asks servers, too: whoever wants it has said so. */
-async function loadSymbols(session: KernelSession | undefined, { name }: ModuleShown): Promise<void> {
-  if (session === undefined) return;
+/** Asks servers, too: whoever wants it has said so. By its address: a name is the guest's, and may be a pattern. */
+async function loadSymbols(session: KernelSession | undefined, { id, name }: ModuleShown): Promise<void> {
   await vscode.window.withProgress({ location: { viewId: views.modules } }, () =>
-    tellFailures(() => session.ask('evaluate', { expression: `.reload ${name}`, context: 'repl' })),
+    withSession(session, async (of) => {
+      const { isLoaded, symbolStatus } = await of.own('vmkd/loadSymbols', { base: id });
+      if (!isLoaded) throw new Error(`${name}: ${symbolStatus}`);
+    }),
   );
 }

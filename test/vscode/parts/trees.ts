@@ -77,9 +77,11 @@ export function modules(opened: () => KernelWindow, symbols: string): void {
       await machine.console.command('load', 60_000);
       const row = rows.filter({ hasText: 'vmkondem.sys' });
       await row.filter({ hasText: 'not loaded' }).waitFor();
-      copyFileSync(path.join(kernelImages, 'vmkondem.pdb'), path.join(symbols, 'vmkondem.pdb'));
       await workbench.command('Debug: Pause');
       await workbench.stopped('Paused on pause');
+      await workbench.menu(row, 'Load Symbols');
+      await workbench.notified(/vmkondem\.sys: exports only/);
+      copyFileSync(path.join(kernelImages, 'vmkondem.pdb'), path.join(symbols, 'vmkondem.pdb'));
       await workbench.menu(row, 'Load Symbols');
       await row.filter({ hasText: 'private symbols' }).waitFor();
       const known = page.frames();
