@@ -10,7 +10,8 @@ import type { Session } from './session';
 /** The base address: the kernel never has two modules at one place. */
 export const moduleId = (module: ModuleSymbols): string => hex(module.base, 16);
 
-export function describeModule(module: ModuleSymbols): P.Module {
+/** `isKernel`, which is not DAP's: when that one goes, another kernel comes, with everything elsewhere. */
+export function describeModule(module: ModuleSymbols): P.Module & { readonly isKernel?: true } {
   const { name, path, base, size } = module.module;
   const { state } = module;
   return {
@@ -20,6 +21,7 @@ export function describeModule(module: ModuleSymbols): P.Module {
     addressRange: `${hex(base, 16)}-${hex(base + BigInt(size), 16)}`,
     symbolStatus: describeSymbolState(state),
     ...(state.kind === 'loaded' ? { symbolFilePath: state.path } : {}),
+    ...(module.alias === 'nt' ? { isKernel: true } : {}),
   };
 }
 

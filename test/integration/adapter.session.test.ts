@@ -380,6 +380,13 @@ void describe('a session goes on', () => {
       ({ reason }) => reason === 'pause',
     );
     assert.equal(first.allThreadsStopped, true);
+    // Views must know that it is another kernel.
+    const gone = await client.event<P.ModuleEvent['body'] & { module: { isKernel?: boolean } }>(
+      'module',
+      from,
+      ({ reason, module }) => reason === 'removed' && module.isKernel === true,
+    );
+    assert.equal(gone.module.name, 'ntoskrnl.exe');
     const hit = await client.stopAfter(() => client.continueRequest({ threadId: 1 }));
     assert.deepEqual(hit.hitBreakpointIds, [set!.id]);
     await client.disconnectRequest();

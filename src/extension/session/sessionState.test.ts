@@ -59,6 +59,18 @@ void describe('a session', () => {
     );
   });
 
+  void it('knows another kernel from the one that has gone', () => {
+    const module = { name: 'a.sys', path: '', addressRange: '', symbolStatus: 'none' };
+    const tell = (reason: string, id: string, isKernel: boolean): Message =>
+      event('module', { reason, module: { ...module, id, ...(isKernel && { isKernel }) } });
+    const booted = after(...attached, tell('new', '0x1', true), tell('new', '0x2', false));
+    const unloaded = follow(booted, tell('removed', '0x2', false));
+    assert.equal(unloaded.boot, booted.boot);
+    // KASLR may put it where the last one was.
+    const again = [tell('removed', '0x1', true), tell('new', '0x1', true)].reduce(follow, unloaded);
+    assert.notEqual(again.boot, booted.boot);
+  });
+
   void it('keeps why there was no attaching', () => {
     const failed = follow(newSession, { ...response('attach', {}, false), message: 'Nobody there' });
     assert.equal(failed.failure, 'Nobody there');

@@ -4,7 +4,8 @@
  *
  *   attaching ──stopped──▶ stopped ◀──▶ running ──▶ ended
  *
- * Invariant: `epoch` counts stops; what was read in one is old in the next.
+ * Invariants: `epoch` counts stops; what was read in one is old in the next. `boot` counts kernels that have gone, by a reboot or
+ * a snapshot; what was known of one is not true of the next.
  */
 
 import type { OwnCompanion, OwnEvents } from '../../protocol/ownRequests';
@@ -17,11 +18,13 @@ export interface ModuleShown {
   readonly addressRange: string;
   readonly symbolStatus: string;
   readonly symbolFilePath?: string;
+  readonly isKernel?: boolean;
 }
 
 export interface SessionState {
   readonly phase: 'attaching' | 'running' | 'stopped' | 'ended';
   readonly epoch: number;
+  readonly boot: number;
   /** In the adapter's words: “breakpoint 1”; while it stands. */
   readonly reason: string | undefined;
   /** DAP's number of the processor that stopped. */
@@ -41,6 +44,7 @@ export interface SessionState {
 export const newSession: SessionState = {
   phase: 'attaching',
   epoch: 0,
+  boot: 0,
   reason: undefined,
   threadId: undefined,
   threads: new Map(),
@@ -113,7 +117,8 @@ function followModule(state: SessionState, { reason, module }: ModuleBody): Sess
   const modules = new Map(state.modules);
   if (reason === 'removed') modules.delete(module.id);
   else modules.set(module.id, module);
-  return { ...state, modules };
+  const isEnd = reason === 'removed' && module.isKernel === true;
+  return { ...state, modules, boot: state.boot + (isEnd ? 1 : 0) };
 }
 
 function followResponse(
