@@ -855,16 +855,16 @@ void describe('what views ask beyond DAP', () => {
       ...{ space, address: '0x0000000000010000', count: 8 },
     });
     assert.equal(user.data === '', walk.physical === undefined);
-    assert.equal(
-      (
-        await client.refusal('vmkd/readMemory', {
-          space: { kind: 'process', eprocess: '0x10' },
-          address,
-          count: 8,
-        })
-      ).error.showUser,
-      false,
-    );
+    // Neither what cannot be read is a process, nor what can: one that there was, before.
+    for (const none of ['0x0000000000000010', address])
+      for (const [command, args] of [
+        ['vmkd/readMemory', { space: { kind: 'process', eprocess: none }, address, count: 8 }],
+        ['vmkd/pageTables', { eprocess: none, address }],
+      ] as const) {
+        const { message, error } = await client.refusal(command, args);
+        assert.match(message, new RegExp(`There is no process at ${none}`));
+        assert.equal(error.showUser, false);
+      }
   });
 
   void it('shows where a thread sleeps, as one of DAP’s threads', async () => {

@@ -3,7 +3,7 @@
  * or of a process, `vmkd/pageTables` of an address, `vmkd/visitThread`, which makes a thread that sleeps one of DAP's.
  */
 
-import { physicalAddress, virtualAddress, type VirtualAddress } from '../../engine/core/addresses';
+import { physicalAddress, type VirtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
 import { hex } from '../../engine/core/hex';
 import { entryFlags } from '../../engine/memory/tableWalk';
@@ -12,6 +12,7 @@ import { SleepingThread } from '../../engine/target/sleepingThread';
 import { pagingIn, readPhysical, SpaceMemory, walkIn, type PhysicalReader } from '../../engine/target/spaces';
 import type { TargetProcessor } from '../../engine/target/target';
 import { KernelStruct } from '../../engine/windows/kernelStruct';
+import { isProcess } from '../../engine/windows/processes';
 import { describeThread } from '../../engine/windows/threads';
 import type { OwnRequests } from '../../protocol/ownRequests';
 import { addressOf, memoryReference } from '../memoryReferences';
@@ -128,8 +129,15 @@ async function pagingOf(session: Session, eprocess: string | undefined) {
   throw new VmkdError('target-unsupported', 'The processor does not translate addresses yet');
 }
 
-function directoryTableBase({ target }: Session, eprocess: VirtualAddress): Promise<bigint> {
-  const types = target.symbols.moduleNamed('nt')?.types;
-  const struct = KernelStruct.named(types, '_EPROCESS');
-  return struct.readNumber(target.memory, virtualAddress(eprocess), 'Pcb.DirectoryTableBase');
+/** @throws value-out-of-range: it is none, or none any more */
+async function directoryTableBase(
+  { target: { memory, symbols } }: Session,
+  eprocess: VirtualAddress,
+): Promise<bigint> {
+  if (!(await isProcess(memory, symbols, eprocess)))
+    throw new VmkdError('value-out-of-range', `There is no process at ${memoryReference(eprocess)}`, {
+      nextStep: 'It has ended, or the kernel is another one: the view of processes has those that there are.',
+    });
+  const struct = KernelStruct.named(symbols.moduleNamed('nt')?.types, '_EPROCESS');
+  return struct.readNumber(memory, eprocess, 'Pcb.DirectoryTableBase');
 }

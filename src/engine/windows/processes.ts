@@ -47,3 +47,24 @@ export async function readProcesses(memory: VirtualMemory, symbols: KernelSymbol
   }
   return processes;
 }
+
+/**
+ * Whether a process is in that list: the next entry points back to it. What was one before it ended, or the kernel was another,
+ * is memory like any. @throws symbols-lack-type, and what the target throws
+ */
+export async function isProcess(
+  memory: VirtualMemory,
+  symbols: KernelSymbols,
+  eprocess: VirtualAddress,
+): Promise<boolean> {
+  const struct = KernelStruct.named(symbols.moduleNamed('nt')?.types, '_EPROCESS');
+  const { size } = struct.place('ActiveProcessLinks.Flink');
+  try {
+    const next = await struct.readPointer(memory, eprocess, 'ActiveProcessLinks.Flink');
+    const back = await readPointer(memory, plus(next, size), size === 4 ? 4 : 8);
+    return back === plus(eprocess, struct.offsetOf('ActiveProcessLinks'));
+  } catch (thrown) {
+    if (thrown instanceof VmkdError && thrown.code === 'memory-unreadable') return false;
+    throw thrown;
+  }
+}
