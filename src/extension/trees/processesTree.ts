@@ -1,6 +1,6 @@
 /**
  * Processes of the stopped kernel, their threads, and the stacks of these; those that a processor is in are marked. Read when
- * somebody unfolds them.
+ * somebody unfolds them, and again at another stop (reading.ts). While the kernel runs they stay as they were, and unfolded.
  */
 
 import * as vscode from 'vscode';
@@ -9,6 +9,7 @@ import { commands, views } from '../names';
 import { tellFailures } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import { sourceUri, type NamedSource } from '../session/sourceUri';
+import { isSame, settleTime, whenToRead, type Moment } from './reading';
 
 type Node =
   | { readonly kind: 'process'; readonly process: OwnProcess }
@@ -27,15 +28,22 @@ interface Frame {
 export class ProcessesTree implements vscode.TreeDataProvider<Node> {
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onDidChangeTreeData = this.#changed.event;
-  #shown = '';
+  readonly #view: vscode.TreeView<Node>;
+  /** What was read of this kernel, by the addresses of what it is in; the processes by none. */
+  #known = new Map<string, Node[]>();
+  #moment: Moment | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly sessions: KernelSessions) {}
+  constructor(private readonly sessions: KernelSessions) {
+    this.#view = vscode.window.createTreeView(views.processes, { treeDataProvider: this });
+  }
 
   register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
-    const view = vscode.window.createTreeView(views.processes, { treeDataProvider: this });
+    const view = this.#view;
     subscriptions.push(
       view,
       this.#changed,
+      { dispose: () => clearTimeout(this.#timer) },
       this.sessions.onShown(() => this.#look()),
       vscode.commands.registerCommand(commands.refreshProcesses, () => this.#changed.fire()),
       vscode.commands.registerCommand(commands.openMemoryOfThread, async (node?: Node) => {
@@ -61,21 +69,43 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
 
   #look(): void {
     const { shown } = this.sessions;
-    const now = shown === undefined ? '' : `${shown.session.id} ${shown.state.phase} ${shown.state.epoch}`;
-    if (now === this.#shown) return;
-    this.#shown = now;
-    this.#changed.fire();
+    const now = shown && { ...shown.state, id: shown.session.id };
+    const before = this.#moment;
+    if (isSame(before, now)) return;
+    this.#moment = now;
+    clearTimeout(this.#timer);
+    if (now?.phase !== 'running') this.#view.message = '';
+    // A step is over before anybody could read it.
+    else this.#timer = setTimeout(() => (this.#view.message = running), settleTime);
+    switch (whenToRead(before, now, this.#known.has(''))) {
+      case 'afresh':
+        this.#known = new Map();
+        this.#changed.fire();
+        return;
+      case 'at once':
+        this.#changed.fire();
+        return;
+      case 'soon':
+        this.#timer = setTimeout(() => this.#changed.fire(), settleTime);
+        return;
+      case 'not':
+        return;
+    }
   }
 
   async getChildren(parent?: Node): Promise<Node[]> {
     const { shown } = this.sessions;
     if (shown === undefined) return [];
-    if (shown.state.phase === 'running') return [{ kind: 'note', text: 'The kernel is running.' }];
-    if (shown.state.phase !== 'stopped') return [];
+    const known = this.#known;
+    const within = addressOf(parent) ?? '';
+    const asBefore = (): Node[] => known.get(within) ?? (parent === undefined ? [] : [note(running)]);
+    if (!stands(shown)) return asBefore();
     try {
-      return await childrenOf(shown, parent);
+      const children = await childrenOf(shown, parent);
+      known.set(within, children);
+      return children;
     } catch (thrown) {
-      return [{ kind: 'note', text: (thrown as Error).message }];
+      return stands(shown) ? [note((thrown as Error).message)] : asBefore();
     }
   }
 
@@ -92,6 +122,10 @@ export class ProcessesTree implements vscode.TreeDataProvider<Node> {
     }
   }
 }
+
+const running = 'The kernel is running.';
+const note = (text: string): Node => ({ kind: 'note', text });
+const stands = ({ state }: KernelSession): boolean => state.phase === 'stopped';
 
 async function childrenOf(session: KernelSession, parent: Node | undefined): Promise<Node[]> {
   if (parent === undefined) {
