@@ -4,8 +4,9 @@
  *
  *   vmkd-code:/vmkdemo!VmkDemoWork?SESSION#0xfffff80312345678
  *
- * Invariants: a document belongs to one session, and keeps its text when that has ended; what it shows is read again when modules
- * have changed. Names in it lead on: “Go to Definition”, or Ctrl and a click.
+ * Invariants: a document belongs to one session, and keeps its text when that has ended; what it shows is read again when its module
+ * has changed (renewal.ts), once nothing more has for a moment. In another kernel than that of its address it is found by its name.
+ * Names in it lead on: “Go to Definition”, or Ctrl and a click.
  */
 
 import * as vscode from 'vscode';
@@ -13,8 +14,11 @@ import { asVmkdError } from '../../engine/core/errors';
 import { commands } from '../names';
 import { sessionMeant, withSession } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
+import type { SessionState } from '../session/sessionState';
 import { sourceUri } from '../session/sourceUri';
+import { InstructionMark } from './instructionMark';
 import { lineOfAddress, listingOf, placeAt, rowsOfFunction, type CodeRow, type Listing } from './listing';
+import { changedRanges, isWithin } from './renewal';
 import { sourceLines } from './sourceLines';
 
 const scheme = 'vmkd-code';
@@ -22,6 +26,8 @@ const language = 'vmkd-code';
 /** Instructions within which a function must begin in front of its parts, and how many of it are shown. */
 const before = 1000;
 const after = 4000;
+/** Milliseconds without news of modules: their symbols come in a row. */
+const settleTime = 300;
 
 export function registerDisassembly(
   sessions: KernelSessions,
@@ -75,6 +81,11 @@ class CodeDocuments
   readonly onDidChange = this.#changed.event;
   /** Of documents that are open, or about to be: by their addresses. */
   readonly #listings = new Map<string, Listing>();
+  /** Those of them that have to be read again. */
+  readonly #stale = new Set<string>();
+  /** Which kernel of its session the address of a document is of; also if it is closed, for one can go back to it. */
+  readonly #boots = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
   readonly #marks = new InstructionMark();
   readonly #ends: vscode.Disposable[];
 
@@ -91,15 +102,16 @@ class CodeDocuments
       }),
       vscode.debug.onDidChangeActiveStackItem(() => this.#mark()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.#mark()),
-      sessions.onStarted((session) =>
-        session.onChange(({ modules }) => {
-          if (session.state.phase === 'stopped' && session.state.modules !== modules) this.#renew(session);
-        }),
-      ),
+      // What was read again has its instruction elsewhere.
+      vscode.workspace.onDidChangeTextDocument(({ document }) => {
+        if (document.uri.scheme === scheme) this.#mark();
+      }),
+      sessions.onStarted((session) => session.onChange((before) => this.#follow(session, before))),
     ];
   }
 
   dispose(): void {
+    clearTimeout(this.#timer);
     vscode.Disposable.from(this.#changed, this.#marks, ...this.#ends).dispose();
   }
 
@@ -112,15 +124,25 @@ class CodeDocuments
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
-    const known = this.#listings.get(uri.toString());
-    if (known !== undefined) return textOf(known);
+    const key = uri.toString();
+    const known = this.#listings.get(key);
     const session = this.sessions.byId(uri.query);
+    if (known !== undefined && (session === undefined || !this.#stale.has(key))) return textOf(known);
     if (session === undefined) return 'The session has ended.';
+    this.#stale.delete(key);
     try {
-      return textOf((await this.#list(session, BigInt(uri.fragment), uri)).listing);
+      return textOf((await this.#list(session, await this.#addressOf(session, uri), uri)).listing);
     } catch (thrown) {
+      this.#listings.delete(key);
       return asVmkdError(thrown).message;
     }
+  }
+
+  async #addressOf(session: KernelSession, uri: vscode.Uri): Promise<bigint> {
+    const { boot } = session.state;
+    if ((this.#boots.get(uri.toString()) ?? boot) === boot) return BigInt(uri.fragment);
+    const expression = uri.path.slice(1);
+    return BigInt((await session.own('vmkd/locate', { expression })).memoryReference);
   }
 
   async provideDefinition(
@@ -177,15 +199,41 @@ class CodeDocuments
       uri ??
       vscode.Uri.from({ scheme, path: `/${name}`, query: session.session.id, fragment: first.address });
     this.#listings.set(place.toString(), listing);
+    if (uri === undefined) this.#boots.set(place.toString(), session.state.boot);
     return { uri: place, listing };
   }
 
-  #renew({ session }: KernelSession): void {
-    for (const { uri } of vscode.workspace.textDocuments) {
-      if (uri.scheme !== scheme || uri.query !== session.id) continue;
-      this.#listings.delete(uri.toString());
-      this.#changed.fire(uri);
+  #follow(session: KernelSession, before: SessionState): void {
+    const { modules, boot, phase, epoch } = session.state;
+    const isNews = modules !== before.modules;
+    if (isNews) {
+      const ranges = changedRanges(before.modules, modules);
+      for (const key of this.#open(session)) {
+        const listing = this.#listings.get(key.toString());
+        if (listing !== undefined && (boot !== before.boot || isWithin(listing, ranges)))
+          this.#stale.add(key.toString());
+      }
     }
+    // In a kernel that runs nothing can be read: at the next stop, then.
+    if (phase !== 'stopped' || (!isNews && phase === before.phase && epoch === before.epoch)) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#renew(), settleTime);
+  }
+
+  /** Those that are old, and those that could not be read. */
+  #renew(): void {
+    for (const uri of this.#open()) {
+      const key = uri.toString();
+      const isOld = this.#stale.has(key) || !this.#listings.has(key);
+      if (isOld && this.sessions.byId(uri.query)?.state.phase === 'stopped') this.#changed.fire(uri);
+    }
+  }
+
+  /** Documents that are open, of one session or of all. */
+  #open(of?: KernelSession): vscode.Uri[] {
+    return vscode.workspace.textDocuments
+      .map(({ uri }) => uri)
+      .filter(({ scheme: one, query }) => one === scheme && (of === undefined || query === of.session.id));
   }
 
   #mark(): void {
@@ -199,41 +247,3 @@ class CodeDocuments
 }
 
 const textOf = ({ lines }: Listing): string => lines.map(({ text }) => text).join('\n');
-
-/** The instruction at which the selected frame stands. */
-class InstructionMark implements vscode.Disposable {
-  readonly #type = vscode.window.createTextEditorDecorationType({
-    isWholeLine: true,
-    backgroundColor: new vscode.ThemeColor('editor.stackFrameHighlightBackground'),
-    overviewRulerColor: new vscode.ThemeColor('editor.stackFrameHighlightBackground'),
-  });
-
-  dispose(): void {
-    this.#type.dispose();
-  }
-
-  async show(
-    editors: readonly vscode.TextEditor[],
-    session: KernelSession | undefined,
-    listingOfDocument: (document: vscode.TextDocument) => Listing | undefined,
-  ): Promise<void> {
-    const at = await instructionPointer(session);
-    for (const editor of editors) {
-      const listing = listingOfDocument(editor.document);
-      const line = listing?.lines.findIndex(({ address }) => address !== undefined && address === at) ?? -1;
-      editor.setDecorations(this.#type, line < 0 ? [] : [new vscode.Range(line, 0, line, 0)]);
-    }
-  }
-}
-
-/** Of the frame that is selected; undefined: there is none. */
-async function instructionPointer(session: KernelSession | undefined): Promise<bigint | undefined> {
-  const frameId = session?.frameId;
-  if (session === undefined || frameId === undefined) return undefined;
-  try {
-    return BigInt((await session.own('vmkd/locate', { expression: '@rip', frameId })).memoryReference);
-  } catch {
-    // It runs on.
-    return undefined;
-  }
-}
