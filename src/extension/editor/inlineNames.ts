@@ -3,6 +3,8 @@
  * to the line at which it does. What is none of its variables has no value, and is not shown by VS Code.
  */
 
+import { functionHead } from './functionHead';
+
 export interface NameAt {
   /** From 0. */
   readonly line: number;
@@ -26,7 +28,8 @@ const keywords = new Set(
 /** @param lineAt Of the source, from 0. @param stopped The line at which it stands, from 0. */
 export function inlineNames(lineAt: (line: number) => string, stopped: number): NameAt[] {
   const found: NameAt[] = [];
-  for (let line = startOf(lineAt, stopped); line <= stopped; line++) {
+  const first = Math.max(0, stopped - mostLines);
+  for (let line = functionHead(lineAt, stopped, first) ?? first; line <= stopped; line++) {
     const seen = new Set<string>();
     for (const { 0: word, index } of lineAt(line).matchAll(words)) {
       const [, member, name] = /^(->|\.|::)?\s*([A-Za-z_]\w*)$/.exec(word.trimEnd()) ?? [];
@@ -37,15 +40,4 @@ export function inlineNames(lineAt: (line: number) => string, stopped: number): 
     }
   }
   return found;
-}
-
-/** The head of the function: above the nearest line that is nothing but its opening brace, or ends with one and is not indented. */
-function startOf(lineAt: (line: number) => string, stopped: number): number {
-  const first = Math.max(0, stopped - mostLines);
-  for (let line = stopped; line > first; line--) {
-    const text = lineAt(line);
-    if (/^\{/.test(text)) return line - 1;
-    if (/^\w.*\{\s*$/.test(text)) return line;
-  }
-  return first;
 }
