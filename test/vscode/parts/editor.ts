@@ -9,6 +9,17 @@ import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 export function editorHelp(opened: () => KernelWindow, line: number): void {
   const numberIn = (text: string): number => Number(/\d+/.exec(text)?.[0]);
 
+  /** A memory view that is opened so shows this byte there; it is closed again. */
+  const memoryBy = async (open: () => Promise<void>, title: string, byte: string): Promise<void> => {
+    const { workbench } = opened();
+    const known = workbench.page.frames();
+    await open();
+    await workbench.page.locator('.tab.active', { hasText: `Memory: 0x${title}` }).waitFor();
+    const memory = await workbench.webview('memory', known);
+    await memory.locator('#cursor', { hasText: byte }).waitFor();
+    await workbench.command('View: Close Editor');
+  };
+
   void describe('the editor', () => {
     void it('shows values beside the source, and under the mouse', async () => {
       const { workbench } = opened();
@@ -87,6 +98,26 @@ export function editorHelp(opened: () => KernelWindow, line: number): void {
       await workbench.command('vmkd: Open Disassembly');
       await workbench.answer('The code at which address?', 'nt!NoSuchThing');
       await workbench.notified('“nt!NoSuchThing” is not known here');
+    });
+
+    void it('leads to code from the call stack, and to memory from code and from what is watched', async () => {
+      const { workbench } = opened();
+      const { page } = workbench;
+      const frame = workbench.callStack.filter({ hasText: 'vmkdemo!VmkDemoWork' }).first();
+      await workbench.menu(frame, 'Show Disassembly');
+      await page.locator('.tab.active', { hasText: 'vmkdemo!VmkDemoWork' }).waitFor();
+      const first = page
+        .locator('.monaco-editor[data-uri^="vmkd-code:"] .view-line')
+        .filter({ hasText: /^\s*[0-9a-f]{8}`[0-9a-f]{8}/ })
+        .first();
+      const [, address = '', byte = ''] = /([0-9a-f]{8}`[0-9a-f]{8})\s+([0-9a-f]{2})/.exec(
+        await first.innerText(),
+      )!;
+      await memoryBy(() => workbench.menu(first, 'Show in Memory'), address.replace('`', ''), byte);
+      const row = page.locator('.debug-watch .monaco-list-row', { hasText: 'VmkDemoWorkCalls' });
+      const calls = numberIn((await row.innerText()).replace(/^.*=/s, ''));
+      const low = (calls & 0xff).toString(16).padStart(2, '0');
+      await memoryBy(() => workbench.menu(row, 'Open in vmkd Memory View'), '', low);
     });
   });
 }
