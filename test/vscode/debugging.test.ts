@@ -17,11 +17,11 @@ import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWi
 import type { Workbench } from '../fixtures/vscode/workbench';
 import { companionControl } from './parts/companion';
 import { editorHelp } from './parts/editor';
-import { machineControl } from './parts/machine';
+import { machineControl, revertOfLaunch } from './parts/machine';
 import { memoryViews } from './parts/memory';
 import { registersView } from './parts/registers';
 import { waysIn } from './parts/starting';
-import { languages, modules, prints, processes } from './parts/trees';
+import { languages, modules, prints, processes, processesKept } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
 const name = `vmkd-window-${process.pid}`;
@@ -152,6 +152,7 @@ void describe('a breakpoint', () => {
   void it('is removed', () => workbench.removeBreakpoint('work.c', line));
 });
 
+processesKept(() => window);
 modules(() => window, symbols);
 languages(() => window);
 prints(() => window);
@@ -190,4 +191,5 @@ void describe('a machine that does not answer', () => {
   });
 });
 
+revertOfLaunch(() => window);
 waysIn(() => window, { name, silent: () => silent });

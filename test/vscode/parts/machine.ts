@@ -4,15 +4,36 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Locator } from 'playwright-core';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
+import type { Workbench } from '../../fixtures/vscode/workbench';
 import type { Witness } from '../../fixtures/monitors';
 
+const question = ({ page }: Workbench, text: RegExp): Locator =>
+  page.locator('.monaco-dialog-box', { hasText: text });
+
+async function revert(workbench: Workbench, snapshot: string): Promise<void> {
+  await workbench.command('vmkd: Revert the Virtual Machine to a Snapshot');
+  await workbench.choose(snapshot);
+  await question(workbench, new RegExp(`Take “vmkd-window-\\d+” back to the snapshot “${snapshot}”\\?`))
+    .locator('.monaco-button', { hasText: 'Revert' })
+    .click();
+  await workbench.status(/Paused on attach/).waitFor();
+  await workbench.stopped('Paused on attach');
+}
+
+async function ticksOf({ machine }: KernelWindow): Promise<number> {
+  return Number(/\d+/.exec(await machine.console.command('ticks', 60_000))?.[0]);
+}
+
+/** Longer than it takes to attach again: the kernel runs meanwhile. @returns The clock of the kernel, at least */
+async function runsOn(window: KernelWindow): Promise<number> {
+  const goal = (await ticksOf(window)) + 500;
+  for (const deadline = Date.now() + 60_000; (await ticksOf(window)) < goal;)
+    assert.ok(Date.now() < deadline);
+  return goal;
+}
+
 export function machineControl(opened: () => KernelWindow, witness: () => Witness): void {
-  const ticks = async (): Promise<number> =>
-    Number(/\d+/.exec(await opened().machine.console.command('ticks', 60_000))?.[0]);
-  const question = (text: RegExp): Locator =>
-    opened().workbench.page.locator('.monaco-dialog-box', { hasText: text });
-  const confirm = (button: string, text: RegExp): Promise<void> =>
-    question(text).locator('.monaco-button', { hasText: button }).click();
+  const ticks = (): Promise<number> => ticksOf(opened());
 
   void describe('the machine', () => {
     void it('is paused and resumed', async () => {
@@ -29,24 +50,28 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       const { workbench } = opened();
       await workbench.command('vmkd: Take a Snapshot of the Virtual Machine');
       await workbench.answer('What shall the snapshot be called?', 'clean');
-      // Longer than it takes to attach again: the kernel runs meanwhile.
-      const goal = (await ticks()) + 500;
-      for (const deadline = Date.now() + 60_000; (await ticks()) < goal;) assert.ok(Date.now() < deadline);
-      await workbench.command('vmkd: Revert the Virtual Machine to a Snapshot');
-      await workbench.choose('clean');
-      await confirm('Revert', /Take “vmkd-window-\d+” back to the snapshot “clean”\?/);
-      await workbench.status(/Paused on attach/).waitFor();
-      await workbench.stopped('Paused on attach');
+      const goal = await runsOn(opened());
+      await revert(workbench, 'clean');
       await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
       assert.ok((await ticks()) < goal, 'its clock is that of the snapshot');
     });
 
-    void it('is reset only if the user says so once more', async () => {
+    void it('is reset only if the user says so once more, and code is shown where the next kernel has it', async () => {
       const { workbench, machine } = opened();
+      await workbench.command('Debug: Pause');
+      await workbench.stopped('Paused on pause');
+      await workbench.command('vmkd: Open Disassembly');
+      await workbench.answer('The code at which address?', 'nt!KeBugCheckEx');
+      const code = workbench.page.locator('.monaco-editor[data-uri^="vmkd-code:"] .view-line');
+      const first = code.filter({ hasText: /^\s*[0-9a-f]{8}`[0-9a-f]{8}/ }).first();
+      await first.waitFor();
+      const place = (await first.innerText()).trim().slice(0, 17);
+      await workbench.command('Debug: Continue');
+      await workbench.status(/running/).waitFor();
       await workbench.command('vmkd: Reset the Virtual Machine');
-      const dialog = question(/Reset “vmkd-window-\d+”\? What runs in it is lost/);
+      const dialog = question(workbench, /Reset “vmkd-window-\d+”\? What runs in it is lost/);
       const before = await ticks();
       await dialog.locator('.monaco-button', { hasText: 'Cancel' }).click();
       await dialog.waitFor({ state: 'hidden' });
@@ -56,6 +81,34 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await dialog.locator('.monaco-button', { hasText: 'Reset' }).click();
       await machine.console.waitFor(/^console ready$/, 60_000, from);
       assert.ok((await ticks()) < before, 'it is another kernel');
+      await workbench.command('Debug: Pause');
+      await workbench.stopped('Paused on pause');
+      await first.filter({ hasNotText: place }).waitFor();
+      await code.filter({ hasText: /^nt!KeBugCheckEx:/ }).waitFor();
+    });
+  });
+}
+
+/** Nobody is attached; the machine has a snapshot “clean”. */
+export function revertOfLaunch(opened: () => KernelWindow): void {
+  void describe('a machine that was launched from a snapshot', () => {
+    void it('goes back to the one that is chosen', async () => {
+      const { workbench } = opened();
+      await workbench.start('Launch from a snapshot');
+      await workbench.status(/Paused on attach/).waitFor();
+      await workbench.stopped('Paused on attach');
+      await workbench.command('Debug: Continue');
+      await workbench.status(/running/).waitFor();
+      const goal = await runsOn(opened());
+      await workbench.command('vmkd: Take a Snapshot of the Virtual Machine');
+      await workbench.answer('What shall the snapshot be called?', 'later');
+      await workbench.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+      await revert(workbench, 'later');
+      await workbench.command('Debug: Continue');
+      await workbench.status(/running/).waitFor();
+      assert.ok((await ticksOf(opened())) >= goal, 'its clock is that of the snapshot');
+      await workbench.page.keyboard.press('Shift+F5');
+      await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
     });
   });
 }

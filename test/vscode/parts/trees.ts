@@ -64,6 +64,30 @@ export function processes(opened: () => KernelWindow): void {
   });
 }
 
+/** The threads of vmkuser are unfolded, and no breakpoint is in the way. */
+export function processesKept(opened: () => KernelWindow): void {
+  void describe('the view of processes, while the kernel runs', () => {
+    void it('stays as it was, and unfolded', async () => {
+      const { workbench } = opened();
+      const { page } = workbench;
+      const unfolded = page.locator('.monaco-list-row[aria-level="1"][aria-expanded="true"]', {
+        hasText: /^vmkuser/,
+      });
+      await unfolded.waitFor();
+      await workbench.command('Debug: Continue');
+      const runs = page.locator('.pane', { hasText: 'Processes' }).locator('.message', {
+        hasText: 'The kernel is running',
+      });
+      await runs.first().waitFor();
+      assert.ok(await unfolded.isVisible());
+      await workbench.command('Debug: Pause');
+      await workbench.stopped('Paused on pause');
+      await runs.first().waitFor({ state: 'hidden' });
+      assert.ok(await unfolded.isVisible());
+    });
+  });
+}
+
 /** @param symbols The folder of symbol files, which lacks those of vmkondem. */
 export function modules(opened: () => KernelWindow, symbols: string): void {
   void describe('the view of modules', () => {
