@@ -15,6 +15,7 @@ import {
   nativeFile,
   ofNpm,
   packageProblems,
+  packedDocument,
   readVsix,
 } from './vsix.mjs';
 
@@ -41,6 +42,10 @@ async function packageExtension(target) {
   for (const item of items) {
     if (!existsSync(path.join(root, item))) throw new BootstrapError(`${item} is missing: npm run build`);
     cpSync(path.join(root, item), path.join(stage, item), { recursive: true });
+  }
+  for (const item of items.filter((name) => name.endsWith('.md'))) {
+    const text = readFileSync(path.join(root, item), 'utf8');
+    writeFileSync(path.join(stage, item), packedDocument(text));
   }
   const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   for (const key of ofNpm) delete manifest[key];

@@ -63,6 +63,12 @@ export function expectedNames(root, items) {
   return [...ofVsce, ...files.map((name) => `extension/${byVsce[name] ?? name}`)];
 }
 
+/** Links by a path, which lead nowhere where a packed document is read. Images are no links. */
+const pathLinks = /(?<!!)\[([^\]]*)\]\((?!https?:|command:|#)[^)\s]+\)/g;
+
+/** A document as it is packed. */
+export const packedDocument = (markdown) => markdown.replace(pathLinks, '$1');
+
 /** What would be wrong in any package, whatever was meant to be in it. */
 const foreign = [
   [/\.map$/, 'a source map'],
@@ -105,6 +111,11 @@ export function contentProblems(target, names, text) {
   );
   return [
     ...(platform === target ? [] : [`it says that it is for ${platform}`]),
+    ...['extension/readme.md', 'extension/changelog.md', 'extension/package.json'].flatMap((name) =>
+      [...text(name).matchAll(pathLinks)].map(
+        ([link]) => `${name} has the link ${link}, which leads nowhere`,
+      ),
+    ),
     ...ofNpm.filter((key) => key in manifest).map((key) => `its manifest has “${key}”, which is for npm`),
     ...[manifest.main, manifest.icon, ...images]
       .filter((name) => !names.includes(`extension/${name.replace('./', '')}`))

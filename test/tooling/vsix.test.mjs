@@ -11,6 +11,7 @@ import {
   expectedNames,
   nativeFile,
   packageProblems,
+  packedDocument,
 } from '../../scripts/vsix.mjs';
 
 const programs = ['adapter.js', 'extension.cjs', 'vmkd.js', 'iced_x86_bg.wasm'].map(
@@ -70,4 +71,14 @@ test('what it says of itself is so', () => {
   assert.match(said({ scripts: {} }), /for npm/);
   assert.match(said({ main: './dist/other.cjs' }), /other\.cjs is named, and missing/);
   assert.match(said({}, '![B](media/b.png)'), /b\.png is named, and missing/);
+  assert.match(said({}, '[more](docs/more.md)'), /readme\.md has the link \[more\]\(docs\/more\.md\)/);
+  assert.match(said({ description: 'See [more](more.md).' }), /package\.json has the link/);
+});
+
+test('documents are packed without links that lead nowhere there', () => {
+  const kept = '![A](media/a.png), [B](https://b.example/c.md), [below](#below)';
+  assert.equal(
+    packedDocument(`See [the *map*](docs/map.md), [D](../d.md#e). ${kept}`),
+    `See the *map*, D. ${kept}`,
+  );
 });

@@ -121,7 +121,7 @@ export const configurationFields = {
   ),
   companion: field(
     text,
-    'Lets WinDbg attach to the same kernel: the name of a pipe, which becomes `\\\\.\\pipe\\kd_NAME` or a Unix socket of yours, or a link that listens. See [companion.md](companion.md).',
+    'Lets WinDbg attach to the same kernel: the name of a pipe, which becomes `\\\\.\\pipe\\kd_NAME` or a Unix socket of yours, or a link that listens.',
   ),
   companionTrace: field(text, 'Records every packet that passes the companion pipe into this file.'),
   trace: field(text, 'Records every packet into this file; `vmkd trace FILE` prints them.'),
