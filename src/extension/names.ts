@@ -50,8 +50,12 @@ export const panels = { memory: 'vmkd.memory', doctor: 'vmkd.doctorReport' } as 
 export const contexts = {
   /** There is a session. */
   session: 'vmkd.session',
+  /** It has reached its kernel. */
+  attached: 'vmkd.attached',
   /** The kernel of the active session stands. */
   stopped: 'vmkd.stopped',
   /** It has a pipe for WinDbg. */
   companion: 'vmkd.companion',
+  /** The WinDbg at it: `drives`, `looksOn`; else there is none. */
+  windbg: 'vmkd.windbg',
 } as const;

@@ -137,14 +137,17 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
   }
 
   #tell(): void {
-    const { shown } = this;
-    void vscode.commands.executeCommand('setContext', contexts.session, shown !== undefined);
-    void vscode.commands.executeCommand('setContext', contexts.stopped, shown?.state.phase === 'stopped');
-    void vscode.commands.executeCommand(
-      'setContext',
-      contexts.companion,
-      shown?.state.companion !== undefined,
-    );
+    const { phase, companion } = this.shown?.state ?? {};
+    const { windbg = 'absent', driver } = companion ?? {};
+    const said: Readonly<Record<keyof typeof contexts, unknown>> = {
+      session: phase !== undefined,
+      attached: phase === 'running' || phase === 'stopped',
+      stopped: phase === 'stopped',
+      companion: companion !== undefined,
+      windbg: windbg === 'absent' ? undefined : driver === 'windbg' ? 'drives' : 'looksOn',
+    };
+    for (const [name, value] of Object.entries(said))
+      void vscode.commands.executeCommand('setContext', contexts[name as keyof typeof contexts], value);
     this.#shown.fire();
   }
 }
