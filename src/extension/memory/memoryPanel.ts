@@ -87,7 +87,6 @@ export class MemoryPanel {
       kind: 'state',
       phase,
       epoch,
-      canWrite: phase === 'stopped',
       canBeLive: transport !== undefined && transport.memory !== undefined,
     });
   }

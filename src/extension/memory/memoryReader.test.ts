@@ -11,10 +11,9 @@ const stopped = (epoch: number): State => ({
   kind: 'state',
   phase: 'stopped',
   epoch,
-  canWrite: true,
   canBeLive: true,
 });
-const running = (epoch: number): State => ({ ...stopped(epoch), phase: 'running', canWrite: false });
+const running = (epoch: number): State => ({ ...stopped(epoch), phase: 'running' });
 
 const from = 0x10_0000n;
 

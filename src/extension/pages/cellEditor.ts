@@ -5,6 +5,8 @@ import { element } from './page';
 
 interface Edited {
   readonly cell: HTMLElement;
+  /** What it is part of, and may be scrolled in. */
+  readonly within: HTMLElement;
   /** Of the cell. */
   readonly address: bigint;
   readonly unit: Unit;
@@ -14,8 +16,13 @@ interface Edited {
   readonly onEnd: () => void;
 }
 
+export interface CellEditor {
+  /** @param cell What stands for the value now; undefined, or out of sight: it is over. */
+  moveTo(cell: HTMLElement | undefined): void;
+}
+
 /** Opens it, and puts the keyboard into it: Enter writes, Escape and leaving it do not. */
-export function editCell({ cell, address, unit, onWrite, onEnd }: Edited): void {
+export function editCell({ cell, within, address, unit, onWrite, onEnd }: Edited): CellEditor {
   const input = element('input', {
     class: 'editor',
     type: 'text',
@@ -23,16 +30,17 @@ export function editCell({ cell, address, unit, onWrite, onEnd }: Edited): void 
     'aria-label': `New value at ${reference(address)}`,
   });
   input.value = cell.textContent;
-  const { left, top, width } = cell.getBoundingClientRect();
-  input.style.left = `${left - 3}px`;
-  input.style.top = `${top}px`;
-  input.style.width = `${width + 8}px`;
   let isOver = false;
   const end = (): void => {
     if (isOver) return;
     isOver = true;
     input.remove();
     onEnd();
+  };
+  const moveTo = (under: HTMLElement | undefined): void => {
+    const place = under?.getBoundingClientRect();
+    if (place !== undefined && isSeen(place, within.getBoundingClientRect())) lay(input, place);
+    else end();
   };
   input.addEventListener('keydown', (event) => {
     event.stopPropagation();
@@ -47,6 +55,18 @@ export function editCell({ cell, address, unit, onWrite, onEnd }: Edited): void 
   });
   input.addEventListener('blur', end);
   document.body.append(input);
+  lay(input, cell.getBoundingClientRect());
   input.focus();
   input.select();
+  return { moveTo };
+}
+
+function lay(input: HTMLElement, { left, top, width }: DOMRect): void {
+  Object.assign(input.style, { left: `${left - 3}px`, top: `${top}px`, width: `${width + 8}px` });
+}
+
+/** Most of it. */
+function isSeen({ top, bottom }: DOMRect, within: DOMRect): boolean {
+  const middle = (top + bottom) / 2;
+  return middle >= within.top && middle <= within.bottom;
 }

@@ -7,13 +7,14 @@
  * Invariant: at most one frame is drawn for any number of scrolls and answers.
  */
 
+import { whyReadOnly } from '../memory/abilities';
 import { layoutFor } from '../memory/layout';
 import { MemoryReader, type Answer } from '../memory/memoryReader';
 import { pageBytes } from '../memory/pageStore';
 import { RowWindow, windowRows } from '../memory/rows';
 import { addressText, missing, reference, units, unitText, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
-import { editCell } from './cellEditor';
+import { editCell, type CellEditor } from './cellEditor';
 import { cursorId, MemoryRows } from './memoryRows';
 import { element, type Host } from './page';
 
@@ -21,6 +22,8 @@ const rowHeight = 20;
 /** Rows beyond the edge, so that a fast scroll finds something. */
 const spareRows = 4;
 const mostCopied = 1 << 20;
+
+type State = Extract<ToMemory, { kind: 'state' }>;
 
 interface Handlers {
   onCursor(text: string): void;
@@ -41,8 +44,8 @@ export class MemoryGrid {
   #cursor = 0n;
   /** Where the selection began; the cursor is its other end. */
   #anchor = 0n;
-  #canWrite = false;
-  #isEdited = false;
+  #phase: State['phase'] = 'attaching';
+  #edited: { readonly editor: CellEditor; readonly address: bigint } | undefined;
 
   constructor(
     private readonly host: Host<FromMemory>,
@@ -88,8 +91,8 @@ export class MemoryGrid {
     return { address: reference(from), count: Number(to - from) };
   }
 
-  setState(state: Extract<ToMemory, { kind: 'state' }>, isOther: boolean): void {
-    this.#canWrite = state.canWrite;
+  setState(state: State, isOther: boolean): void {
+    this.#phase = state.phase;
     this.#memory.setState(state, isOther);
     this.#draw();
   }
@@ -194,16 +197,10 @@ export class MemoryGrid {
   }
 
   #drawNow(): void {
+    this.#keepFromEnds();
     const { scrollTop, clientHeight } = this.element;
-    const place = scrollTop / rowHeight;
-    if (this.#window.isNearEnd(place)) {
-      const within = scrollTop % rowHeight;
-      this.element.scrollTop = this.#window.lay(this.#window.at(place)) * rowHeight + within;
-      this.#draw();
-      return;
-    }
     const count = Math.ceil(clientHeight / rowHeight) + spareRows;
-    const first = Math.floor(place);
+    const first = Math.floor(scrollTop / rowHeight);
     const top = this.#window.addressOf(this.#window.at(first));
     const end = top + BigInt(count * this.#layout.rowBytes);
     this.#memory.want(top, end);
@@ -211,7 +208,19 @@ export class MemoryGrid {
     const stop = String(this.#memory.stop);
     if (this.element.dataset['stop'] !== stop) this.element.dataset['stop'] = stop;
     this.#rows.draw(top, count, { cursor: this.#cursor, ...this.#range() });
+    this.#edited?.editor.moveTo(
+      this.#edited.address === this.#unitUnderCursor ? this.#rows.cursorCell : undefined,
+    );
     if (this.#layout.unit === 'pointers') this.#memory.wantNames(this.#pointers(top, end));
+  }
+
+  /** Lays the window anew, if what is shown is near an end of it. */
+  #keepFromEnds(): void {
+    const { scrollTop } = this.element;
+    const place = scrollTop / rowHeight;
+    if (!this.#window.isNearEnd(place)) return;
+    const within = scrollTop % rowHeight;
+    this.element.scrollTop = this.#window.lay(this.#window.at(place)) * rowHeight + within;
   }
 
   *#pointers(from: bigint, to: bigint): Iterable<bigint> {
@@ -230,7 +239,7 @@ export class MemoryGrid {
   }
 
   #pressed(event: KeyboardEvent): void {
-    if (this.#isEdited) return;
+    if (this.#edited !== undefined) return;
     const { size, rowBytes } = this.#layout;
     const row = BigInt(rowBytes);
     const page = BigInt(Math.max(1, Math.floor(this.element.clientHeight / rowHeight) - 1)) * row;
@@ -306,26 +315,43 @@ export class MemoryGrid {
     return row + BigInt(found.cell * this.#layout.size);
   }
 
+  /** Its address. */
+  get #unitUnderCursor(): bigint {
+    return this.#cursor - (this.#cursor % BigInt(this.#layout.size));
+  }
+
+  /** What was scrolled away from is shown again first. */
   #edit(): void {
-    const cell = document.getElementById(cursorId);
-    const canEdit = this.#canWrite && this.space.kind === 'virtual';
-    if (cell === null || !canEdit || this.#memory.byte(this.#cursor) === undefined) return;
-    const size = BigInt(this.#layout.size);
-    const address = this.#cursor - (this.#cursor % size);
-    this.#isEdited = true;
-    editCell({
-      cell,
-      address,
-      unit: this.#layout.unit,
+    const why = this.#whyNotEdited();
+    if (why !== undefined) {
+      this.handlers.onFailure(why);
+      return;
+    }
+    this.#reveal();
+    this.#drawNow();
+    const cell = this.#rows.cursorCell;
+    if (cell === undefined) return;
+    const address = this.#unitUnderCursor;
+    const editor = editCell({
+      ...{ cell, within: this.element, address, unit: this.#layout.unit },
       onEnd: () => {
-        this.#isEdited = false;
+        this.#edited = undefined;
         this.focus();
       },
       onWrite: (bytes) => {
         this.host.send({ kind: 'write', address: reference(address), data: base64(bytes) });
-        this.#move(address + size, false);
+        this.#move(address + BigInt(bytes.length), false);
       },
     });
+    this.#edited = { editor, address };
+  }
+
+  #whyNotEdited(): string | undefined {
+    const why = whyReadOnly(this.space, this.#phase);
+    if (why !== undefined || this.#memory.byte(this.#cursor) !== undefined) return why;
+    return this.#memory.page(this.#cursor) === undefined
+      ? 'This memory was not read yet.'
+      : 'There is no memory that could be changed.';
   }
 }
 

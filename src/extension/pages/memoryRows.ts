@@ -3,7 +3,8 @@
  *
  *   00000000`00001000  48 8b c4 … (a cell for each unit)  characters, or the name of what a pointer points at
  *
- * Invariant: a row's elements are made once for a unit, and touched only where their text or class changes.
+ * Invariants: a row's elements are made once for a unit, and touched only where their text or class changes; no cell has the
+ * cursor's name unless the cursor is on it.
  */
 
 import type { MemoryReader } from '../memory/memoryReader';
@@ -33,13 +34,20 @@ const endOfMemory = 1n << 64n;
 export class MemoryRows {
   readonly element = element('div', { class: 'rows', role: 'rowgroup' });
   #rows: Row[] = [];
+  #cursorCell: HTMLElement | undefined;
   #layout = layoutFor('bytes', Infinity);
 
   constructor(private readonly memory: MemoryReader) {}
 
+  /** The one that the cursor is on, if it is among what is drawn. */
+  get cursorCell(): HTMLElement | undefined {
+    return this.#cursorCell;
+  }
+
   setLayout(layout: Layout): void {
     this.#layout = layout;
     this.#rows = [];
+    this.#cursorCell = undefined;
     this.element.replaceChildren();
   }
 
@@ -47,12 +55,22 @@ export class MemoryRows {
   draw(top: bigint, count: number, marked: Marked): void {
     while (this.#rows.length < count) this.#addRow();
     const bytes = BigInt(this.#layout.rowBytes);
+    const before = this.#cursorCell;
+    this.#cursorCell = undefined;
     for (const [index, row] of this.#rows.entries()) {
       const at = top + BigInt(index) * bytes;
       const isThere = index < count && at < endOfMemory;
       row.element.classList.toggle('beyond', !isThere);
       if (isThere) this.#drawRow(row, at, marked);
     }
+    if (before !== undefined && !this.#isCursor(before)) {
+      before.removeAttribute('id');
+      before.removeAttribute('aria-label');
+    }
+  }
+
+  #isCursor(cell: HTMLElement): boolean {
+    return cell === this.#cursorCell;
   }
 
   /** Which cell it is in: its row, counted from the top, and its place in that. */
@@ -113,12 +131,8 @@ export class MemoryRows {
 
   /** What is marked by colours is said in words, where somebody listens. */
   #drawCursor(cell: HTMLElement, label: string): void {
-    if (cell.id !== cursorId) {
-      const before = document.getElementById(cursorId);
-      before?.removeAttribute('id');
-      before?.removeAttribute('aria-label');
-      cell.id = cursorId;
-    }
+    this.#cursorCell = cell;
+    if (cell.id !== cursorId) cell.id = cursorId;
     if (cell.getAttribute('aria-label') !== label) cell.setAttribute('aria-label', label);
   }
 

@@ -15,7 +15,6 @@ export type ToMemory =
       readonly kind: 'state';
       readonly phase: 'attaching' | 'running' | 'stopped' | 'ended';
       readonly epoch: number;
-      readonly canWrite: boolean;
       readonly canBeLive: boolean;
     }
   /** Answers `ready`: what it shall show. */
