@@ -20,7 +20,7 @@ export class MemoryPanel {
   #session: KernelSession | undefined;
   #name: string;
   #expression: string;
-  readonly #space: Space;
+  #space: Space;
 
   /** @param space Of which memory it shows at first. */
   constructor(
@@ -81,12 +81,13 @@ export class MemoryPanel {
       this.#send({ kind: 'touched' });
   }
 
-  #tellState({ state }: KernelSession): void {
-    const { phase, epoch, transport } = state;
+  #tellState({ state, session }: KernelSession): void {
+    const { phase, epoch, boot, transport } = state;
     this.#send({
       kind: 'state',
       phase,
       epoch,
+      kernel: `${session.id} ${boot}`,
       canBeLive: transport !== undefined && transport.memory !== undefined,
     });
   }
@@ -114,6 +115,7 @@ export class MemoryPanel {
         await vscode.env.clipboard.writeText(message.text);
         return;
       case 'shows':
+        this.#space = message.space;
         this.#expression = message.expression;
         this.#panel.title = titleOf(message.expression);
         return;
@@ -179,8 +181,6 @@ export class MemoryPanel {
       given === undefined
         ? await session.own('vmkd/locate', { expression, ...(frameId !== undefined && { frameId }) })
         : { memoryReference: given };
-    this.#expression = expression;
-    this.#panel.title = titleOf(expression);
     this.#send({ kind: 'went', id, expression, address: memoryReference });
   }
 }

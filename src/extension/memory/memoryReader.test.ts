@@ -11,6 +11,7 @@ const stopped = (epoch: number): State => ({
   kind: 'state',
   phase: 'stopped',
   epoch,
+  kernel: 'one',
   canBeLive: true,
 });
 const running = (epoch: number): State => ({ ...stopped(epoch), phase: 'running' });

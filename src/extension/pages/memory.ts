@@ -5,6 +5,7 @@
  * Invariants: what is drawn comes from the store of pages; whatever is missing there is asked for, and drawn when it comes.
  */
 
+import { isSameSpace, spaceOfPointers, titleOfSpace, Trail, type Place } from '../memory/places';
 import { parseReference, reference, units, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { MemoryGrid } from './memoryGrid';
@@ -20,13 +21,10 @@ interface Kept {
 interface Journey {
   readonly id: number;
   readonly expression: string;
-  /** Nobody has asked for it now: the view follows the expression from stop to stop. */
-  readonly isTracking: boolean;
-}
-
-interface Place {
-  readonly address: bigint;
-  readonly expression: string;
+  /** In which memory its address is meant. */
+  readonly space: Space;
+  /** `follows`: nobody has asked for it now, the view follows the expression from stop to stop. */
+  readonly why: 'asked' | 'returns' | 'follows';
 }
 
 type State = Extract<ToMemory, { kind: 'state' }>;
@@ -38,12 +36,11 @@ const kept = host.state as Partial<Kept> | undefined;
 const grid = new MemoryGrid(host, {
   onCursor: say,
   onFailure: (text) => say(text, true),
-  onFollow: (address) => go(reference(address)),
+  onFollow: (address) => go(reference(address), spaceOfPointers(grid.space)),
   onBack: goBack,
 });
-const past: Place[] = [];
-let here: Place | undefined;
-let journey: Journey = { id: 0, expression: '', isTracking: false };
+const trail = new Trail();
+let journey: Journey = { id: 0, expression: '', space: grid.space, why: 'asked' };
 /** It could not be evaluated, as the kernel ran. */
 let missed: Journey | undefined;
 let state: State | undefined;
@@ -70,7 +67,7 @@ const spaces: Space[] = [{ kind: 'virtual' }, { kind: 'physical' }];
 const spaceSelect = element('select', {
   class: 'space',
   'aria-label': 'Which memory',
-  onchange: () => setSpace(spaces[Number(spaceSelect.value)]!),
+  onchange: () => chooseSpace(spaces[Number(spaceSelect.value)]!),
 });
 const backButton = button('←', 'Back to where this view was before (Alt+Left)', goBack);
 const followButton = button('→', 'To where the pointer under the cursor points (Ctrl+Enter)', () =>
@@ -78,6 +75,9 @@ const followButton = button('→', 'To where the pointer under the cursor points
 );
 const breakButton = button('Break…', 'Stops the kernel when the selected bytes change', () =>
   host.send({ kind: 'breakOn', ...grid.selection }),
+);
+const tablesButton = button('Page tables', 'How the address under the cursor is translated', () =>
+  host.send({ kind: 'translate', space: grid.space, address: grid.selection.address }),
 );
 const trackBox = checkbox('Track', 'Evaluates the expression anew at each stop');
 const liveBox = checkbox('Live', 'Reads memory again and again while the kernel runs', setLive);
@@ -103,9 +103,7 @@ document.body.append(
         host.send({ kind: 'save', space: grid.space, ...grid.selection }),
       ),
       breakButton,
-      button('Page tables', 'How the address under the cursor is translated', () =>
-        host.send({ kind: 'translate', space: grid.space, address: grid.selection.address }),
-      ),
+      tablesButton,
     ),
   ),
   grid.element,
@@ -131,14 +129,11 @@ function heard(message: ToMemory): void {
       say(message.message, true);
       return;
     case 'show':
-      addSpace(message.space);
+      setSpace(message.space);
       go(message.expression);
       return;
     case 'translation':
-      showTranslation(translation, message, (address) => {
-        setSpace({ kind: 'physical' });
-        go(address);
-      });
+      showTranslation(translation, message, (address) => go(address, { kind: 'physical' }));
       return;
     case 'bytes':
     case 'unread':
@@ -153,18 +148,20 @@ function heard(message: ToMemory): void {
 function setState(next: State): void {
   const before = state;
   state = next;
-  const isOther = before === undefined || next.epoch < before.epoch;
+  const isOther = next.kernel !== before?.kernel;
   grid.setState(next, isOther);
   liveBox.box.disabled = !next.canBeLive;
   if (next.phase === 'ended') say('The session has ended.');
-  const isNewStop = next.phase === 'stopped' && next.epoch !== before?.epoch;
-  if (isNewStop && before !== undefined) {
-    // Another kernel has its things elsewhere.
-    const mayHaveMoved = trackBox.box.checked || next.epoch === 1;
-    if (missed !== undefined) go(missed.expression, missed.isTracking);
-    else if (mayHaveMoved && here !== undefined) go(here.expression, true);
-  }
+  if (next.phase === 'stopped' && (isOther || next.epoch !== before.epoch)) followOn();
   setLive();
+}
+
+/** The kernel stands again: what could not be evaluated is, and what may have moved. */
+function followOn(): void {
+  const { here } = trail;
+  if (missed !== undefined) go(missed.expression, missed.space, missed.why);
+  else if (here !== undefined && (trackBox.box.checked || here.kernel !== state?.kernel))
+    go(here.expression, here.space, 'follows');
 }
 
 function setLive(): void {
@@ -175,77 +172,82 @@ function setLive(): void {
   document.body.classList.toggle('old', !isLive && state?.phase !== 'stopped');
 }
 
-function go(expression: string, isTracking = false): void {
+function go(expression: string, space = grid.space, why: Journey['why'] = 'asked'): void {
   if (expression.trim() === '') return;
-  depart(expression, isTracking);
+  depart(expression, space, why);
   host.send({ kind: 'go', id: journey.id, expression });
 }
 
 /** Answers to what was asked for before are not wanted any more. */
-function depart(expression: string, isTracking: boolean): void {
+function depart(expression: string, space: Space, why: Journey['why']): void {
   missed = undefined;
-  journey = { id: journey.id + 1, expression, isTracking };
+  journey = { id: journey.id + 1, expression, space, why };
 }
 
 function went(expression: string, address: string): void {
   const found = parseReference(address);
   if (found === undefined) return;
-  if (journey.isTracking && here?.address === found) {
+  const { here } = trail;
+  const { space, why } = journey;
+  const place = { space, address: found, expression, kernel: state?.kernel ?? '' };
+  if (why === 'asked') trail.visit(place);
+  else trail.move(place);
+  if (why === 'follows' && here?.address === found) {
     // Somebody may have scrolled, or selected something.
     grid.tellCursor();
     return;
   }
-  if (here !== undefined && here.address !== found && !journey.isTracking) past.push(here);
-  arrive({ address: found, expression });
+  arrive(place);
 }
 
 function lost(id: number, message: string): void {
   if (id !== journey.id) return;
   if (state?.phase !== 'stopped') missed = journey;
   // Who has asked by himself hears why not yet.
-  if (state?.phase === 'stopped' || !journey.isTracking) say(message, true);
+  if (state?.phase === 'stopped' || journey.why !== 'follows') say(message, true);
 }
 
-function arrive(place: Place): void {
-  here = place;
-  backButton.disabled = past.length === 0;
-  expressionInput.value = place.expression;
+function arrive({ space, address, expression }: Place): void {
+  if (!isSameSpace(space, grid.space)) setSpace(space);
+  expressionInput.value = expression;
   keep();
-  grid.show(place.address);
+  grid.show(address);
+  tellPlace();
 }
 
 function goBack(): void {
-  const place = past.pop();
+  const place = trail.back();
   if (place === undefined) return;
-  depart(place.expression, false);
-  // The expression may mean something else by now.
-  arrive(place);
-  host.send({ kind: 'shows', expression: place.expression });
+  depart(place.expression, place.space, 'returns');
+  // The expression may mean something else by now; in another kernel, the address does.
+  if (place.kernel === state?.kernel) arrive(place);
+  else host.send({ kind: 'go', id: journey.id, expression: place.expression });
 }
 
-const titleOfSpace = (space: Space): string => {
-  switch (space.kind) {
-    case 'virtual':
-      return 'Virtual';
-    case 'physical':
-      return 'Physical';
-    case 'process':
-      return `Virtual, in ${space.name ?? space.eprocess}`;
-  }
-};
-
-function addSpace(space: Space): void {
-  if (space.kind === 'process') spaces.push(space);
-  spaceSelect.replaceChildren(
-    ...spaces.map((one, index) => element('option', { value: String(index) }, titleOfSpace(one))),
-  );
+/** The same addresses, in another memory. */
+function chooseSpace(space: Space): void {
+  journey = { ...journey, space };
+  missed &&= journey;
   setSpace(space);
+  if (trail.here !== undefined) trail.visit({ ...trail.here, space });
+  tellPlace();
+}
+
+function tellPlace(): void {
+  backButton.disabled = trail.isAtStart;
+  if (trail.here === undefined) return;
+  const { space, expression } = trail.here;
+  host.send({ kind: 'shows', space, expression });
 }
 
 function setSpace(space: Space): void {
-  spaceSelect.value = String(spaces.findIndex((one) => titleOfSpace(one) === titleOfSpace(space)));
+  if (!spaces.some((one) => isSameSpace(one, space))) spaces.push(space);
+  spaceSelect.replaceChildren(
+    ...spaces.map((one, index) => element('option', { value: String(index) }, titleOfSpace(one))),
+  );
+  spaceSelect.value = String(spaces.findIndex((one) => isSameSpace(one, space)));
   grid.setSpace(space);
-  breakButton.disabled = space.kind === 'physical';
+  breakButton.disabled = tablesButton.disabled = space.kind === 'physical';
 }
 
 function setUnit(unit: Unit): void {

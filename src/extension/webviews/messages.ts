@@ -10,11 +10,12 @@ export type Space = { readonly kind: 'virtual' } | (OwnSpace & { readonly name?:
 
 /** Of the memory page. */
 export type ToMemory =
-  /** What of the session matters to it. `epoch`: a new one: what it has is old. */
+  /** What of the session matters to it. A new `epoch`: what it has is old. Another `kernel`: it is not true any more. */
   | {
       readonly kind: 'state';
       readonly phase: 'attaching' | 'running' | 'stopped' | 'ended';
       readonly epoch: number;
+      readonly kernel: string;
       readonly canBeLive: boolean;
     }
   /** Answers `ready`: what it shall show. */
@@ -57,8 +58,8 @@ export type FromMemory =
   | { readonly kind: 'copy'; readonly text: string }
   | { readonly kind: 'save'; readonly space: Space; readonly address: string; readonly count: number }
   | { readonly kind: 'breakOn'; readonly address: string; readonly count: number }
-  /** What it shows, to be restored. */
-  | { readonly kind: 'shows'; readonly expression: string };
+  /** Where it is. */
+  | { readonly kind: 'shows'; readonly space: Space; readonly expression: string };
 
 /** A line of the registers page. */
 export interface RegisterLine {
