@@ -33,7 +33,7 @@ export function registerMemory(
     new MemoryPanel(extension, sessions, session, { expression, ...(space && { space }) });
   };
   subscriptions.push(
-    vscode.commands.registerCommand(commands.openMemory, async (given?: unknown) => {
+    vscode.commands.registerCommand(commands.openMemory, async (given?: unknown, id?: unknown) => {
       const expression =
         typeof given === 'string'
           ? given
@@ -44,7 +44,8 @@ export function registerMemory(
               // A kernel that stops meanwhile takes the focus, not what was typed.
               ignoreFocusOut: true,
             });
-      if (expression !== undefined && expression.trim() !== '') open(expression);
+      const session = typeof id === 'string' ? sessions.byId(id) : undefined;
+      if (expression !== undefined && expression.trim() !== '') open(expression, session ?? sessions.shown);
     }),
     vscode.commands.registerCommand(commands.openMemoryOfProcess, (node?: ProcessNode) => {
       const { eprocess, name } = node?.process ?? {};

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { RegisterHistory, registerText, typedAs } from './registerText';
+import { addressIn, RegisterHistory, registerText, typedAs } from './registerText';
 
 void describe('a register', () => {
   void it('is shown in each radix, with what it means', () => {
@@ -17,12 +17,26 @@ void describe('a register', () => {
   });
 
   void it('is typed in the radix that is shown, or as any expression', () => {
-    assert.equal(typedAs('10', 'hex'), '0x10');
-    assert.equal(typedAs('fffff803`12345678', 'hex'), '0xfffff80312345678');
-    assert.equal(typedAs('0x10', 'hex'), '0x10');
-    assert.equal(typedAs('@rax+8', 'hex'), '@rax+8');
-    assert.equal(typedAs('10', 'decimal'), '10');
-    assert.equal(typedAs('0001 0000', 'binary'), '0b00010000');
+    const shown = '0x0000000000000001 nt+0x1';
+    assert.equal(typedAs('10', 'hex', shown), '0x10');
+    assert.equal(typedAs('fffff803`12345678', 'hex', shown), '0xfffff80312345678');
+    assert.equal(typedAs('0x10', 'hex', shown), '0x10');
+    assert.equal(typedAs('@rax+8', 'hex', shown), '@rax+8');
+    assert.equal(typedAs('10', 'decimal', shown), '10');
+    assert.equal(typedAs('0001 0000', 'binary', shown), '0b00010000');
+  });
+
+  void it('is typed as it is shown, where that is in no radix', () => {
+    assert.equal(typedAs('10', 'hex', '1.5 (0x3fffc000000000000000)'), '10');
+    assert.equal(typedAs('10', 'binary', '0'), '10');
+    assert.equal(typedAs(' -1e3', 'hex', '-Infinity'), '-1e3');
+  });
+
+  void it('is an address, if it is a number and no longer than one', () => {
+    assert.equal(addressIn('0xfffff80312345678 nt!KeSetEvent+0x12'), '0xfffff80312345678');
+    assert.equal(addressIn('0x0010'), '0x0000000000000010');
+    for (const value of ['1.5', '1.5 (0x3fff)', `0x${'0'.repeat(32)}`, '<unreadable>', ''])
+      assert.equal(addressIn(value), undefined, value);
   });
 });
 
@@ -48,5 +62,22 @@ void describe('what has changed', () => {
     assert.deepEqual(changes('a 1', 2, '0x1', '0x3'), ['General/rbx']);
     assert.deepEqual(changes('a 1', 2, '0x9', '0x3'), ['General/rax', 'General/rbx'], 'set by hand');
     assert.deepEqual(changes('a 1', 3, '0x9', '0x3'), []);
+  });
+
+  void it('is told of each flag, too', () => {
+    const flags = (zf: string) => [
+      {
+        name: 'Flags',
+        lines: [
+          {
+            ...{ name: 'eflags', value: '0x2', canSet: true },
+            parts: { lines: [{ name: 'zf', value: zf, canSet: true }] },
+          },
+        ],
+      },
+    ];
+    const history = new RegisterHistory();
+    history.changes('a 1', 1, flags('0'));
+    assert.deepEqual([...history.changes('a 1', 2, flags('1'))], ['Flags/eflags/zf']);
   });
 });

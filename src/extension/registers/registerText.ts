@@ -1,6 +1,6 @@
 /** Registers as texts: the number in the radix that is wanted, what it means behind it; and which have changed. */
 
-import type { RegisterGroup } from '../webviews/messages';
+import type { RegisterGroup, RegisterLine } from '../webviews/messages';
 
 export type Radix = 'hex' | 'decimal' | 'signed' | 'binary';
 
@@ -36,23 +36,32 @@ function inRadix(digits: string, radix: Radix): string {
   }
 }
 
-/** What is typed over a number in a radix, as an expression. */
-export function typedAs(text: string, radix: Radix): string {
+/** @returns The address that it has; undefined: no number is there, or a longer one */
+export function addressIn(value: string): string | undefined {
+  const digits = /^0x([0-9a-f`]+)(?: |$)/i.exec(value)?.[1]?.replaceAll('`', '');
+  return digits === undefined || digits.length > 16 ? undefined : `0x${digits.padStart(16, '0')}`;
+}
+
+/** What is typed over a value, as an expression. @param shown What it was: what has no radix is typed as it is shown */
+export function typedAs(text: string, radix: Radix, shown: string): string {
   const bare = text.trim();
+  if (!/^0x/i.test(shown)) return bare;
   if (radix === 'hex' && /^[0-9a-f`]+$/i.test(bare)) return `0x${bare.replaceAll('`', '')}`;
   if (radix === 'binary' && /^[01 ]+$/.test(bare)) return `0b${bare.replaceAll(' ', '')}`;
   return bare;
 }
 
-/** Values of registers by `group/name`. */
-export type RegisterValues = ReadonlyMap<string, string>;
+/** By path: `General/rax`. */
+type RegisterValues = ReadonlyMap<string, string>;
 
-export const valuesOf = (groups: readonly RegisterGroup[]): RegisterValues =>
-  new Map(
-    groups.flatMap(({ name, lines = [] }) =>
-      lines.map((line) => [`${name}/${line.name}`, line.value] as const),
-    ),
-  );
+const valuesOf = (groups: readonly RegisterGroup[]): RegisterValues =>
+  new Map(groups.flatMap(({ name, lines = [] }) => valuesIn(name, lines)));
+
+const valuesIn = (within: string, lines: readonly RegisterLine[]): (readonly [string, string])[] =>
+  lines.flatMap(({ name, value, parts }) => {
+    const path = `${within}/${name}`;
+    return [[path, value] as const, ...valuesIn(path, parts?.lines ?? [])];
+  });
 
 /**
  * What registers were in the stop before, for each processor of each session.
@@ -65,7 +74,7 @@ export class RegisterHistory {
     { epoch: number; now: RegisterValues; before: RegisterValues | undefined }
   >();
 
-  /** @param of Which processor of which session. @returns Names, as `group/name`, whose values are others than in the stop before */
+  /** @param of Which processor of which session. @returns Paths of lines whose values are others than in the stop before */
   changes(of: string, epoch: number, groups: readonly RegisterGroup[]): ReadonlySet<string> {
     const now = valuesOf(groups);
     const known = this.#stops.get(of);

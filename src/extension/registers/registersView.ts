@@ -1,34 +1,40 @@
 /**
- * The registers of a processor of the shown session. Groups that are folded are not read.
+ * The registers of a processor of the shown session: of the thread that is selected in the call stack, or of the one that the user
+ * has chosen here. Groups that are folded are not read.
  *
  *   stop ──▶ read ──▶ shown       who asks again meanwhile (another group, another processor, another stop) gets the next reading
  *
  * Invariant: what is shown is of one stop; a reading that ends after the kernel has gone on, or after a later one has begun, is
- * dropped, and there is always a later one then.
+ * dropped, and there is always a later one then. What is set goes to the session and the stop that are shown, or nowhere.
  */
 
 import * as vscode from 'vscode';
 import { commands, views } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
+import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
-import type { FromRegisters, RegisterGroup, ToRegisters } from '../webviews/messages';
-
-interface Variable {
-  readonly name: string;
-  readonly value: string;
-  readonly variablesReference: number;
-  readonly presentationHint?: { readonly attributes?: readonly string[]; readonly lazy?: boolean };
-}
+import type { FromRegisters, ToRegisters } from '../webviews/messages';
+import { readRegisters } from './readRegisters';
+import { RegisterHistory } from './registerText';
 
 const openAtFirst = ['General', 'Flags', 'Segments'];
+/** Milliseconds for what changes in a stop: symbols of many modules come in a row. */
+const settleTime = 100;
+
+/** What is shown. */
+interface Shown {
+  readonly session: KernelSession;
+  readonly epoch: number;
+  readonly references: ReadonlyMap<string, number>;
+}
 
 export class RegistersView implements vscode.WebviewViewProvider {
   #view: vscode.WebviewView | undefined;
   readonly #open = new Set(openAtFirst);
+  readonly #history = new RegisterHistory();
   /** Chosen by the user, for the session. */
   #cpu: { readonly session: string; readonly id: number } | undefined;
-  /** Of the groups that are shown. */
-  #references: ReadonlyMap<string, number> = new Map();
+  #shown: Shown | undefined;
   /** What was read, or is being read. */
   #reading = '';
   #count = 0;
@@ -41,9 +47,20 @@ export class RegistersView implements vscode.WebviewViewProvider {
   ) {}
 
   register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
+    const soon = new Soon(settleTime, () => {
+      if (this.sessions.shown?.state.phase === 'stopped') void this.#show(true);
+    });
     subscriptions.push(
+      soon,
       vscode.window.registerWebviewViewProvider(views.registers, this),
       this.sessions.onShown(() => void this.#show()),
+      vscode.debug.onDidChangeActiveStackItem(() => void this.#show()),
+      // Somebody else has set a register, or there are names that were not there before.
+      this.sessions.onStarted((session) =>
+        session.onMessage(({ type, event }) => {
+          if (type === 'event' && event === 'invalidated') soon.ask();
+        }),
+      ),
     );
   }
 
@@ -65,36 +82,34 @@ export class RegistersView implements vscode.WebviewViewProvider {
         if (session !== undefined) this.#choose(session, message.id);
         break;
       case 'open':
-        if (message.isOpen) this.#open.add(message.group);
-        else this.#open.delete(message.group);
+        if (message.isOpen) this.#open.add(message.path);
+        else this.#open.delete(message.path);
         break;
       case 'set':
         // What is wrong with it must stay to be read.
-        if (!(await this.#set(session, message.group, message.name, message.value))) return;
+        if (!(await this.#set(message))) return;
         break;
       case 'memory':
-        await vscode.commands.executeCommand(commands.openMemory, message.expression);
+        await vscode.commands.executeCommand(commands.openMemory, message.address, message.session);
         return;
     }
     await this.#show(true);
   }
 
-  /** The one that stopped: whichever that will be. */
-  #choose({ session, state }: KernelSession, id: number): void {
-    this.#cpu = id === state.threadId ? undefined : { session: session.id, id };
+  /** The one that is selected: whichever that will be. */
+  #choose(session: KernelSession, id: number): void {
+    this.#cpu = id === selectedIn(session) ? undefined : { session: session.session.id, id };
   }
 
   /** @returns Whether it is set */
-  async #set(
-    session: KernelSession | undefined,
-    group: string,
-    name: string,
-    value: string,
-  ): Promise<boolean> {
-    const variablesReference = this.#references.get(group);
-    if (session === undefined || variablesReference === undefined) return false;
+  async #set(message: Extract<FromRegisters, { kind: 'set' }>): Promise<boolean> {
+    const { path, name, value } = message;
+    const shown = this.#shown;
+    const variablesReference = shown?.references.get(path);
     try {
-      await session.ask('setVariable', { variablesReference, name, value });
+      if (shown === undefined || variablesReference === undefined || !isOf(shown, message))
+        throw new Error(`${name} was not set: the kernel has gone on since you saw it.`);
+      await shown.session.ask('setVariable', { variablesReference, name, value });
       return true;
     } catch (thrown) {
       this.#send({ kind: 'failed', message: (thrown as Error).message });
@@ -111,7 +126,7 @@ export class RegistersView implements vscode.WebviewViewProvider {
       this.#send({ kind: 'nothing', why: whyNothing(session?.state.phase) });
       return;
     }
-    const { epoch } = session.state;
+    const { epoch, boot } = session.state;
     const { id } = session.session;
     const cpu = this.#cpuOf(session);
     this.#tellCpus(session, cpu);
@@ -122,10 +137,11 @@ export class RegistersView implements vscode.WebviewViewProvider {
     const isOld = (): boolean =>
       turn !== this.#count || session.state.epoch !== epoch || session.state.phase !== 'stopped';
     try {
-      const { groups, references } = await this.#read(session, cpu);
+      const { groups, references } = await readRegisters(session, cpu, (path) => this.#open.has(path));
       if (isOld()) return;
-      this.#references = references;
-      this.#send({ kind: 'registers', session: id, epoch, cpu, groups });
+      this.#shown = { session, epoch, references };
+      const changed = [...this.#history.changes(`${id} ${boot} ${cpu}`, epoch, groups)];
+      this.#send({ kind: 'registers', session: id, epoch, cpu, groups, changed });
     } catch (thrown) {
       if (isOld()) return;
       this.#reading = '';
@@ -134,10 +150,10 @@ export class RegistersView implements vscode.WebviewViewProvider {
   }
 
   /** The one that was chosen, as long as there is one. */
-  #cpuOf({ session, state }: KernelSession): number {
-    const chosen = this.#cpu?.session === session.id ? this.#cpu.id : undefined;
-    const isThere = chosen !== undefined && state.threads.has(chosen);
-    return isThere ? chosen : (state.threadId ?? 1);
+  #cpuOf(session: KernelSession): number {
+    const chosen = this.#cpu?.session === session.session.id ? this.#cpu.id : undefined;
+    const isThere = chosen !== undefined && session.state.threads.has(chosen);
+    return isThere ? chosen : selectedIn(session);
   }
 
   /** Their names are told some time after the stop. */
@@ -147,49 +163,24 @@ export class RegistersView implements vscode.WebviewViewProvider {
     this.#send({ kind: 'cpus', cpus: [...threads].map(([id, name]) => ({ id, name })), cpu });
   }
 
-  async #read(
-    session: KernelSession,
-    threadId: number,
-  ): Promise<{ groups: RegisterGroup[]; references: ReadonlyMap<string, number> }> {
-    const { stackFrames } = await session.ask<{ stackFrames: readonly { id: number }[] }>('stackTrace', {
-      threadId,
-      startFrame: 0,
-      levels: 1,
-    });
-    const [frame] = stackFrames;
-    if (frame === undefined) throw new Error('The processor stands nowhere');
-    const { scopes } = await session.ask<{
-      scopes: readonly { presentationHint?: string; variablesReference: number }[];
-    }>('scopes', { frameId: frame.id });
-    const scope = scopes.find(({ presentationHint }) => presentationHint === 'registers');
-    if (scope === undefined) throw new Error('There are no registers');
-    const inside = async (variablesReference: number): Promise<readonly Variable[]> =>
-      (await session.ask<{ variables: readonly Variable[] }>('variables', { variablesReference })).variables;
-    const found = await inside(scope.variablesReference);
-    const groups = await Promise.all(
-      found.map(async ({ name, variablesReference }): Promise<RegisterGroup> => {
-        if (!this.#open.has(name)) return { name, lines: undefined };
-        const lines = await Promise.all(
-          (await inside(variablesReference)).map(async (line) => {
-            // What costs a request each is read when its group is open.
-            const [value] = line.presentationHint?.lazy === true ? await inside(line.variablesReference) : [];
-            return {
-              name: line.name,
-              value: value?.value ?? line.value,
-              canSet: line.presentationHint?.attributes?.includes('readOnly') !== true,
-            };
-          }),
-        );
-        return { name, lines };
-      }),
-    );
-    return { groups, references: new Map(found.map((group) => [group.name, group.variablesReference])) };
-  }
-
   #send(message: ToRegisters): void {
     void this.#view?.webview.postMessage(message);
   }
 }
+
+/** The thread of the frame that is selected; else the processor that stopped. */
+const selectedIn = (session: KernelSession): number =>
+  (session.frameId === undefined ? undefined : session.threadId) ?? session.state.threadId ?? 1;
+
+/** Whether what is shown is what the page had when it said so, and is still true. */
+const isOf = (
+  { session, epoch }: Shown,
+  said: { readonly session: string; readonly epoch: number },
+): boolean =>
+  said.session === session.session.id &&
+  said.epoch === epoch &&
+  session.state.epoch === epoch &&
+  session.state.phase === 'stopped';
 
 function whyNothing(phase: 'attaching' | 'running' | 'ended' | undefined): string {
   switch (phase) {

@@ -67,6 +67,8 @@ export interface RegisterLine {
   /** As the adapter has it: number, then what it means. */
   readonly value: string;
   readonly canSet: boolean;
+  /** Of a register that has any: flags, lanes. `lines`: undefined: nobody has asked for them yet. */
+  readonly parts?: { readonly lines: readonly RegisterLine[] | undefined };
 }
 
 export interface RegisterGroup {
@@ -92,6 +94,8 @@ export type ToRegisters =
       readonly epoch: number;
       readonly cpu: number;
       readonly groups: readonly RegisterGroup[];
+      /** Paths of lines whose values are others than in the stop before: `General/rax`. */
+      readonly changed: readonly string[];
     }
   /** A register was not set. */
   | { readonly kind: 'failed'; readonly message: string };
@@ -99,9 +103,19 @@ export type ToRegisters =
 export type FromRegisters =
   | { readonly kind: 'ready' }
   | { readonly kind: 'cpu'; readonly id: number }
-  | { readonly kind: 'open'; readonly group: string; readonly isOpen: boolean }
-  | { readonly kind: 'set'; readonly group: string; readonly name: string; readonly value: string }
-  | { readonly kind: 'memory'; readonly expression: string };
+  /** `path`: of a group, or of a line that has parts. */
+  | { readonly kind: 'open'; readonly path: string; readonly isOpen: boolean }
+  /** `session`, `epoch`: what was shown then. `path`: of what the line is in. */
+  | {
+      readonly kind: 'set';
+      readonly session: string;
+      readonly epoch: number;
+      readonly path: string;
+      readonly name: string;
+      readonly value: string;
+    }
+  /** At an address that a register has, whoever's it is. */
+  | { readonly kind: 'memory'; readonly session: string; readonly address: string };
 
 export interface DoctorStep {
   readonly name: string;
