@@ -9,13 +9,18 @@ import * as vscode from 'vscode';
 import { panels } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Message } from '../session/sessionState';
+import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { readSpace, save } from './reading';
 
+/** Milliseconds: symbols of many modules come in a row. */
+const settleTime = 300;
+
 export class MemoryPanel {
   readonly #panel: vscode.WebviewPanel;
-  readonly #disposables: vscode.Disposable[] = [];
+  readonly #renamed = new Soon(settleTime, () => this.#send({ kind: 'renamed' }));
+  readonly #disposables: { dispose(): unknown }[] = [this.#renamed];
   #bound: vscode.Disposable[] = [];
   #session: KernelSession | undefined;
   #name: string;
@@ -75,10 +80,10 @@ export class MemoryPanel {
     this.#tellState(session);
   }
 
-  /** Memory that somebody has written. */
   #follow({ type, event }: Message): void {
-    if (type === 'event' && event === 'memory' && this.#session?.state.phase === 'stopped')
-      this.#send({ kind: 'touched' });
+    if (type !== 'event') return;
+    if (event === 'memory' && this.#session?.state.phase === 'stopped') this.#send({ kind: 'touched' });
+    if (event === 'module') this.#renamed.ask();
   }
 
   #tellState({ state, session }: KernelSession): void {

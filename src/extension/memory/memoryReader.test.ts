@@ -126,7 +126,7 @@ void describe('a memory view', () => {
     assert.equal(memory.nameOf(pointers[0]!), 'nt!One');
     memory.answered({ kind: 'names', id: second.id, names: [] });
     assert.equal(memory.nameOf(pointers[0]!), '');
-    memory.touched();
+    memory.renamed();
     assert.notEqual(ask(), undefined);
   });
 });

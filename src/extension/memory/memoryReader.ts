@@ -61,6 +61,11 @@ export class MemoryReader {
   /** What is known may not be so any more. */
   touched(): void {
     this.#store.renew();
+    this.renamed();
+  }
+
+  /** Symbols have come, or gone. */
+  renamed(): void {
     this.#nameAge++;
   }
 

@@ -142,6 +142,12 @@ function heard(message: ToMemory): void {
       return;
     case 'touched':
       grid.touched();
+      return;
+    case 'renamed':
+      grid.renamed();
+      // What could not be evaluated in this kernel may be by now.
+      if (state?.phase === 'stopped' && trail.here !== undefined && trail.here.kernel !== state.kernel)
+        followOn();
   }
 }
 

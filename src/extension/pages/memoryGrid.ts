@@ -103,6 +103,12 @@ export class MemoryGrid {
     this.#draw();
   }
 
+  /** Symbols have come, or gone. */
+  renamed(): void {
+    this.#memory.renamed();
+    this.#draw();
+  }
+
   /** While the kernel runs. */
   lookAgain(): void {
     this.#memory.lookAgain();

@@ -39,7 +39,9 @@ export type ToMemory =
   /** Answers `symbolize`: as many as there are. */
   | { readonly kind: 'names'; readonly id: number; readonly names: readonly (string | null)[] }
   /** Memory that it may show has been written. */
-  | { readonly kind: 'touched' };
+  | { readonly kind: 'touched' }
+  /** Names may be known that were not, and others not any more. */
+  | { readonly kind: 'renamed' };
 
 export type FromMemory =
   | { readonly kind: 'ready' }
