@@ -83,7 +83,7 @@ export class SessionCompanion {
         onTouched: () => {
           target.execution.othersChanged();
           session.contexts.forget();
-          session.memoryViews.allChanged();
+          session.memoryViews.touched();
           session.invalidateSoon();
         },
         onError: (error) => session.output.line('stderr', errorText(error)),

@@ -11,7 +11,8 @@
 
 import type { VirtualAddress } from '../engine/core/addresses';
 import type { EventSink } from './connection';
-import { addressOf } from './memoryReferences';
+import type { OwnEvents } from '../protocol/ownRequests';
+import { addressOf, memoryReference } from './memoryReferences';
 
 interface View {
   /** [from, to), in bytes from the reference's address. */
@@ -49,6 +50,7 @@ export class MemoryViews {
 
   /** These bytes have changed. */
   written(address: VirtualAddress, count: number): void {
+    this.#tellOwn({ address: memoryReference(address), count });
     const end = address + BigInt(count);
     this.#tell((reference, { from, to }) => {
       const start = addressOf(reference);
@@ -72,9 +74,20 @@ export class MemoryViews {
     });
   }
 
+  /** Somebody else has written, nobody knows where. */
+  touched(): void {
+    this.#tellOwn({});
+    this.allChanged();
+  }
+
   /** The kernel has run: anything may have changed. */
   allChanged(): void {
     this.#tell(() => true);
+  }
+
+  /** For views whose reads are not remembered: one event, whatever they show. */
+  #tellOwn(body: OwnEvents['vmkd/memoryWritten']): void {
+    this.events.send('vmkd/memoryWritten', body);
   }
 
   #tell(concerns: (reference: string, view: View) => boolean): void {

@@ -34,7 +34,10 @@ export interface OwnRequests {
     arguments: { readonly base: string };
     body: { readonly isLoaded: boolean; readonly symbolStatus: string };
   };
-  /** Memory of another space than that of the processor which stopped. `unreadableBytes`: behind `data`, and not there. */
+  /**
+   * Memory of any space, for views that listen to `vmkd/memoryWritten`: it is not kept in mind, as what DAP's `readMemory` reads is.
+   * Virtual memory is read while the kernel runs, too, where that can be. `unreadableBytes`: behind `data`, and not there.
+   */
   'vmkd/readMemory': {
     arguments: { readonly space: OwnSpace; readonly address: string; readonly count: number };
     body: { readonly data: string; readonly unreadableBytes: number };
@@ -72,8 +75,11 @@ export interface OwnRequests {
   'vmkd/stopCompanion': { arguments: undefined; body: undefined };
 }
 
+/** What the processor that stopped sees, physical memory, or what a process sees. */
 export type OwnSpace =
-  { readonly kind: 'physical' } | { readonly kind: 'process'; readonly eprocess: string };
+  | { readonly kind: 'virtual' }
+  | { readonly kind: 'physical' }
+  | { readonly kind: 'process'; readonly eprocess: string };
 
 export interface OwnTranslation {
   /** `4-level`, and so on. */
@@ -119,6 +125,8 @@ export interface OwnEvents {
   };
   /** `pipe`: how a WinDbg attaches, as text to be copied; null: there is no pipe any more. */
   'vmkd/companion': OwnCompanion | { readonly pipe: null };
+  /** Somebody has written memory while the kernel stands. Without an address: anywhere. */
+  'vmkd/memoryWritten': { readonly address?: string; readonly count?: number };
   'vmkd/parking': { readonly state: 'awake' | 'parked' | 'off' | 'failed'; readonly why?: OwnProblem };
 }
 

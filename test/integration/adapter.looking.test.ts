@@ -581,6 +581,8 @@ void describe('memory', () => {
     assert.equal(written!.bytesWritten, 4);
     const event = await client.event<P.MemoryEvent['body']>('memory', from);
     assert.deepEqual(event, { memoryReference, offset: 0, count: 4 });
+    const own = await client.event('vmkd/memoryWritten', from);
+    assert.deepEqual(own, { address: memoryReference, count: 4 });
     // A local, beside which a function returns to where it did before.
     const { areas } = await client.event<P.InvalidatedEvent['body']>('invalidated', from);
     assert.deepEqual(areas, ['variables']);
@@ -834,6 +836,38 @@ void describe('what views ask beyond DAP', () => {
       count: 8192,
     });
     assert.deepEqual(beyond, { data: '', unreadableBytes: 4096 });
+  });
+
+  void it('reads for views of ours, and keeps nothing of that in mind', async () => {
+    const { memoryReference } = await client.ask<Body<'vmkd/locate'>>('vmkd/locate', {
+      expression: '&vmkdemo!VmkDemoLarge',
+    });
+    const at = (offset: number): string => `0x${(BigInt(memoryReference) + BigInt(offset)).toString(16)}`;
+    const { data } = (await client.ask<P.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference,
+      count: 8,
+    }))!;
+    // More than there are panes that would be remembered.
+    for (let view = 0; view < 100; view++)
+      await client.ask('vmkd/readMemory', { space: { kind: 'virtual' }, address: at(8 * view), count: 8 });
+    const there = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      ...{ space: { kind: 'virtual' }, address: memoryReference, count: 8 },
+    });
+    assert.deepEqual(there, { data, unreadableBytes: 0 });
+    const absent = await client.ask<Body<'vmkd/readMemory'>>('vmkd/readMemory', {
+      ...{ space: { kind: 'virtual' }, address: '0x10', count: 32 },
+    });
+    assert.deepEqual(absent, { data: '', unreadableBytes: 32 });
+    const from = client.messages.length;
+    await client.ask('writeMemory', { memoryReference: at(8), data: data! });
+    await client.ask('writeMemory', { memoryReference, data: data! });
+    await client.event('invalidated', from);
+    const told = client.messages
+      .slice(from)
+      .flatMap((m) =>
+        'event' in m && m.event === 'memory' ? [(m.body as P.MemoryEvent['body']).memoryReference] : [],
+      );
+    assert.deepEqual(told, [memoryReference], 'of the pane alone');
   });
 
   void it('reads the memory of a process', async () => {

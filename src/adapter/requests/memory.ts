@@ -7,6 +7,7 @@ import type { VirtualMemory } from '../../engine/memory/virtualMemory';
 import { memoryNow } from '../live';
 import { addressOf, memoryReference } from '../memoryReferences';
 import type { Family } from '../protocol';
+import type { Session } from '../session';
 
 const pageSize = 4096;
 /** One request's worth; a pane that wants more asks again. */
@@ -23,13 +24,10 @@ export const memory: Family = {
   }),
   requests: {
     async readMemory(session, { memoryReference: reference, offset = 0, count }, call) {
-      const { memory: now, live } = memoryNow(session);
       const address = addressOf(reference, offset);
-      const wanted = Math.max(0, Math.min(count, mostBytes, Number(endOfMemory - address)));
-      const bytes = await readInPieces(now, address, wanted, call);
+      const wanted = wantedAt(address, count);
+      const { bytes, absent, live } = await readNow(session, address, wanted, call);
       session.memoryViews.seen(reference, offset, wanted);
-      const missing = wanted - bytes.length;
-      const absent = missing > 0 ? await absentBytes(now, plus(address, bytes.length), missing) : 0;
       return {
         address: memoryReference(address),
         ...(bytes.length > 0 ? { data: base64(bytes) } : {}),
@@ -54,15 +52,41 @@ export const memory: Family = {
   },
 };
 
-const base64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
+/** One request's worth, and not beyond the end of memory. */
+export const wantedAt = (address: VirtualAddress, count: number): number =>
+  Math.max(0, Math.min(count, mostBytes, Number(endOfMemory - address)));
+
+interface ReadNow {
+  readonly bytes: Uint8Array;
+  /** So many behind them are not there. */
+  readonly absent: number;
+  /** The kernel runs: parts may be of different moments. */
+  readonly live: boolean;
+}
+
+/** What the processor that stopped sees, or the kernel that runs. @throws target-running, cancelled and others */
+export async function readNow(
+  session: Session,
+  address: VirtualAddress,
+  wanted: number,
+  call: Cancellation,
+): Promise<ReadNow> {
+  const { memory, live } = memoryNow(session);
+  const bytes = await readInPieces((at, length) => memory.readPartial(at, length), address, wanted, call);
+  const missing = wanted - bytes.length;
+  const absent = missing > 0 ? await absentBytes(memory, plus(address, bytes.length), missing) : 0;
+  return { bytes, absent, live };
+}
+
+export const base64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString('base64');
 
 /**
  * A serial port takes its time for a large range: in pieces, others get their turn, and who gives up is heard.
  * @throws cancelled
  */
-async function readInPieces(
-  memory: VirtualMemory,
+export async function readInPieces(
+  read: (address: VirtualAddress, length: number) => Promise<Uint8Array>,
   address: VirtualAddress,
   length: number,
   signal: Cancellation,
@@ -71,7 +95,7 @@ async function readInPieces(
   for (let done = 0; done < length; done += pieceBytes) {
     if (signal.aborted) throw new VmkdError('cancelled', 'Reading memory was cancelled');
     const wanted = Math.min(pieceBytes, length - done);
-    const piece = await memory.readPartial(plus(address, done), wanted);
+    const piece = await read(plus(address, done), wanted);
     pieces.push(piece);
     if (piece.length < wanted) break;
   }

@@ -1,6 +1,6 @@
 /**
- * Memory and threads beyond what the processors are in, by requests that are none of DAP's: `vmkd/readMemory` of physical memory
- * or of a process, `vmkd/pageTables` of an address, `vmkd/visitThread`, which makes a thread that sleeps one of DAP's.
+ * Memory and threads beyond what the processors are in, by requests that are none of DAP's: `vmkd/readMemory` of any space,
+ * `vmkd/pageTables` of an address, `vmkd/visitThread`, which makes a thread that sleeps one of DAP's.
  */
 
 import { physicalAddress, type VirtualAddress } from '../../engine/core/addresses';
@@ -14,14 +14,14 @@ import type { TargetProcessor } from '../../engine/target/target';
 import { KernelStruct } from '../../engine/windows/kernelStruct';
 import { isProcess } from '../../engine/windows/processes';
 import { describeThread } from '../../engine/windows/threads';
-import type { OwnRequests } from '../../protocol/ownRequests';
+import type { OwnSpace } from '../../protocol/ownRequests';
 import { addressOf, memoryReference } from '../memoryReferences';
 import type { Family } from '../protocol';
 import type { Session } from '../session';
+import { base64, readInPieces, readNow, wantedAt } from './memory';
 
-type Space = OwnRequests['vmkd/readMemory']['arguments']['space'];
+type OtherSpace = Exclude<OwnSpace, { kind: 'virtual' }>;
 
-const mostBytes = 1 << 20;
 const pageSize = 4096;
 /** Above all numbers of processors. */
 const firstSleeper = 1000;
@@ -29,16 +29,19 @@ const mostSleepers = 64;
 
 export const spaces: Family = {
   requests: {
-    async 'vmkd/readMemory'(session, { space, address, count }) {
-      session.mustBeStopped();
+    async 'vmkd/readMemory'(session, { space, address, count }, call) {
       const from = addressOf(address);
-      const wanted = Math.max(0, Math.min(count, mostBytes, Number((1n << 64n) - from)));
-      const read = await readerOf(session, space);
-      const bytes = await read(from, wanted);
+      const wanted = wantedAt(from, count);
+      if (space.kind === 'virtual') {
+        const { bytes, absent } = await readNow(session, from, wanted, call);
+        return { data: base64(bytes), unreadableBytes: absent };
+      }
+      session.mustBeStopped();
+      const bytes = await readInPieces(await readerOf(session, space), from, wanted, call);
       // The rest of the page at which it ended is not there either: a page is whole or absent.
       const end = Number((from + BigInt(bytes.length)) % BigInt(pageSize));
       const absent = Math.min(wanted - bytes.length, pageSize - end);
-      return { data: Buffer.from(bytes).toString('base64'), unreadableBytes: absent };
+      return { data: base64(bytes), unreadableBytes: absent };
     },
 
     async 'vmkd/pageTables'(session, { address, eprocess }) {
@@ -104,7 +107,7 @@ function physicalOf({ target }: Session): PhysicalReader {
 
 async function readerOf(
   session: Session,
-  space: Space,
+  space: OtherSpace,
 ): Promise<(address: VirtualAddress, length: number) => Promise<Uint8Array>> {
   if (space.kind === 'physical') {
     const physical = physicalOf(session);
