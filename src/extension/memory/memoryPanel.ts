@@ -12,15 +12,20 @@ import type { Message } from '../session/sessionState';
 import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
-import { readSpace, save } from './reading';
+import { save } from './reading';
 
 /** Milliseconds: symbols of many modules come in a row. */
 const settleTime = 300;
+/** Milliseconds: a command may write in many pieces. */
+const writeTime = 20;
 
 export class MemoryPanel {
   readonly #panel: vscode.WebviewPanel;
   readonly #renamed = new Soon(settleTime, () => this.#send({ kind: 'renamed' }));
-  readonly #disposables: { dispose(): unknown }[] = [this.#renamed];
+  /** What the page has asked for and has no answer to, by its numbers. */
+  readonly #reads = new Map<number, AbortController>();
+  readonly #touched = new Soon(writeTime, () => this.#send({ kind: 'touched' }));
+  readonly #disposables = [vscode.Disposable.from(this.#renamed, this.#touched)];
   #bound: vscode.Disposable[] = [];
   #session: KernelSession | undefined;
   #name: string;
@@ -82,7 +87,7 @@ export class MemoryPanel {
 
   #follow({ type, event }: Message): void {
     if (type !== 'event') return;
-    if (event === 'memory' && this.#session?.state.phase === 'stopped') this.#send({ kind: 'touched' });
+    if (event === 'vmkd/memoryWritten') this.#touched.ask();
     if (event === 'module') this.#renamed.ask();
   }
 
@@ -111,6 +116,9 @@ export class MemoryPanel {
     const session = this.#session;
     switch (message.kind) {
       case 'ready':
+        // Another page has asked for them.
+        for (const read of this.#reads.values()) read.abort();
+        this.#reads.clear();
         if (session === undefined) return;
         this.#tellState(session);
         this.#send({ kind: 'show', space: this.#space, expression: this.#expression });
@@ -123,6 +131,9 @@ export class MemoryPanel {
         this.#space = message.space;
         this.#expression = message.expression;
         this.#panel.title = titleOf(message.expression);
+        return;
+      case 'forget':
+        this.#reads.get(message.id)?.abort();
         return;
       case 'breakOn':
         await breakOn(message.address, message.count);
@@ -140,18 +151,15 @@ export class MemoryPanel {
 
   async #ask(
     session: KernelSession,
-    message: Exclude<FromMemory, { kind: 'ready' | 'copy' | 'shows' | 'breakOn' }>,
+    message: Exclude<FromMemory, { kind: 'ready' | 'copy' | 'shows' | 'forget' | 'breakOn' }>,
   ): Promise<void> {
     switch (message.kind) {
       case 'go':
         await this.#go(session, message.id, message.expression);
         return;
-      case 'read': {
-        const { id, space, address, count } = message;
-        const body = await readSpace(session, space, address, count);
-        this.#send({ kind: 'bytes', id, data: body.data ?? '', unreadable: body.unreadableBytes ?? 0 });
+      case 'read':
+        await this.#read(session, message);
         return;
-      }
       case 'translate': {
         const { space, address } = message;
         const translation = await session.own('vmkd/pageTables', {
@@ -168,12 +176,24 @@ export class MemoryPanel {
       }
       case 'write':
         await session.ask('writeMemory', { memoryReference: message.address, data: message.data });
-        this.#send({ kind: 'touched' });
         return;
       case 'save':
         await save(session, message.space, message.address, message.count);
         return;
     }
+  }
+
+  async #read(session: KernelSession, message: Extract<FromMemory, { kind: 'read' }>): Promise<void> {
+    const { id, space, address, count } = message;
+    const abort = new AbortController();
+    this.#reads.set(id, abort);
+    const answer = await session.own('vmkd/readMemory', { space, address, count }, abort.signal).then(
+      ({ data, unreadableBytes }) => ({ kind: 'bytes', id, data, unreadable: unreadableBytes }) as const,
+      (thrown: unknown) => failureOf(message, (thrown as Error).message),
+    );
+    if (this.#reads.get(id) !== abort) return;
+    this.#reads.delete(id);
+    this.#send(answer);
   }
 
   async #go(session: KernelSession, id: number, expression: string): Promise<void> {
@@ -203,6 +223,7 @@ function failureOf(message: FromMemory, why: string): ToMemory {
     case 'copy':
     case 'shows':
     case 'save':
+    case 'forget':
     case 'breakOn':
     case 'translate':
     case 'write':

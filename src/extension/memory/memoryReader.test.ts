@@ -108,6 +108,46 @@ void describe('a memory view', () => {
     assert.equal(draw(), undefined, 'physical memory of a kernel that runs');
   });
 
+  void it('gives up what was scrolled past, and asks for little at a time', () => {
+    const { memory, asked, answer } = reading();
+    const look = (page: bigint): FromMemory[] => {
+      const at = page * BigInt(pageBytes);
+      memory.want(at, at + 256n);
+      return asked.splice(0);
+    };
+    const reads: Read[] = [];
+    const forgotten: number[] = [];
+    for (let page = 0n; page < 100_000n; page += 1000n)
+      for (const message of look(page)) {
+        if (message.kind === 'read') reads.push(message);
+        if (message.kind === 'forget') forgotten.push(message.id);
+      }
+    assert.equal(reads.length, 3);
+    assert.deepEqual(
+      forgotten,
+      reads.map(({ id }) => id),
+    );
+    // Whatever becomes of one: what is shown now is next.
+    answer(reads[0]!, 1);
+    assert.equal(memory.byte(0n), undefined, 'nobody wanted it any more');
+    const [next] = look(99_000n);
+    assert.equal(next?.kind === 'read' && BigInt(next.address), 98_999n * BigInt(pageBytes));
+    answer(next as Read, 7);
+    assert.equal(memory.byte(99_000n * BigInt(pageBytes)), 7);
+    // It is asked for again when somebody comes back.
+    memory.answered({ kind: 'unread', id: reads[1]!.id, message: 'cancelled' });
+    assert.equal(look(0n).filter(({ kind }) => kind === 'read').length, 1);
+  });
+
+  void it('waits for nothing once the kernel runs', () => {
+    const { memory, draw, asked } = reading();
+    const { id } = draw()!;
+    memory.space = { kind: 'physical' };
+    memory.setState(running(1), false);
+    memory.want(from, from + 256n);
+    assert.deepEqual(asked, [{ kind: 'forget', id }]);
+  });
+
   void it('keeps names until others have come, and is not stopped by those that do not', () => {
     const { memory, asked } = reading();
     const pointers = [0xffff_f800_0000_0000n, 5n];

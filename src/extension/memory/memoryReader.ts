@@ -3,7 +3,8 @@
  *
  *   drawn ──want──▶ asked ──answered──▶ known ──▶ drawn        a stop, a write, a moment while it runs: all of it is old
  *
- * Invariants: what is old is shown until what is new has come; an answer to what was asked before something became old is dropped.
+ * Invariants: what is old is shown until what is new has come; an answer to what was asked before something became old is dropped;
+ * a few requests are under way at most, and those for what was scrolled past are given up.
  */
 
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
@@ -15,14 +16,16 @@ const lastPage = (1n << 64n) / BigInt(pageBytes) - 1n;
 /** Numbers below are no addresses. */
 const leastPointer = 0x10000n;
 const mostNames = 10_000;
+/** Requests under way. On a serial line what is shown now would wait for all that was scrolled past, and a step, too. */
+const mostReading = 3;
 
 export type Answer = Extract<ToMemory, { kind: 'bytes' | 'unread' | 'names' }>;
 type State = Extract<ToMemory, { kind: 'state' }>;
 
 export class MemoryReader {
   readonly #store = new PageStore();
-  /** By the ids of requests. */
-  readonly #reading = new Map<number, Run>();
+  /** By the ids of requests. What is forgotten has no answer yet, and none is wanted. */
+  readonly #reading = new Map<number, { readonly run: Run; isForgotten: boolean }>();
   #naming: { readonly id: number; readonly addresses: readonly string[]; readonly age: number } | undefined;
   /** Of addresses as the target has them; null: there is none. */
   readonly #names = new Map<string, { readonly name: string | null; readonly age: number }>();
@@ -94,17 +97,27 @@ export class MemoryReader {
 
   /** Asks for what is not known of [from, to), and a little around it. */
   want(from: bigint, to: bigint): void {
+    const top = from / BigInt(pageBytes);
+    const first = top > 0n ? top - 1n : top;
+    const end = to / BigInt(pageBytes) + pagesAhead;
+    const last = end > lastPage ? lastPage : end;
+    this.#forget((run) => !this.#canRead || !this.#store.isOf(run, first, last));
     if (!this.#canRead) return;
-    const first = from / BigInt(pageBytes);
-    const last = to / BigInt(pageBytes) + pagesAhead;
-    for (const run of this.#store.wanted(
-      first > 0n ? first - 1n : first,
-      last > lastPage ? lastPage : last,
-    )) {
+    for (const run of this.#store.wanted(first, last, mostReading - this.#reading.size)) {
       const id = ++this.#count;
-      this.#reading.set(id, run);
+      this.#reading.set(id, { run, isForgotten: false });
       const address = reference(run.page * BigInt(pageBytes));
       this.send({ kind: 'read', id, space: this.#space, address, count: run.count * pageBytes });
+    }
+  }
+
+  /** Nobody waits for it any more. */
+  #forget(isOver: (run: Run) => boolean): void {
+    for (const [id, reading] of this.#reading) {
+      if (reading.isForgotten || !isOver(reading.run)) continue;
+      reading.isForgotten = true;
+      this.#store.refused(reading.run);
+      this.send({ kind: 'forget', id });
     }
   }
 
@@ -131,9 +144,10 @@ export class MemoryReader {
       this.#takeNames(answer);
       return undefined;
     }
-    const run = this.#reading.get(answer.id);
+    const reading = this.#reading.get(answer.id);
     this.#reading.delete(answer.id);
-    if (run === undefined) return undefined;
+    if (reading === undefined || reading.isForgotten) return undefined;
+    const { run } = reading;
     if (answer.kind === 'unread') return this.#store.refused(run) ? answer.message : undefined;
     this.#store.received(run, bytesOf(answer.data), answer.unreadable);
     return undefined;

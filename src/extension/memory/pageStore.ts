@@ -66,20 +66,26 @@ export class PageStore {
     return age === this.#age;
   }
 
-  /** Pages of [from, to] that must be asked for, in runs; they count as asked for. */
-  wanted(from: bigint, to: bigint): Run[] {
+  /** Pages of [from, to] that must be asked for, in runs, `most` at most; they count as asked for. */
+  wanted(from: bigint, to: bigint, most = Infinity): Run[] {
     const runs: { page: bigint; count: number; age: number }[] = [];
     for (let number = from; number <= to; number++) {
       const page = this.#pages.get(number);
       if (page !== undefined) this.#touch(number, page);
       if (this.#asked.has(number) || page?.age === this.#age) continue;
-      this.#asked.add(number);
       const last = runs.at(-1);
       if (last !== undefined && last.page + BigInt(last.count) === number && last.count < mostAsked)
         last.count++;
-      else runs.push({ page: number, count: 1, age: this.#age });
+      else if (runs.length < most) runs.push({ page: number, count: 1, age: this.#age });
+      else continue;
+      this.#asked.add(number);
     }
     return runs;
+  }
+
+  /** Whether what a run will bring is news of [from, to]. */
+  isOf({ page, count, age }: Run, from: bigint, to: bigint): boolean {
+    return age === this.#age && page <= to && page + BigInt(count) > from;
   }
 
   /** @param bytes From the start of the run on, as far as there are any. @param unreadable Bytes behind them that are not there */

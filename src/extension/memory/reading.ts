@@ -5,23 +5,6 @@ import * as vscode from 'vscode';
 import type { KernelSession } from '../session/sessions';
 import type { Space } from '../webviews/messages';
 
-interface ReadBody {
-  readonly data?: string;
-  readonly unreadableBytes?: number;
-}
-
-/** At most 1 MiB. @throws what the adapter answers */
-export function readSpace(
-  session: KernelSession,
-  space: Space,
-  address: string,
-  count: number,
-): Promise<ReadBody> {
-  return space.kind === 'virtual'
-    ? session.ask<ReadBody>('readMemory', { memoryReference: address, count })
-    : session.own('vmkd/readMemory', { space, address, count });
-}
-
 const mostSaved = 64 << 20;
 const savePiece = 1 << 20;
 
@@ -44,8 +27,8 @@ export async function save(
   for (let done = 0; done < count; done += savePiece) {
     const wanted = Math.min(savePiece, count - done);
     const at = `0x${(BigInt(address) + BigInt(done)).toString(16).padStart(16, '0')}`;
-    const body = await readSpace(session, space, at, wanted);
-    const piece = Buffer.from(body.data ?? '', 'base64');
+    const { data } = await session.own('vmkd/readMemory', { space, address: at, count: wanted });
+    const piece = Buffer.from(data, 'base64');
     if (piece.length < wanted)
       throw new Error(`Not all of the memory can be read: it ends after ${done + piece.length} bytes`);
     pieces.push(piece);

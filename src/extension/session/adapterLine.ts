@@ -6,13 +6,14 @@
  *                              ├──▶ adapter ─┤
  *   views ── 2^30, 2^30+1 … ───┘             └──▶ what views have asked
  *
- * Invariants: the order in which the adapter says things is kept; VS Code never sees an answer that it has not asked for; once
- * the process has ended, however that was, everything that is asked has an answer, and VS Code knows that the session is over.
+ * Invariants: the order in which the adapter says things is kept; VS Code never sees an answer that it has not asked for, nor
+ * how far a view's look has come; once the process has ended, however that was, everything that is asked has an answer, and VS Code knows that the session is over.
  */
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import * as vscode from 'vscode';
 import { framed, MessageReader } from './framing';
+import { OwnProgress } from './ownProgress';
 import type { Message } from './sessionState';
 
 /** VS Code numbers its requests from 1 on. */
@@ -38,7 +39,11 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
   readonly #reader = new MessageReader();
   /** Of VS Code's requests, those without an answer. */
   readonly #asked = new Map<number, Request>();
-  readonly #own = new Map<number, (response: Response) => void>();
+  readonly #own = new Map<
+    number,
+    { readonly command: string; readonly resolve: (response: Response) => void }
+  >();
+  readonly #progress = new OwnProgress((seq) => this.#own.get(seq)?.command);
   #count = firstOwn;
   /** Why nobody answers any more. */
   #ended: string | undefined;
@@ -75,12 +80,15 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
     this.#process.stdin.write(framed(message));
   }
 
-  /** What a view asks. */
-  request(command: string, args: unknown): Promise<Response> {
+  /** What a view asks. @param signal Gives it up: it is answered, as soon as the adapter heeds that. */
+  request(command: string, args: unknown, signal?: AbortSignal): Promise<Response> {
     const seq = this.#count++;
     if (this.#ended !== undefined) return Promise.resolve(refusal({ seq, command }, this.#ended));
+    signal?.addEventListener('abort', () => {
+      if (this.#own.has(seq)) void this.request('cancel', { requestId: seq });
+    });
     return new Promise((resolve) => {
-      this.#own.set(seq, resolve);
+      this.#own.set(seq, { command, resolve });
       this.#process.stdin.write(framed({ seq, type: 'request', command, arguments: args }));
     });
   }
@@ -108,19 +116,19 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
       const own = this.#own.get(message.request_seq);
       if (own !== undefined) {
         this.#own.delete(message.request_seq);
-        own(message);
+        own.resolve(message);
         return;
       }
       this.#asked.delete(message.request_seq);
     }
     if (message.event === 'terminated' || message.command === 'disconnect') this.#isOver = true;
-    this.#fire(message);
+    if (!this.#progress.hides(message)) this.#fire(message);
   }
 
   #end(why: string): void {
     if (this.#ended !== undefined) return;
     this.#ended = why;
-    for (const [seq, resolve] of this.#own) resolve(refusal({ seq, command: '' }, why));
+    for (const [seq, { command, resolve }] of this.#own) resolve(refusal({ seq, command }, why));
     this.#own.clear();
     for (const request of this.#asked.values()) this.#refuse(request, why);
     this.#asked.clear();

@@ -31,10 +31,10 @@ export class KernelSession {
     return this.session.name;
   }
 
-  /** Sends a request of DAP. @throws what the adapter answers */
-  async ask<Body>(command: string, args?: unknown): Promise<Body> {
+  /** Sends a request of DAP. @param signal Gives it up. @throws what the adapter answers */
+  async ask<Body>(command: string, args?: unknown, signal?: AbortSignal): Promise<Body> {
     if (this.line === undefined) return (await this.session.customRequest(command, args)) as Body;
-    const response = await this.line.request(command, args);
+    const response = await this.line.request(command, args, signal);
     // VS Code does not hear it, nor do its trackers.
     this.heard(response);
     if (response.success === true) return response.body as Body;
@@ -45,8 +45,9 @@ export class KernelSession {
   own<Name extends keyof OwnRequests>(
     command: Name,
     args: OwnRequests[Name]['arguments'],
+    signal?: AbortSignal,
   ): Promise<OwnRequests[Name]['body']> {
-    return this.ask(command, args);
+    return this.ask(command, args, signal);
   }
 
   /**

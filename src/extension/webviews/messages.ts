@@ -5,8 +5,8 @@
 
 import type { OwnSpace, OwnTranslation } from '../../protocol/ownRequests';
 
-/** Which memory is meant: what the processor that stopped sees, physical memory, or what a process sees. */
-export type Space = { readonly kind: 'virtual' } | (OwnSpace & { readonly name?: string });
+/** Which memory is meant; `name`: of the process, for people. */
+export type Space = OwnSpace & { readonly name?: string };
 
 /** Of the memory page. */
 export type ToMemory =
@@ -53,6 +53,8 @@ export type FromMemory =
       readonly address: string;
       readonly count: number;
     }
+  /** Its answer is not wanted any more, though it must come: a failure is enough. */
+  | { readonly kind: 'forget'; readonly id: number }
   /** How an address is translated. */
   | { readonly kind: 'translate'; readonly space: Space; readonly address: string }
   | { readonly kind: 'symbolize'; readonly id: number; readonly addresses: readonly string[] }
