@@ -12,7 +12,7 @@ import type { Message } from '../session/sessionState';
 import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
-import { save } from './reading';
+import { copy, save } from './reading';
 
 /** Milliseconds: symbols of many modules come in a row. */
 const settleTime = 300;
@@ -141,6 +141,7 @@ export class MemoryPanel {
       case 'go':
       case 'read':
       case 'save':
+      case 'copyRange':
       case 'symbolize':
       case 'translate':
       case 'write':
@@ -178,7 +179,10 @@ export class MemoryPanel {
         await session.ask('writeMemory', { memoryReference: message.address, data: message.data });
         return;
       case 'save':
-        await save(session, message.space, message.address, message.count);
+        await save(session, message);
+        return;
+      case 'copyRange':
+        await copy(session, message, message.unit);
         return;
     }
   }
@@ -221,6 +225,7 @@ function failureOf(message: FromMemory, why: string): ToMemory {
       return { kind: 'lost', id: message.id, message: why };
     case 'ready':
     case 'copy':
+    case 'copyRange':
     case 'shows':
     case 'save':
     case 'forget':

@@ -8,11 +8,11 @@
  */
 
 import { whyReadOnly } from '../memory/abilities';
+import { copiedText, mostCopied } from '../memory/copied';
 import { layoutFor } from '../memory/layout';
 import { MemoryReader, type Answer } from '../memory/memoryReader';
-import { pageBytes } from '../memory/pageStore';
 import { RowWindow, windowRows } from '../memory/rows';
-import { addressText, missing, reference, units, unitText, type Unit } from '../memory/units';
+import { addressText, reference, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
 import { editCell, type CellEditor } from './cellEditor';
 import { cursorId, MemoryRows } from './memoryRows';
@@ -21,7 +21,6 @@ import { element, type Host } from './page';
 const rowHeight = 20;
 /** Rows beyond the edge, so that a fast scroll finds something. */
 const spareRows = 4;
-const mostCopied = 1 << 20;
 
 type State = Extract<ToMemory, { kind: 'state' }>;
 
@@ -163,18 +162,20 @@ export class MemoryGrid {
     else this.handlers.onFailure(failure);
   }
 
+  /** What is shown is copied as it is shown, also while the kernel runs; what was never shown is read first. */
   copy(): void {
     const { from, to } = this.#range();
-    const { unit, size } = this.#layout;
-    const isText = units[unit].beside === 'nothing';
-    // Numbers as bytes: who pastes them may not know how wide they were.
-    const [shown, step] = isText ? [unit, size] : (['bytes', 1] as const);
-    const parts: string[] = [];
-    for (let at = from; at < to && parts.length < mostCopied; at += BigInt(step)) {
-      const view = this.#memory.page(at)?.view;
-      parts.push(view ? unitText(view, Number(at % BigInt(pageBytes)), shown) : missing(shown));
+    if (to - from > BigInt(mostCopied)) {
+      this.handlers.onFailure(`At most ${mostCopied >> 20} MiB is copied at once; “Save…” takes more.`);
+      return;
     }
-    this.host.send({ kind: 'copy', text: parts.join(isText ? '' : ' ') });
+    const { unit } = this.#layout;
+    const text = copiedText({ from, to, unit }, (at) => this.#memory.page(at));
+    this.host.send(
+      text === undefined
+        ? { kind: 'copyRange', space: this.space, ...this.selection, unit }
+        : { kind: 'copy', text },
+    );
   }
 
   /** To where the pointer under the cursor points. */

@@ -4,6 +4,7 @@
  */
 
 import type { OwnSpace, OwnTranslation } from '../../protocol/ownRequests';
+import type { Unit } from '../memory/units';
 
 /** Which memory is meant; `name`: of the process, for people. */
 export type Space = OwnSpace & { readonly name?: string };
@@ -60,6 +61,14 @@ export type FromMemory =
   | { readonly kind: 'symbolize'; readonly id: number; readonly addresses: readonly string[] }
   | { readonly kind: 'write'; readonly address: string; readonly data: string }
   | { readonly kind: 'copy'; readonly text: string }
+  /** Of what it has not read. */
+  | {
+      readonly kind: 'copyRange';
+      readonly space: Space;
+      readonly address: string;
+      readonly count: number;
+      readonly unit: Unit;
+    }
   | { readonly kind: 'save'; readonly space: Space; readonly address: string; readonly count: number }
   | { readonly kind: 'breakOn'; readonly address: string; readonly count: number }
   /** Where it is. */
