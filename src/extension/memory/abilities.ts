@@ -27,3 +27,12 @@ function whyReadOnlySpace({ kind }: Space): string | undefined {
       return 'What a process sees can only be looked at, unless the kernel stands in it.';
   }
 }
+
+/** @returns undefined: what the kernel that runs changes can be seen */
+export function whyNotLive({ kind }: Space, canBeLive: boolean): string | undefined {
+  if (!canBeLive)
+    return 'Memory is not read in the machine’s RAM: what a running kernel changes cannot be seen.';
+  return kind === 'virtual' ? undefined : `${titles[kind]} is read only while the kernel stands.`;
+}
+
+const titles = { physical: 'Physical memory', process: 'What a process sees' } as const;

@@ -8,6 +8,7 @@
  */
 
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
+import { whyNotLive } from './abilities';
 import { pageBytes, PageStore, type Page, type Run } from './pageStore';
 import { reference } from './units';
 
@@ -166,7 +167,7 @@ export class MemoryReader {
   get #canRead(): boolean {
     if (this.#state === undefined) return false;
     const { phase, canBeLive } = this.#state;
-    return phase === 'stopped' || (phase === 'running' && canBeLive && this.#space.kind === 'virtual');
+    return phase === 'stopped' || (phase === 'running' && whyNotLive(this.#space, canBeLive) === undefined);
   }
 }
 

@@ -5,6 +5,7 @@
  * Invariants: what is drawn comes from the store of pages; whatever is missing there is asked for, and drawn when it comes.
  */
 
+import { whyNotLive } from '../memory/abilities';
 import { isSameSpace, spaceOfPointers, titleOfSpace, Trail, type Place } from '../memory/places';
 import { parseReference, reference, units, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
@@ -80,7 +81,8 @@ const tablesButton = button('Page tables', 'How the address under the cursor is 
   host.send({ kind: 'translate', space: grid.space, address: grid.selection.address }),
 );
 const trackBox = checkbox('Track', 'Evaluates the expression anew at each stop');
-const liveBox = checkbox('Live', 'Reads memory again and again while the kernel runs', setLive);
+const liveTitle = 'Reads memory again and again while the kernel runs';
+const liveBox = checkbox('Live', liveTitle, setLive);
 const translation = element('section', { class: 'translation', hidden: true, 'aria-label': 'Page tables' });
 const status = element('span', { class: 'status', role: 'status' });
 
@@ -156,7 +158,6 @@ function setState(next: State): void {
   state = next;
   const isOther = next.kernel !== before?.kernel;
   grid.setState(next, isOther);
-  liveBox.box.disabled = !next.canBeLive;
   if (next.phase === 'ended') say('The session has ended.');
   if (next.phase === 'stopped' && (isOther || next.epoch !== before.epoch)) followOn();
   setLive();
@@ -171,7 +172,10 @@ function followOn(): void {
 }
 
 function setLive(): void {
-  const isLive = liveBox.box.checked && state?.phase === 'running' && state.canBeLive;
+  const why = whyNotLive(grid.space, state?.canBeLive === true);
+  liveBox.box.disabled = why !== undefined;
+  liveBox.label.title = why ?? liveTitle;
+  const isLive = why === undefined && liveBox.box.checked && state?.phase === 'running';
   window.clearInterval(timer);
   timer = isLive ? window.setInterval(() => grid.lookAgain(), liveMilliseconds) : undefined;
   document.body.classList.toggle('live', isLive);
@@ -254,6 +258,7 @@ function setSpace(space: Space): void {
   spaceSelect.value = String(spaces.findIndex((one) => isSameSpace(one, space)));
   grid.setSpace(space);
   breakButton.disabled = tablesButton.disabled = space.kind === 'physical';
+  setLive();
 }
 
 function setUnit(unit: Unit): void {
