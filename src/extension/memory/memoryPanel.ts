@@ -11,13 +11,16 @@ import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Message } from '../session/sessionState';
 import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
-import type { FromMemory, Space, ToMemory } from '../webviews/messages';
+import type { FromMemory, ToMemory } from '../webviews/messages';
+import { titleOf, type Place } from './places';
 import { copy, save } from './reading';
 
 /** Milliseconds: symbols of many modules come in a row. */
 const settleTime = 300;
 /** Milliseconds: a command may write in many pieces. */
 const writeTime = 20;
+
+type Shown = Pick<Place, 'expression' | 'space'>;
 
 export class MemoryPanel {
   readonly #panel: vscode.WebviewPanel;
@@ -29,22 +32,21 @@ export class MemoryPanel {
   #bound: vscode.Disposable[] = [];
   #session: KernelSession | undefined;
   #name: string;
-  #expression: string;
-  #space: Space;
+  /** Where it is, or shall be at first. */
+  #place: Shown;
+  #isDisposed = false;
 
-  /** @param space Of which memory it shows at first. */
   constructor(
     extension: vscode.Uri,
-    sessions: KernelSessions,
+    private readonly sessions: KernelSessions,
     session: KernelSession,
-    { expression, space = { kind: 'virtual' } }: { readonly expression: string; readonly space?: Space },
+    place: Shown,
   ) {
     this.#name = session.name;
-    this.#expression = expression;
-    this.#space = space;
+    this.#place = place;
     this.#panel = vscode.window.createWebviewPanel(
       panels.memory,
-      titleOf(expression),
+      this.#title,
       { viewColumn: MemoryPanel.#column() },
       { retainContextWhenHidden: true, enableFindWidget: true },
     );
@@ -57,8 +59,11 @@ export class MemoryPanel {
       sessions.onStarted((started) => {
         if (this.#session === undefined && started.name === this.#name) this.#bind(started);
       }),
+      sessions.onShown(() => this.#tellTitle()),
     );
     this.#panel.onDidDispose(() => {
+      this.#isDisposed = true;
+      for (const read of this.#reads.values()) read.abort();
       for (const one of [...this.#disposables, ...this.#bound]) one.dispose();
     });
     this.#bind(session);
@@ -102,7 +107,17 @@ export class MemoryPanel {
     });
   }
 
+  get #title(): string {
+    return titleOf(this.#place, this.sessions.areMany ? this.#name : undefined);
+  }
+
+  #tellTitle(): void {
+    if (this.#panel.title !== this.#title) this.#panel.title = this.#title;
+  }
+
+  /** What it has asked for may come when nobody is there any more. */
   #send(message: ToMemory): void {
+    if (this.#isDisposed) return;
     void this.#panel.webview.postMessage(message);
   }
 
@@ -119,18 +134,17 @@ export class MemoryPanel {
         // Another page has asked for them.
         for (const read of this.#reads.values()) read.abort();
         this.#reads.clear();
-        if (session === undefined) return;
-        this.#tellState(session);
-        this.#send({ kind: 'show', space: this.#space, expression: this.#expression });
+        // Moved into a window of its own, it is another page.
+        if (session !== undefined) this.#tellState(session);
+        this.#send({ ...this.#place, kind: 'show' });
         if (this.#panel.active) await keepApart();
         return;
       case 'copy':
         await vscode.env.clipboard.writeText(message.text);
         return;
       case 'shows':
-        this.#space = message.space;
-        this.#expression = message.expression;
-        this.#panel.title = titleOf(message.expression);
+        this.#place = { expression: message.expression, space: message.space };
+        this.#tellTitle();
         return;
       case 'forget':
         this.#reads.get(message.id)?.abort();
@@ -246,8 +260,6 @@ async function keepApart(): Promise<void> {
 /** VS Code puts a prefix before the names of panels. */
 const isMemory = (input: unknown): boolean =>
   input instanceof vscode.TabInputWebview && input.viewType.endsWith(panels.memory);
-
-const titleOf = (expression: string): string => `Memory: ${expression}`;
 
 /** VS Code takes data breakpoints from people only: its own question is opened, with the answer at hand. */
 async function breakOn(address: string, count: number): Promise<void> {

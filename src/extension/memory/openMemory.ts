@@ -23,14 +23,14 @@ export function registerMemory(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const open = (expression: string, session = sessions.shown, space?: Space): void => {
+  const open = (expression: string, session = sessions.shown, space: Space = { kind: 'virtual' }): void => {
     if (session === undefined) {
       void vscode.window.showInformationMessage(
         'There is no kernel whose memory could be shown: attach to one first.',
       );
       return;
     }
-    new MemoryPanel(extension, sessions, session, { expression, ...(space && { space }) });
+    new MemoryPanel(extension, sessions, session, { expression, space });
   };
   subscriptions.push(
     vscode.commands.registerCommand(commands.openMemory, async (given?: unknown, id?: unknown) => {
@@ -48,9 +48,9 @@ export function registerMemory(
       if (expression !== undefined && expression.trim() !== '') open(expression, session ?? sessions.shown);
     }),
     vscode.commands.registerCommand(commands.openMemoryOfProcess, (node?: ProcessNode) => {
-      const { eprocess, name } = node?.process ?? {};
-      if (eprocess !== undefined)
-        open('0x10000', sessions.shown, { kind: 'process', eprocess, ...(name !== undefined && { name }) });
+      if (node?.process === undefined) return;
+      const { eprocess, name, id } = node.process;
+      open('0x10000', sessions.shown, { kind: 'process', eprocess, name: `${name} (${id})` });
     }),
     vscode.commands.registerCommand(commands.openMemoryOfVariable, (context?: VariableContext) => {
       const { memoryReference, evaluateName } = context?.variable ?? {};

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Space } from '../webviews/messages';
-import { isSameSpace, spaceOfPointers, titleOfSpace, Trail, type Place } from './places';
+import { isSameSpace, spaceOfPointers, titleOf, titleOfSpace, Trail, type Place } from './places';
 
 const virtual: Space = { kind: 'virtual' };
 const physical: Space = { kind: 'physical' };
@@ -25,6 +25,18 @@ void describe('spaces', () => {
     assert.deepEqual(spaceOfPointers(physical), virtual);
     assert.deepEqual(spaceOfPointers(virtual), virtual);
     assert.deepEqual(spaceOfPointers(process('0x1')), process('0x1'));
+  });
+});
+
+void describe('a tab', () => {
+  void it('says whose memory it has, if that may be somebody else’s', () => {
+    const title = (space: Space, session?: string): string => titleOf({ expression: '@rsp', space }, session);
+    assert.equal(title(virtual), 'Memory: @rsp');
+    assert.equal(title(physical), 'Memory: @rsp (physical)');
+    assert.equal(title(process('0x1')), 'Memory: @rsp (svchost.exe (8))');
+    assert.equal(title({ kind: 'process', eprocess: '0x1' }), 'Memory: @rsp (0x1)');
+    assert.equal(title(virtual, 'Attach to it'), 'Memory: @rsp (Attach to it)');
+    assert.equal(title(physical, 'Attach to it'), 'Memory: @rsp (physical, Attach to it)');
   });
 });
 

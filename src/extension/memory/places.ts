@@ -31,7 +31,27 @@ export function titleOfSpace(space: Space): string {
     case 'physical':
       return 'Physical';
     case 'process':
-      return `Virtual, in ${space.name ?? space.eprocess}`;
+      return `Virtual, in ${nameOf(space)}`;
+  }
+}
+
+/** Of a view's tab. @param session Its name, where there are several */
+export function titleOf(
+  { expression, space }: Pick<Place, 'expression' | 'space'>,
+  session: string | undefined,
+): string {
+  const whose = [nameOf(space), session].filter((one) => one !== undefined);
+  return `Memory: ${expression}${whose.length === 0 ? '' : ` (${whose.join(', ')})`}`;
+}
+
+function nameOf(space: Space): string | undefined {
+  switch (space.kind) {
+    case 'virtual':
+      return undefined;
+    case 'physical':
+      return 'physical';
+    case 'process':
+      return space.name ?? space.eprocess;
   }
 }
 

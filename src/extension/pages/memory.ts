@@ -15,7 +15,6 @@ import { showTranslation } from './translation';
 
 interface Kept {
   readonly unit: Unit;
-  readonly expression: string;
 }
 
 /** An expression that is being evaluated. */
@@ -220,7 +219,6 @@ function lost(id: number, message: string): void {
 function arrive({ space, address, expression }: Place): void {
   if (!isSameSpace(space, grid.space)) setSpace(space);
   expressionInput.value = expression;
-  keep();
   grid.show(address);
   tellPlace();
 }
@@ -265,11 +263,7 @@ function setUnit(unit: Unit): void {
   grid.setUnit(unit);
   document.body.style.setProperty('--cell', `${units[unit].width}ch`);
   document.body.dataset['unit'] = unit;
-  keep();
-}
-
-function keep(): void {
-  host.keep({ unit: unitSelect.value as Unit, expression: expressionInput.value } satisfies Kept);
+  host.keep({ unit } satisfies Kept);
 }
 
 function say(text: string, isError = false): void {

@@ -126,6 +126,11 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
     return found ?? (this.#lastActive === undefined ? undefined : this.#sessions.get(this.#lastActive));
   }
 
+  /** There are several. */
+  get areMany(): boolean {
+    return this.#sessions.size > 1;
+  }
+
   byId(id: string): KernelSession | undefined {
     return this.#sessions.get(id);
   }
