@@ -91,6 +91,31 @@ void describe('two sessions', () => {
     assert.equal(await cursor(second), markers[1].toString(16));
   });
 
+  void it('get the orders that were given for them, though another is shown when a question is answered', async () => {
+    const question = 'The code at which address?';
+    const first = workbench.page
+      .locator('.monaco-editor[data-uri^="vmkd-code:"] .view-line')
+      .filter({ hasText: /^\s*[0-9a-f]{8}`[0-9a-f]{8}/ })
+      .first();
+    await workbench.selectSession('Attach to the other kernel');
+    await workbench.command('vmkd: Open Disassembly');
+    await workbench.answer(question, 'nt!KeBugCheckEx');
+    await first.waitFor();
+    const other = (await first.innerText()).trim().slice(0, 17);
+    await workbench.selectSession('Attach to VMware kernel');
+    await workbench.command('vmkd: Open Disassembly');
+    await workbench.page.locator('.quick-input-widget', { hasText: question }).waitFor();
+    await workbench.callStack.filter({ hasText: 'Attach to the other kernel' }).first().click();
+    await workbench.page
+      .locator('.debug-toolbar .action-item', { hasText: 'Attach to the other kernel' })
+      .waitFor();
+    await workbench.answer(question, 'nt!KeBugCheckEx');
+    await first.filter({ hasNotText: other }).waitFor();
+    await workbench.command('vmkd: Reset the Virtual Machine');
+    const dialog = workbench.page.locator('.monaco-dialog-box', { hasText: window.other!.kdLink });
+    await dialog.locator('.monaco-button', { hasText: 'Cancel' }).click();
+  });
+
   void it('run apart from each other', async () => {
     await workbench.selectSession('Attach to the other kernel');
     await workbench.status(/Paused on attach/).waitFor();
