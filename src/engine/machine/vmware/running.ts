@@ -50,7 +50,9 @@ export async function runningMachines(host: Host, known: readonly string[]): Pro
 type IsAlive = (pid: number) => boolean;
 
 async function livingProcesses(): Promise<IsAlive> {
-  const list = await listing('tasklist.exe', ['/FO', 'CSV', '/NH', '/FI', 'IMAGENAME eq vmware-vmx*']);
+  // Windows would look for its bare name in the folder that we are in, whosever that is.
+  const program = path.win32.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', 'tasklist.exe');
+  const list = await listing(program, ['/FO', 'CSV', '/NH', '/FI', 'IMAGENAME eq vmware-vmx*']);
   // Even if there is none it says so. Where it is forbidden, that some process has the number must do.
   if (list.trim() === '') return exists;
   const pids = vmxProcesses(list);
