@@ -1,6 +1,6 @@
 /**
  * The debug adapter as a program: DAP on stdin and stdout, or with `--server PORT` on a loopback port, one session a
- * connection.
+ * connection. `--folder FOLDER`: what relative paths in configurations are of; else it is where the program was started.
  *
  * Whatever ends this process — a signal, a client that is gone, an error that nobody caught — first lets the kernel go; what
  * cannot be seen from inside is the business of a second process (engine/target/guard). stdout belongs to DAP; what else there is to
@@ -61,11 +61,22 @@ function serveSocket(socket: Socket): void {
   });
 }
 
-function main(args: readonly string[]): void {
-  if (guardianRole(args, process.stdin, (code) => process.exit(code))) return;
+const usage = 'usage: adapter.js [--folder FOLDER] [--server PORT]\n';
+
+/** @returns The other arguments */
+function enterFolder(args: readonly string[]): readonly string[] {
+  const [option, folder, ...others] = args;
+  if (option !== '--folder' || folder === undefined) return args;
+  process.chdir(folder);
+  return others;
+}
+
+function main(given: readonly string[]): void {
+  if (guardianRole(given, process.stdin, (code) => process.exit(code))) return;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void end(0));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
+  const args = enterFolder(given);
   const [option, value] = args;
   if (option === undefined) {
     serveStreams();
@@ -73,7 +84,7 @@ function main(args: readonly string[]): void {
   }
   const port = Number(value);
   if (option !== '--server' || !Number.isInteger(port) || port < 0 || port > 65535 || args.length > 2) {
-    process.stderr.write('usage: adapter.js [--server PORT]\n');
+    process.stderr.write(usage);
     process.exit(2);
   }
   const server = createServer(serveSocket);

@@ -3,6 +3,8 @@
  * must not slow other extensions down.
  */
 
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { debugType } from './names';
@@ -21,10 +23,12 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
     );
   }
 
-  createDebugAdapterDescriptor({ id }: vscode.DebugSession): vscode.DebugAdapterDescriptor {
+  createDebugAdapterDescriptor(session: vscode.DebugSession): vscode.DebugAdapterDescriptor {
     const { command, env } = nodeProcess();
-    const line = new AdapterLine(command, [path.join(this.extensionPath, 'dist', 'adapter.js')], env);
-    this.#lines.set(id, line);
+    const program = path.join(this.extensionPath, 'dist', 'adapter.js');
+    // Not as the folder that it is started in: Windows looks for programs there first, and it is the workspace's.
+    const line = new AdapterLine(command, [program, '--folder', folderOf(session)], env);
+    this.#lines.set(session.id, line);
     return new vscode.DebugAdapterInlineImplementation(line);
   }
 
@@ -32,6 +36,12 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
   lineOf({ id }: vscode.DebugSession): AdapterLine | undefined {
     return this.#lines.get(id);
   }
+}
+
+/** Relative paths in a configuration are of the folder that it stands in. */
+function folderOf({ workspaceFolder }: vscode.DebugSession): string {
+  const { uri } = workspaceFolder ?? vscode.workspace.workspaceFolders?.[0] ?? {};
+  return uri?.scheme === 'file' && existsSync(uri.fsPath) ? uri.fsPath : homedir();
 }
 
 /** What runs our programs: the Node that the user has named, else the one inside VS Code. */

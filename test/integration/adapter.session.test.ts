@@ -147,10 +147,11 @@ void describe('a session begins', () => {
   });
 });
 
-void it('a session leaves a record of its packets, if that is wanted', async (t) => {
-  const trace = path.join(tempFolder(t), 'session.trace');
-  const client = newClient(t);
-  await client.attachAndStop(machine, { trace });
+void it('a session leaves a record of its packets, if that is wanted, in the folder that it was given', async (t) => {
+  const folder = tempFolder(t);
+  const trace = path.join(folder, 'session.trace');
+  const client = newClient(t, ['--folder', folder]);
+  await client.attachAndStop(machine, { trace: 'session.trace' });
   await client.disconnectRequest();
   await client.end();
   const words = [...traceEvents(readTraceChunks(trace))].map((event) => formatTraceEvent(event)).join('\n');

@@ -48,7 +48,14 @@ before(async () => {
     configurations: [
       { ...onSilence, name: 'Attach to a silent line' },
       { ...onSilence, name: 'Give a silent line up', timeouts: { attach: 1 } },
-      { type: 'vmkd', request: 'launch', name: 'Launch from a snapshot', vm: name, snapshot: 'clean' },
+      {
+        type: 'vmkd',
+        request: 'launch',
+        name: 'Launch from a snapshot',
+        vm: name,
+        snapshot: 'clean',
+        trace: 'launch.trace',
+      },
     ],
     // No extension that knows assembly is there.
     code: { settings: { 'vmkd.windbg': windbg, 'debug.allowBreakpointsEverywhere': true } },

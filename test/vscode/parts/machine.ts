@@ -1,6 +1,8 @@
 /** The machine under a kernel, by the palette: paused, resumed, a snapshot, and back to it. The kernel runs. */
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { Locator } from 'playwright-core';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
@@ -109,6 +111,8 @@ export function revertOfLaunch(opened: () => KernelWindow): void {
       assert.ok((await ticksOf(opened())) >= goal, 'its clock is that of the snapshot');
       await workbench.page.keyboard.press('Shift+F5');
       await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
+      // Relative to the folder of the configuration.
+      assert.ok(existsSync(path.join(opened().workspace, 'launch.trace')));
     });
   });
 }
