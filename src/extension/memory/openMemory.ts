@@ -3,7 +3,8 @@
 import * as vscode from 'vscode';
 import type { OwnProcess } from '../../protocol/ownRequests';
 import { commands } from '../names';
-import type { KernelSessions } from '../session/sessions';
+import { sessionMeant } from '../session/orders';
+import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Space } from '../webviews/messages';
 import { MemoryPanel } from './memoryPanel';
 
@@ -23,7 +24,11 @@ export function registerMemory(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const open = (expression: string, session = sessions.shown, space: Space = { kind: 'virtual' }): void => {
+  const open = (
+    expression: string,
+    session: KernelSession | undefined,
+    space: Space = { kind: 'virtual' },
+  ): void => {
     if (session === undefined) {
       void vscode.window.showInformationMessage(
         'There is no kernel whose memory could be shown: attach to one first.',
@@ -34,6 +39,7 @@ export function registerMemory(
   };
   subscriptions.push(
     vscode.commands.registerCommand(commands.openMemory, async (given?: unknown, id?: unknown) => {
+      const session = sessionMeant(sessions, typeof id === 'string' ? { sessionId: id } : given);
       const expression =
         typeof given === 'string'
           ? given
@@ -44,8 +50,7 @@ export function registerMemory(
               // A kernel that stops meanwhile takes the focus, not what was typed.
               ignoreFocusOut: true,
             });
-      const session = typeof id === 'string' ? sessions.byId(id) : undefined;
-      if (expression !== undefined && expression.trim() !== '') open(expression, session ?? sessions.shown);
+      if (expression !== undefined && expression.trim() !== '') open(expression, session);
     }),
     vscode.commands.registerCommand(commands.openMemoryOfProcess, (node?: ProcessNode) => {
       if (node?.process === undefined) return;
@@ -55,8 +60,7 @@ export function registerMemory(
     vscode.commands.registerCommand(commands.openMemoryOfVariable, (context?: VariableContext) => {
       const { memoryReference, evaluateName } = context?.variable ?? {};
       const expression = memoryReference ?? evaluateName;
-      const session = context?.sessionId === undefined ? undefined : sessions.byId(context.sessionId);
-      if (expression !== undefined) open(expression, session ?? sessions.shown);
+      if (expression !== undefined) open(expression, sessionMeant(sessions, context));
     }),
   );
 }
