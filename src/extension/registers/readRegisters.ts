@@ -22,7 +22,7 @@ export interface ReadRegisters {
 }
 
 /** Of a thread that sleeps: what calls preserve. They are in no group. */
-const preserved = 'Preserved';
+export const preserved = 'Preserved';
 
 /** @param isOpen By path. @throws what the adapter answers; if the thread stands nowhere */
 export async function readRegisters(
@@ -58,20 +58,15 @@ export async function readRegisters(
 
   const scope = await registersScope(session, threadId);
   const found = await inside(scope);
-  const lines = found.filter(({ variablesReference }) => variablesReference === 0);
-  const groups = found.filter((group) => !lines.includes(group));
+  const isGrouped = found.every(({ variablesReference }) => variablesReference > 0);
+  const groups = isGrouped ? found : [{ name: preserved, variablesReference: scope }];
   return {
-    groups: [
-      ...(lines.length === 0
-        ? []
-        : [{ name: preserved, lines: await Promise.all(lines.map((line) => lineOf(preserved, line))) }]),
-      ...(await Promise.all(
-        groups.map(async ({ name, variablesReference }) => ({
-          name,
-          lines: await linesIn(name, variablesReference),
-        })),
-      )),
-    ],
+    groups: await Promise.all(
+      groups.map(async ({ name, variablesReference }) => ({
+        name,
+        lines: await linesIn(name, variablesReference),
+      })),
+    ),
     references,
   };
 }

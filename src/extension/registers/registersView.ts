@@ -14,10 +14,10 @@ import type { KernelSession, KernelSessions } from '../session/sessions';
 import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromRegisters, ToRegisters } from '../webviews/messages';
-import { readRegisters } from './readRegisters';
+import { preserved, readRegisters } from './readRegisters';
 import { RegisterHistory } from './registerText';
 
-const openAtFirst = ['General', 'Flags', 'Segments'];
+const openAtFirst = ['General', 'Flags', 'Segments', preserved];
 /** Milliseconds for what changes in a stop: symbols of many modules come in a row. */
 const settleTime = 100;
 
@@ -34,6 +34,8 @@ export class RegistersView implements vscode.WebviewViewProvider {
   readonly #history = new RegisterHistory();
   /** Chosen by the user, for the session. */
   #cpu: { readonly session: string; readonly id: number } | undefined;
+  /** What is selected in the call stack, in a stop. */
+  #selected: { readonly session: KernelSession; readonly epoch: number; readonly thread: number } | undefined;
   #shown: Shown | undefined;
   /** What was read, or is being read. */
   #reading = '';
@@ -54,7 +56,7 @@ export class RegistersView implements vscode.WebviewViewProvider {
       soon,
       vscode.window.registerWebviewViewProvider(views.registers, this),
       this.sessions.onShown(() => void this.#show()),
-      vscode.debug.onDidChangeActiveStackItem(() => void this.#show()),
+      vscode.debug.onDidChangeActiveStackItem(() => this.#select()),
       // Somebody else has set a register, or there are names that were not there before.
       this.sessions.onStarted((session) =>
         session.onMessage(({ type, event }) => {
@@ -96,9 +98,32 @@ export class RegistersView implements vscode.WebviewViewProvider {
     await this.#show(true);
   }
 
+  /**
+   * For a while after a stop, VS Code has what was selected before. Once it has selected a frame of this stop, the user has
+   * selected whatever comes after that.
+   */
+  #select(): void {
+    const session = this.sessions.shown;
+    if (session?.state.phase !== 'stopped') return;
+    const { frameId, threadId: thread } = session;
+    const { epoch } = session.state;
+    if (thread === undefined || (frameId === undefined && !this.#hasSelected(session))) return;
+    this.#selected = { session, epoch, thread };
+    void this.#show();
+  }
+
+  #hasSelected(session: KernelSession): boolean {
+    return this.#selected?.session === session && this.#selected.epoch === session.state.epoch;
+  }
+
+  /** The thread that is selected; else the processor that stopped. */
+  #selectedIn(session: KernelSession): number {
+    return (this.#hasSelected(session) ? this.#selected?.thread : undefined) ?? session.state.threadId ?? 1;
+  }
+
   /** The one that is selected: whichever that will be. */
   #choose(session: KernelSession, id: number): void {
-    this.#cpu = id === selectedIn(session) ? undefined : { session: session.session.id, id };
+    this.#cpu = id === this.#selectedIn(session) ? undefined : { session: session.session.id, id };
   }
 
   /** @returns Whether it is set */
@@ -153,7 +178,7 @@ export class RegistersView implements vscode.WebviewViewProvider {
   #cpuOf(session: KernelSession): number {
     const chosen = this.#cpu?.session === session.session.id ? this.#cpu.id : undefined;
     const isThere = chosen !== undefined && session.state.threads.has(chosen);
-    return isThere ? chosen : selectedIn(session);
+    return isThere ? chosen : this.#selectedIn(session);
   }
 
   /** Their names are told some time after the stop. */
@@ -167,10 +192,6 @@ export class RegistersView implements vscode.WebviewViewProvider {
     void this.#view?.webview.postMessage(message);
   }
 }
-
-/** The thread of the frame that is selected; else the processor that stopped. */
-const selectedIn = (session: KernelSession): number =>
-  (session.frameId === undefined ? undefined : session.threadId) ?? session.state.threadId ?? 1;
 
 /** Whether what is shown is what the page had when it said so, and is still true. */
 const isOf = (
