@@ -69,6 +69,9 @@ void describe('two sessions', () => {
     assert.equal(await cursor(first), markers[0].toString(16));
     assert.equal(await cursor(second), markers[1].toString(16));
     assert.notEqual(await place(first), await place(second));
+    // Tabs say whose memory they have.
+    for (const session of ['Attach to VMware kernel', 'Attach to the other kernel'])
+      await workbench.page.locator('.tab', { hasText: `Memory: ${expression} (${session})` }).waitFor();
   });
 
   void it('show registers of the one that is selected', async () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { Locator } from 'playwright-core';
+import type { Frame, Locator } from 'playwright-core';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 import type { Workbench } from '../../fixtures/vscode/workbench';
 import type { Witness } from '../../fixtures/monitors';
@@ -38,6 +38,10 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
   const ticks = (): Promise<number> => ticksOf(opened());
 
   void describe('the machine', () => {
+    /** Opened before the kernel goes, and where that had it. */
+    let memory: Frame;
+    let place: string;
+
     void it('is paused and resumed', async () => {
       const { workbench } = opened();
       await witness().becomes('running');
@@ -55,6 +59,8 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       const goal = await runsOn(opened());
       await revert(workbench, 'clean');
       await workbench.callStack.filter({ hasText: 'nt!KdCheckForDebugBreak' }).first().waitFor();
+      memory = await workbench.openMemory('nt!PsLoadedModuleList');
+      place = await memory.locator('footer').innerText();
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
       assert.ok((await ticks()) < goal, 'its clock is that of the snapshot');
@@ -87,6 +93,18 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await workbench.stopped('Paused on pause');
       await first.filter({ hasNotText: place }).waitFor();
       await code.filter({ hasText: /^nt!KeBugCheckEx:/ }).waitFor();
+    });
+
+    void it('has memory shown where the next kernel has it, and marks nothing against the one before', async () => {
+      const { workbench } = opened();
+      const address = memory.locator('footer');
+      const byte = memory.locator('#cursor').filter({ hasText: /^[0-9a-f]/ });
+      await address.filter({ hasNotText: place }).waitFor();
+      await byte.waitFor();
+      assert.equal(await memory.locator('.changed').count(), 0);
+      const another = await workbench.openMemory('nt!PsLoadedModuleList');
+      assert.equal(await another.locator('footer').innerText(), await address.innerText());
+      assert.equal(await another.locator('#cursor').innerText(), await byte.innerText());
     });
   });
 }

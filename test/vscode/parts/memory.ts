@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { Frame } from 'playwright-core';
+import type { Frame, Locator } from 'playwright-core';
 import { addressText, reference } from '../../../src/extension/memory/units';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 
@@ -43,6 +43,22 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
         .locator('.repl .monaco-list-row', { hasText: new RegExp(` ${wanted} `) })
         .last()
         .waitFor();
+    });
+
+    void it('opens at what a variable is', async () => {
+      const { workbench } = opened();
+      const known = workbench.page.frames();
+      const bytes = workbench.page.locator('.debug-variables .monaco-list-row', { hasText: /^Bytes/ });
+      await workbench.menu(bytes, 'Open in vmkd Memory View');
+      const opens = await workbench.webview('memory', known);
+      const value = workbench.page.locator('.debug-variables .monaco-list-row', { hasText: /^Value/ });
+      // The first of them is that.
+      const first = Number(/\d+/.exec(await value.innerText())) & 0xff;
+      await opens
+        .locator('#cursor')
+        .filter({ hasText: first.toString(16).padStart(2, '0') })
+        .waitFor();
+      await workbench.page.locator('.tab.active', { hasText: 'Memory: 0xfff' }).waitFor();
     });
 
     void it('marks bytes that have changed since the stop before', async () => {
@@ -101,7 +117,17 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       await physical.click();
       await memory.locator('footer', { hasText: address }).waitFor();
       assert.equal(await byte.innerText(), virtual);
-      await memory.locator('select.space').selectOption('Virtual');
+      await workbench.page.locator('.tab.active', { hasText: '(physical)' }).waitFor();
+      assert.equal(await memory.getByLabel('Live').isDisabled(), true);
+      await memory.locator('.grid').press('Enter');
+      await memory.locator('footer .error', { hasText: 'Physical memory can only be looked at' }).waitFor();
+      // To where it came from, in the memory that this was in.
+      await memory.locator('.grid').press('Alt+ArrowLeft');
+      await memory
+        .locator('select.space option:checked', { hasText: 'Virtual' })
+        .waitFor({ state: 'attached' });
+      await memory.locator('footer').filter({ hasNotText: address }).waitFor();
+      assert.equal(await byte.innerText(), virtual);
       await tables.locator('.close').click();
     });
 
@@ -139,6 +165,72 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       assert.equal(cells.length, 4);
       await workbench.page.keyboard.press('Control+c');
       assert.equal(await workbench.clipboard(cells.join(' ')), cells.join(' '));
+    });
+
+    /** By rows; until it is drawn. */
+    const scroll = async (rows: number): Promise<void> => {
+      await memory.evaluate(`document.querySelector('.grid').scrollTop += ${rows * 20}`);
+      await memory.evaluate(
+        'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))',
+      );
+    };
+
+    void it('changes the byte that the cursor is on, wherever it was scrolled to', async () => {
+      const grid = memory.locator('.grid');
+      const cursor = memory.locator('#cursor');
+      await goHome();
+      await grid.press('ArrowRight');
+      await scroll(1000);
+      assert.equal(await cursor.count(), 0);
+      await grid.press('Enter');
+      const editor = memory.getByLabel(`New value at ${reference(home + 1n)}`);
+      const top = async (of: Locator): Promise<number> => Math.round((await of.boundingBox())!.y);
+      const before = await top(editor);
+      assert.equal(before, await top(cursor));
+      // It goes with its byte, and is over when that is out of sight.
+      await scroll(-2);
+      assert.equal(await top(editor), before + 40);
+      assert.equal(await top(editor), await top(cursor));
+      await scroll(1000);
+      assert.equal(await editor.count(), 0);
+    });
+
+    void it('copies what nobody has seen, and says how much is too much', async () => {
+      const { workbench } = opened();
+      let first = '';
+      const selectTo = async (rows: number): Promise<number> => {
+        const footer = memory.locator('footer');
+        const before = await footer.innerText();
+        await memory.locator('.expression').fill('nt!KeBugCheckEx');
+        await memory.locator('.expression').press('Enter');
+        await footer.filter({ hasNotText: before }).filter({ hasText: '`' }).waitFor();
+        first = await memory
+          .locator('#cursor')
+          .filter({ hasText: /^[0-9a-f]/ })
+          .innerText();
+        await scroll(rows);
+        await memory
+          .locator('.row:not(.beyond) .cell')
+          .first()
+          .click({ modifiers: ['Shift'] });
+        const selected = await footer.filter({ hasText: / bytes$/ }).innerText();
+        return Number(/, (\d+) bytes/.exec(selected)![1]);
+      };
+      const count = await selectTo(2000);
+      await workbench.page.keyboard.press('Control+c');
+      await workbench.page.waitForFunction(
+        `navigator.clipboard.readText().then((text) => text.split(' ').length === ${count})`,
+      );
+      const bytes = (await workbench.page.evaluate<string>('navigator.clipboard.readText()')).split(' ');
+      assert.equal(bytes[0], first);
+      assert.deepEqual(
+        bytes.filter((byte) => !/^[0-9a-f]{2}$/.test(byte)),
+        [],
+      );
+      assert.ok((await selectTo(150_000)) > 1 << 20);
+      await workbench.page.keyboard.press('Control+c');
+      await memory.locator('footer .error', { hasText: 'At most 1 MiB is copied at once' }).waitFor();
+      await goHome();
     });
 
     void it('says in words what it shows', async () => {

@@ -52,6 +52,71 @@ export function registersView(opened: () => KernelWindow, line: number): void {
       assert.equal(await value('General/rsp').innerText(), rsp);
     });
 
+    void it('follows the thread that is selected in the call stack, unless another is chosen', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const select = async (thread: string): Promise<void> => {
+        await workbench.command('Run and Debug: Focus on Call Stack View');
+        await workbench.page.keyboard.press('Home');
+        await workbench.downTo(thread);
+        await workbench.page.keyboard.press('Enter');
+      };
+      await select('CPU 1: idle');
+      await registers.locator('main[data-cpu="2"]').waitFor();
+      await select('CPU 0: System');
+      await registers.locator('main[data-cpu="1"]').waitFor();
+    });
+
+    void it('shows what is set elsewhere, in the same stop', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const value = registers.locator('[id="General/r11"]');
+      const before = await value.innerText();
+      await workbench.typeInConsole('r r11 = 0x77');
+      await value.filter({ hasText: '00000000`00000077' }).waitFor();
+      await workbench.typeInConsole(`r r11 = 0x${before.replace('`', '')}`);
+      await value.filter({ hasText: before }).waitFor();
+    });
+
+    void it('unfolds flags, and sets one of them', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const flags = registers.locator('tr', { has: registers.locator('[id="Flags/eflags"]') });
+      await flags.getByRole('button', { name: 'Unfolds eflags' }).click();
+      const carry = registers.locator('[id="Flags/eflags/cf"]');
+      const before = await carry.innerText();
+      const isSet = (wanted: string) => (wanted === '1' ? { hasText: /\bcf\b/ } : { hasNotText: /\bcf\b/ });
+      for (const wanted of [before === '1' ? '0' : '1', before]) {
+        await carry.dblclick();
+        await carry.locator('input').fill(wanted);
+        await workbench.page.keyboard.press('Enter');
+        await flags.locator('.meaning').filter(isSet(wanted)).waitFor();
+        await carry.filter({ hasText: wanted }).waitFor();
+      }
+      await flags.getByRole('button', { name: 'Folds eflags' }).click();
+      await carry.waitFor({ state: 'detached' });
+    });
+
+    void it('opens memory at what a register has, whichever processor it is of', async () => {
+      const { workbench } = opened();
+      const registers = await workbench.webview('registers');
+      const processor = registers.getByLabel('Processor');
+      await processor.selectOption({ label: 'CPU 1: idle' });
+      await registers.locator('main[data-cpu="2"]').waitFor();
+      const rsp = registers.locator('[id="General/rsp"]');
+      const address = await rsp.innerText();
+      const known = workbench.page.frames();
+      await rsp.press('m');
+      const memory = await workbench.webview('memory', known);
+      await memory.locator('footer', { hasText: address }).waitFor();
+      await workbench.page
+        .locator('.tab.active', { hasText: 'Memory: 0x' })
+        .locator('.tab-actions .action-label')
+        .click();
+      await processor.selectOption({ index: 0 });
+      await registers.locator('main[data-cpu="1"]').waitFor();
+    });
+
     void it('says why a register cannot be set, and shows it as it is', async () => {
       const { workbench } = opened();
       const registers = await workbench.webview('registers');
@@ -75,6 +140,12 @@ export function registersView(opened: () => KernelWindow, line: number): void {
       const registers = await workbench.webview('registers');
       await registers.locator('tr.changed', { hasText: 'rip' }).waitFor();
       assert.equal(await registers.locator('tr.changed', { hasText: 'cr0' }).count(), 0);
+      // Also to who looks away meanwhile: its page is another one then.
+      await workbench.closeView('Registers');
+      const known = workbench.page.frames();
+      await workbench.openView('Registers');
+      const again = await workbench.webview('registers', known);
+      await again.locator('tr.changed', { hasText: 'rip' }).waitFor();
     });
   });
 }
