@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { preserved, readRegisters } from '../../src/extension/registers/readRegisters';
 import type { OwnRequests } from '../../src/protocol/ownRequests';
 import { debugDemoKernel, type AdapterClient, type AdapterOnKernel } from '../fixtures/adapter';
 import { demoSource, lineOf } from '../fixtures/demoSource';
@@ -901,6 +902,26 @@ void describe('what views ask beyond DAP', () => {
       }
   });
 
+  void it('tells the registers view of groups, and of what is in them if that is unfolded', async () => {
+    const open = new Set(['Flags', 'Flags/eflags', 'x87']);
+    const { groups, references } = await readRegisters(client, await threadOfFrames(), (path) =>
+      open.has(path),
+    );
+    const lines = (group: string) => groups.find(({ name }) => name === group)!.lines;
+    assert.equal(lines('General'), undefined);
+    assert.equal(lines('x87')![0]!.parts, undefined);
+    const [eflags] = lines('Flags')!;
+    const carry = eflags!.parts!.lines!.find(({ name }) => name === 'cf')!;
+    assert.deepEqual([carry.canSet, /^[01]$/.test(carry.value)], [true, true]);
+    const set = (value: string): Promise<{ value: string }> =>
+      client.ask('setVariable', {
+        ...{ variablesReference: references.get('Flags/eflags')!, name: 'cf', value },
+      });
+    const other = carry.value === '1' ? '0' : '1';
+    assert.equal((await set(other)).value, other);
+    assert.equal((await set(carry.value)).value, carry.value);
+  });
+
   void it('shows where a thread sleeps, as one of DAP’s threads', async () => {
     // covers: vmkd/visitThread
     const [system] = (await client.ask<Body<'vmkd/processes'>>('vmkd/processes')).processes;
@@ -930,6 +951,12 @@ void describe('what views ask beyond DAP', () => {
     const caller = stackFrames.find(({ name }) => name.startsWith('vmkdemo!'))!;
     assert.notDeepEqual(await inside(await scope('Registers', caller)), []);
     await inside(await scope('Locals', caller));
+    const { groups } = await readRegisters(client, threadId, () => true);
+    assert.deepEqual(
+      groups.map(({ name }) => name),
+      [preserved],
+    );
+    assert.ok(groups[0]!.lines!.some(({ name, canSet }) => name === 'rip' && !canSet));
     assert.match((await client.refusal('next', { threadId })).error.format, /cannot be stepped/);
     const running = threads.find(({ cpu }) => cpu !== undefined)!;
     assert.ok((await visit(running.ethread)).threadId <= 2);
