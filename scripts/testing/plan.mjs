@@ -35,6 +35,9 @@ export const steps = [
   { name: 'knip', commands: [['knip/bin/knip.js', '--no-progress']] },
 ];
 
+/** Two files of integration, and one of VS Code, Wine or Emacs: much of what they do is waiting. */
+export const sharedLanes = 3;
+
 export const stepLimitMs = 240 * second;
 
 /**
@@ -42,7 +45,7 @@ export const stepLimitMs = 240 * second;
  *
  *   lanes        how many files at a time, and no other suite beside them, unless both share; without it, beside the steps
  *                and whatever else has none
- *   shares       see lanes
+ *   shares       beside others that share, `sharedLanes` files at a time in all
  *   tools        tool sets of bootstrap
  *   kernel       the demo kernel must have been built
  *   native       native/host is built where it can be, with the programs of its tests
@@ -106,7 +109,6 @@ const suites = [
   },
   {
     name: 'integration',
-    // Much of what these do is waiting: two share a machine of two processors well.
     pattern: /^test\/(integration|e2e|kernel)\/.*\.test\.ts$/,
     lanes: 2,
     shares: true,
