@@ -108,10 +108,12 @@ void describe('two sessions', () => {
     await workbench.selectSession('Attach to VMware kernel');
     await workbench.command('vmkd: Open Disassembly');
     await workbench.page.locator('.quick-input-widget', { hasText: question }).waitFor();
-    await workbench.callStack.filter({ hasText: 'Attach to the other kernel' }).first().click();
-    await workbench.page
-      .locator('.debug-toolbar .action-item', { hasText: 'Attach to the other kernel' })
-      .waitFor();
+    const rip = (await workbench.webview('registers')).locator('[id="General/rip"]');
+    const before = await rip.innerText();
+    // That of the debug console leaves the question open.
+    const choice = workbench.page.locator('.panel select', { hasText: 'Attach to the other kernel' });
+    await choice.first().selectOption({ label: 'Attach to the other kernel' });
+    await rip.filter({ hasNotText: before }).waitFor();
     await workbench.answer(question, 'nt!KeBugCheckEx');
     await first.filter({ hasNotText: other }).waitFor();
     await workbench.command('vmkd: Reset the Virtual Machine');
