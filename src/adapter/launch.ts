@@ -5,7 +5,7 @@
 
 import { VmkdError } from '../engine/core/errors';
 import { findMachine } from '../engine/machine/find';
-import type { MachineControl } from '../engine/machine/control';
+import { powerOn } from '../engine/machine/powerOn';
 import { withControl } from '../engine/machine/withControl';
 import type { MachineChoice } from './configuration/configuration';
 import type { Call } from './protocol';
@@ -22,31 +22,16 @@ export async function bringUp(
   await withControl(found, (control) =>
     session.progress.run(title, { request: id, signal }, async (report) => {
       if (snapshot !== undefined) {
-        if (control.snapshots === undefined) throw cannot(`go back to a snapshot by ${control.way}`);
+        if (control.snapshots === undefined) throw noSnapshots(control.way);
         report.update(`Going back to “${snapshot}”`);
         await control.snapshots.revert(snapshot);
       }
       if (report.signal.aborted) throw new VmkdError('cancelled', `${title} was cancelled`);
       report.update('Powering on');
-      await run(control);
+      await powerOn(control);
     }),
   );
 }
 
-/** Whatever state it is in, it runs afterwards. */
-async function run(control: MachineControl): Promise<void> {
-  const power = await control.power();
-  switch (power) {
-    case 'running':
-    case 'unknown':
-      return;
-    case 'paused':
-      return control.unpause();
-    case 'off':
-    case 'suspended':
-      if (control.start === undefined) throw cannot(`be powered on by ${control.way}`);
-      return control.start();
-  }
-}
-
-const cannot = (what: string): VmkdError => new VmkdError('machine-no-control', `The machine cannot ${what}`);
+const noSnapshots = (way: string): VmkdError =>
+  new VmkdError('machine-no-control', `The machine cannot go back to a snapshot by ${way}`);

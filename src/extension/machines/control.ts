@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
 import type { MachineControl, Snapshots } from '../../engine/machine/control';
 import { findMachine } from '../../engine/machine/find';
+import { powerOn } from '../../engine/machine/powerOn';
 import { withControl } from '../../engine/machine/withControl';
 import { commands } from '../names';
 import { sessionMeant } from '../session/orders';
@@ -46,7 +47,8 @@ export function registerControl(
   order(commands.pauseMachine, 'Pausing the machine', (control) => control.pause());
   order(commands.resumeMachine, 'Resuming the machine', (control) => control.unpause());
   order(commands.resetMachine, 'Resetting the machine', async (control, machine) => {
-    if (await confirmed(`Reset “${machine}”? What runs in it is lost.`, 'Reset')) await control.reset();
+    const question = `Reset ${await called(machine)}? What runs in it is lost.`;
+    if (await confirmed(question, 'Reset')) await control.reset();
   });
   order(commands.takeSnapshot, 'Taking a snapshot', async (control) => {
     const name = await vscode.window.showInputBox({ prompt: 'What shall the snapshot be called?' });
@@ -72,15 +74,17 @@ async function revert(sessions: KernelSessions, subject: Subject, title: string)
   });
   if (name === undefined) return;
   const snapshot = name;
-  const question = `Take “${machine}” back to the snapshot “${snapshot}”? What runs in it is lost.`;
+  const question = `Take ${await called(machine)} back to the snapshot “${snapshot}”? What runs in it is lost.`;
   if (!(await confirmed(question, 'Revert'))) return;
   // The user may have ended it meanwhile.
   const attached = session && sessions.byId(session.session.id)?.session;
   if (attached !== undefined) await ended(attached);
   try {
-    await controlled(machine, title, async ({ snapshots, way }) => {
-      if (snapshots === undefined) throw noSnapshots(way);
-      await snapshots.revert(snapshot);
+    await controlled(machine, title, async (control) => {
+      if (control.snapshots === undefined) throw noSnapshots(control.way);
+      await control.snapshots.revert(snapshot);
+      // VMware leaves it off, or suspended.
+      if (attached !== undefined) await powerOn(control);
     });
   } finally {
     // Not waited for: what has failed is told now.
@@ -146,6 +150,16 @@ function byUs(control: MachineControl): Control {
 }
 
 const noSnapshots = (way: string): Error => new Error(`There are no snapshots by ${way}`);
+
+/** For a question: two machines may have one name. */
+async function called(machine: string): Promise<string> {
+  try {
+    const { name, where } = await findMachine(machine, userHost());
+    return name === where ? `“${name}”` : `“${name}” (${where})`;
+  } catch {
+    return `“${machine}”`;
+  }
+}
 
 /** As its launch configuration names it. */
 export function machineOf({ shown }: Pick<KernelSessions, 'shown'>): string | undefined {
