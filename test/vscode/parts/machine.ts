@@ -15,7 +15,10 @@ const question = ({ page }: Workbench, text: RegExp): Locator =>
 async function revert(workbench: Workbench, snapshot: string): Promise<void> {
   await workbench.command('vmkd: Revert the Virtual Machine to a Snapshot');
   await workbench.choose(snapshot);
-  await question(workbench, new RegExp(`Take “vmkd-window-\\d+” back to the snapshot “${snapshot}”\\?`))
+  await question(
+    workbench,
+    new RegExp(`Take “vmkd-window-\\d+” \\(unix:.*\\) back to the snapshot “${snapshot}”\\?`),
+  )
     .locator('.monaco-button', { hasText: 'Revert' })
     .click();
   await workbench.status(/Paused on attach/).waitFor();
@@ -79,7 +82,7 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
       await workbench.command('vmkd: Reset the Virtual Machine');
-      const dialog = question(workbench, /Reset “vmkd-window-\d+”\? What runs in it is lost/);
+      const dialog = question(workbench, /Reset “vmkd-window-\d+” \(unix:.*\)\? What runs in it is lost/);
       const before = await ticks();
       await dialog.locator('.monaco-button', { hasText: 'Cancel' }).click();
       await dialog.waitFor({ state: 'hidden' });

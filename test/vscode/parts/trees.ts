@@ -132,6 +132,7 @@ export function languages(opened: () => KernelWindow): void {
       ] as const;
       for (const [file, line] of breakpoints) {
         await workbench.openFile(file);
+        await workbench.goToLine(line);
         await workbench.clickMargin(file, line);
       }
       const loading = machine.console.command('load', 60_000);
