@@ -13,6 +13,11 @@ export function kernelSuite({ after, before, describe, it }: Bdd): void {
   describe('a kernel', () => {
     let session: vscode.DebugSession;
     const stops = new Stops();
+    const locate = async (expression: string, frameId?: number): Promise<string> => {
+      const args = { expression, ...(frameId !== undefined && { frameId }) };
+      const found: unknown = await session.customRequest('vmkd/locate', args);
+      return (found as { memoryReference: string }).memoryReference;
+    };
     before(() => stops.follow());
     after(() => stops.dispose());
 
@@ -47,11 +52,36 @@ export function kernelSuite({ after, before, describe, it }: Bdd): void {
     it('has the frame as the selected one', async () => {
       const frame = await stops.frame();
       assert.equal(frame.session.id, session.id);
-      const { memoryReference } = (await session.customRequest('vmkd/locate', {
-        expression: '@rsp',
-        frameId: frame.frameId,
-      })) as { memoryReference: string };
-      assert.match(memoryReference, /^0xffff[0-9a-f]{12}$/);
+      assert.match(await locate('@rsp', frame.frameId), /^0xffff[0-9a-f]{12}$/);
+    });
+
+    it('shows its memory in VS Code’s own hex view, and says there what was written and when it has stopped', async () => {
+      const memoryReference = await locate('&vmkdemo!VmkDemoWatched');
+      const view = new HexView(session, memoryReference);
+      try {
+        const [first] = await view.read(1);
+        const wanted = first === 0x5a ? 0xa5 : 0x5a;
+        // Our own views look at more than VS Code has panes.
+        for (let page = 0; page < 100; page++)
+          await session.customRequest('vmkd/readMemory', {
+            space: { kind: 'virtual' },
+            address: `0x${(BigInt(memoryReference) + BigInt(page * 4096)).toString(16)}`,
+            count: 16,
+          });
+        const written = view.changed();
+        await session.customRequest('evaluate', {
+          expression: `*(unsigned char *)${memoryReference} = ${wanted}`,
+          context: 'repl',
+        });
+        await written;
+        assert.deepEqual([...(await view.read(1))], [wanted]);
+        const stopped = view.changed();
+        await session.customRequest('next', { threadId: (await stops.frame()).threadId });
+        assert.equal((await stops.next()).reason, 'step');
+        await stopped;
+      } finally {
+        view.dispose();
+      }
     });
 
     it('is stepped, and let go', async () => {
@@ -68,6 +98,39 @@ export function kernelSuite({ after, before, describe, it }: Bdd): void {
       await ended;
     });
   });
+}
+
+/** What the hex editor opens for a variable: a file of VS Code's, which reads memory, and is told of when it changes. */
+class HexView implements vscode.Disposable {
+  readonly #uri: vscode.Uri;
+  readonly #watcher: vscode.FileSystemWatcher;
+
+  constructor(session: vscode.DebugSession, memoryReference: string) {
+    this.#uri = vscode.Uri.from({
+      scheme: 'vscode-debug-memory',
+      authority: session.id,
+      path: `/${encodeURIComponent(memoryReference)}/memory.bin`,
+      query: '?range=0:16',
+    });
+    this.#watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(this.#uri, '*'));
+  }
+
+  async read(count: number): Promise<Uint8Array> {
+    return (await vscode.workspace.fs.readFile(this.#uri)).subarray(0, count);
+  }
+
+  changed(): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = this.#watcher.onDidChange(() => {
+        listener.dispose();
+        resolve();
+      });
+    });
+  }
+
+  dispose(): void {
+    this.#watcher.dispose();
+  }
 }
 
 interface StoppedBody {
