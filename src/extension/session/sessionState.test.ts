@@ -73,13 +73,13 @@ void describe('a session', () => {
 
   void it('keeps why there was no attaching', () => {
     const failed = follow(newSession, { ...response('attach', {}, false), message: 'Nobody there' });
-    assert.equal(failed.failure, 'Nobody there');
+    assert.deepEqual([failed.phase, failed.failure], ['ended', 'Nobody there']);
     assert.deepEqual(statusDetails(failed), ['Nobody there']);
   });
 
   void it('has no failure where the user has broken it off', () => {
     const cancelled = follow(newSession, { ...response('attach', {}, false), message: 'cancelled' });
-    assert.equal(cancelled.failure, undefined);
+    assert.deepEqual([cancelled.phase, cancelled.failure], ['ended', undefined]);
     const left = after(response('disconnect', {}));
     assert.equal(follow(left, { ...response('attach', {}, false), message: 'Lost' }).failure, undefined);
   });

@@ -126,10 +126,10 @@ function followResponse(
   { command = '', success, message, body }: Message,
 ): SessionState {
   if (success !== true) {
-    const isWayIn = command === 'attach' || command === 'launch';
+    if (command !== 'attach' && command !== 'launch') return state;
     // A user who breaks it off needs no reason.
-    if (!isWayIn || message === 'cancelled' || state.phase === 'ended') return state;
-    return { ...state, failure: message ?? 'The kernel was not reached' };
+    const isOver = message === 'cancelled' || state.phase === 'ended';
+    return { ...state, phase: 'ended', ...(!isOver && { failure: message ?? 'The kernel was not reached' }) };
   }
   switch (command) {
     case 'threads': {

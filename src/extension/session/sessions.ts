@@ -113,6 +113,12 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
     this.#lastActive ??= session.id;
     known.onChange(() => {
       if (known === this.shown) this.#tell();
+      if (known.state.phase !== 'ended') return;
+      // VS Code says nothing of the end of one that was never attached. Others hear of it first, and one that is started again
+      // has the same id.
+      setImmediate(() => {
+        if (this.byId(session.id) === known) this.#end(session.id);
+      });
     });
     this.#started.fire(known);
     this.#tell();
@@ -136,8 +142,10 @@ export class KernelSessions implements vscode.DebugAdapterTrackerFactory {
   }
 
   #end(id: string): void {
-    this.#sessions.get(id)?.ended();
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
     this.#sessions.delete(id);
+    session.ended();
     if (this.#lastActive === id) [this.#lastActive] = this.#sessions.keys();
     this.#tell();
   }
