@@ -7,9 +7,7 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { lineOf } from '../fixtures/demoSource';
 import { kernelImages } from '../fixtures/liveSymbols';
-import { monitorsIn, type Witness } from '../fixtures/monitors';
-import { writeEmptyQcow2 } from '../fixtures/qcow2';
-import { SilentLine } from '../fixtures/silentLine';
+import { monitorsIn } from '../fixtures/monitors';
 import { temporaryFolder } from '../fixtures/tempFolder';
 import { keepFailure } from '../fixtures/vscode/failures';
 import { stepFast } from '../fixtures/vscode/fastSteps';
@@ -17,10 +15,8 @@ import { openKernelWindow, type KernelWindow } from '../fixtures/vscode/kernelWi
 import type { Workbench } from '../fixtures/vscode/workbench';
 import { companionControl } from './parts/companion';
 import { editorHelp } from './parts/editor';
-import { machineControl, revertOfLaunch } from './parts/machine';
 import { memoryViews } from './parts/memory';
 import { registersView } from './parts/registers';
-import { waysIn } from './parts/starting';
 import { languages, modules, prints, processes, processesKept } from './parts/trees';
 
 const { folder, remove } = temporaryFolder();
@@ -30,50 +26,29 @@ const windbg = path.join(folder, 'windbg');
 const monitors = monitorsIn(folder);
 let window: KernelWindow;
 let workbench: Workbench;
-let witness: Witness;
-let silent: SilentLine;
 before(async () => {
   fillFolder();
-  silent = await SilentLine.open(path.join(folder, 'silent'));
-  const onSilence = { type: 'vmkd', request: 'attach', link: `unix:${silent.file}` };
-  const drive = `file=${path.join(folder, 'disk')},if=none,id=disk,format=qcow2`;
   window = await openKernelWindow({
-    kernel: { memoryMiB: 128, qemuArgs: ['-name', name, '-drive', drive, ...monitors.qemuArgs] },
+    kernel: { memoryMiB: 128, qemuArgs: ['-name', name, ...monitors.qemuArgs] },
     configuration: {
       link: undefined,
       vm: '${command:vmkd.pickVm}',
       symbolPath: symbols,
       parking: { after: 1 },
     },
-    configurations: [
-      { ...onSilence, name: 'Attach to a silent line' },
-      { ...onSilence, name: 'Give a silent line up', timeouts: { attach: 1 } },
-      {
-        type: 'vmkd',
-        request: 'launch',
-        name: 'Launch from a snapshot',
-        vm: name,
-        snapshot: 'clean',
-        trace: 'launch.trace',
-      },
-    ],
     // No extension that knows assembly is there.
     code: { settings: { 'vmkd.windbg': windbg, 'debug.allowBreakpointsEverywhere': true } },
     hands: true,
   });
   ({ workbench } = window);
-  witness = await monitors.witness();
 });
 after(async () => {
-  witness.close();
   await window.end();
-  silent.close();
   remove();
 });
 
-/** A disk for snapshots, symbols of all modules but one, and what stands in the place of WinDbg. */
+/** Symbols of all modules but one, and what stands in the place of WinDbg. */
 function fillFolder(): void {
-  writeEmptyQcow2(path.join(folder, 'disk'), 64n << 20n);
   mkdirSync(symbols);
   for (const file of readdirSync(kernelImages))
     if (file !== 'vmkondem.pdb') symlinkSync(path.join(kernelImages, file), path.join(symbols, file));
@@ -163,11 +138,6 @@ processesKept(() => window);
 modules(() => window, symbols);
 languages(() => window);
 prints(() => window);
-machineControl(
-  () => window,
-  () => witness,
-);
-
 void describe('Shift+F5', () => {
   void it('lets the kernel go', async () => {
     await workbench.page.keyboard.press('Shift+F5');
@@ -179,24 +149,3 @@ void describe('Shift+F5', () => {
     assert.equal(window.code.hostDeath, undefined);
   });
 });
-
-void describe('a machine that does not answer', () => {
-  void it('is examined by the doctor, who says what to do', async () => {
-    await workbench.command('Debug: Select and Start Debugging');
-    const pick = workbench.page.locator('.quick-input-list .monaco-list-row', {
-      hasText: 'Attach to nobody',
-    });
-    await pick.first().click();
-    const doctor = await workbench.webview('doctor');
-    const failed = doctor.locator('li.fail').first();
-    await failed.locator('pre').waitFor();
-    await workbench.page.keyboard.press('Escape');
-    await workbench.screenshot('doctor');
-    await failed.locator('.name', { hasText: 'link' }).waitFor();
-    await failed.locator('.sentence', { hasText: 'does not exist' }).waitFor();
-    await failed.locator('pre', { hasText: 'Is the virtual machine powered on' }).waitFor();
-  });
-});
-
-revertOfLaunch(() => window);
-waysIn(() => window, { name, silent: () => silent });

@@ -51,7 +51,7 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
       await page.keyboard.press('Escape');
       // By the session that has failed, and by him.
       await silent().opened(before + 2);
-      await doctor.locator('.action-label').click();
+      await doctor.click({ button: 'middle' });
       await silent().released();
       await doctor.waitFor({ state: 'detached' });
     });
@@ -109,6 +109,7 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
     void it('without a launch.json finds the way in the Run view', async () => {
       const { workbench, workspace } = opened();
       const { page } = workbench;
+      await workbench.openFile('work.c');
       rmSync(path.join(workspace, '.vscode'), { recursive: true });
       await workbench.command('View: Show Run and Debug');
       await page
