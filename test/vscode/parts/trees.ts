@@ -117,7 +117,9 @@ export function modules(opened: () => KernelWindow, symbols: string): void {
       // A menu that was slow to close has ordered it twice.
       await workbench.command('Notifications: Clear All Notifications');
       await workbench.screenshot('modules');
-      await workbench.command('Debug: Continue');
+      // Stacks are drawn anew once symbols have come, and the source with them, which takes the keyboard from the palette.
+      await page.locator('.debug-toolbar .codicon-debug-continue').click();
+      await workbench.status(/running/).waitFor();
       await machine.console.command('unload', 60_000);
       await row.waitFor({ state: 'detached' });
     });
