@@ -84,7 +84,7 @@ export class SessionCompanion {
           target.execution.othersChanged();
           session.contexts.forget();
           session.memoryViews.touched();
-          session.invalidateSoon();
+          session.invalidateSoon(['stacks', 'variables']);
         },
         onError: (error) => session.output.line('stderr', errorText(error)),
       },

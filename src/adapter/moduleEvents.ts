@@ -32,9 +32,17 @@ const settleTime = 200;
 export function followModules(session: Session, target: Target): void {
   const sources = new LoadedSources(session);
   sources.changed();
+  let timer: NodeJS.Timeout | undefined;
+  session.atEnd.push(() => clearTimeout(timer));
   target.onModules.add((change) => {
     onModule(session, change);
     sources.changed();
+    if (change.kind !== 'symbols') return;
+    // Frames have other names, sources and variables now.
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      void session.framesChanged();
+    }, settleTime);
   });
 }
 
@@ -47,8 +55,4 @@ function onModule(session: Session, { kind, module }: ModuleChange): void {
     reason: reason[kind],
     module: describeModule(module),
   } satisfies P.ModuleEvent['body']);
-  if (kind !== 'symbols') return;
-  // Frames have other names, sources and variables now.
-  session.things.frames.renew();
-  session.invalidateSoon(settleTime);
 }

@@ -1,5 +1,5 @@
 /**
- * Frames that a client knows by number, after the user has written a register or memory. Where the stacks have kept their
+ * Frames that a client knows by number, after the user has written a register or memory, or symbols have come. Where the stacks have kept their
  * shape, the numbers stand for the frames of now, and a client need not ask for stacks again: VS Code would make a stop anew of
  * that, and put the keyboard into the source, away from who is typing.
  */
@@ -35,4 +35,6 @@ const isSame = (one: FrameThing['frame'], other: FrameThing['frame']): boolean =
   one.kind === other.kind &&
   one.address === other.address &&
   one.text === other.text &&
+  one.source?.path === other.source?.path &&
+  one.source?.line === other.source?.line &&
   one.frame.registers.rsp === other.frame.registers.rsp;

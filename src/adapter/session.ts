@@ -28,6 +28,7 @@ import { Positions } from './positions';
 import { Progress } from './progress';
 import { Prompts } from './prompts';
 import type { OfferedParts } from './protocol';
+import { Invalidation } from './invalidation';
 import { refreshFrames } from './refreshFrames';
 import { Sources } from './sources';
 import { StopThings } from './stopThings';
@@ -87,8 +88,11 @@ export class Session {
   #listing: Promise<Listing> | undefined;
   #book: BreakpointBook | undefined;
   #contexts: Contexts | undefined;
-  #invalidation: NodeJS.Timeout | undefined;
-  readonly #invalid = new Set<P.InvalidatedAreas>();
+  /** Of what the client shows. */
+  readonly invalidation = new Invalidation((areas) => {
+    if (this.phase !== 'active' || this.#target?.state.kind !== 'stopped') return;
+    this.events.send('invalidated', { areas: [...areas] } satisfies P.InvalidatedEvent['body']);
+  });
   #configuration: Configuration | undefined;
   #target: Target | undefined;
   #attaching: Promise<void> | undefined;
@@ -209,20 +213,9 @@ export class Session {
     return this.client.supportsANSIStyling === true ? styled(text, style) : text;
   }
 
-  /**
-   * What the client shows is out of date: values, and stacks, if they may be others. Of stacks VS Code makes a stop anew, and puts
-   * the keyboard into the source: away from who is typing. @param milliseconds More changes may come so soon.
-   */
-  invalidateSoon(milliseconds = 0, areas: readonly P.InvalidatedAreas[] = ['stacks', 'variables']): void {
-    if (this.client.supportsInvalidatedEvent !== true) return;
-    for (const area of areas) this.#invalid.add(area);
-    this.#invalidation ??= setTimeout(() => {
-      this.#invalidation = undefined;
-      const body: P.InvalidatedEvent['body'] = { areas: [...this.#invalid] };
-      this.#invalid.clear();
-      if (this.phase !== 'active' || this.#target?.state.kind !== 'stopped') return;
-      this.events.send('invalidated', body);
-    }, milliseconds);
+  /** What the client shows is out of date: values, and stacks, if they may be others. */
+  invalidateSoon(areas: readonly P.InvalidatedAreas[]): void {
+    if (this.client.supportsInvalidatedEvent === true) this.invalidation.soon(areas);
   }
 
   /** Something of ours has changed memory. */
@@ -232,22 +225,22 @@ export class Session {
       const { rsp } = frame.frame.registers;
       return address < rsp + frameReach && address + BigInt(count) > rsp;
     });
-    if (isNearStack) await this.#framesWritten();
-    else this.invalidateSoon(0, ['variables']);
+    if (isNearStack) await this.framesChanged();
+    else this.invalidateSoon(['variables']);
   }
 
   /** The user has changed a value. @param place Undefined: a register. */
   async valueWritten(place: DataPlace | undefined): Promise<void> {
     this.contexts.forget();
     if (place !== undefined) await this.memoryWritten(place.address, place.size);
-    else await this.#framesWritten();
+    else await this.framesChanged();
   }
 
-  /** What stacks are made of may have changed. */
-  async #framesWritten(): Promise<void> {
+  /** What stacks are made of, or are called, may have changed. */
+  async framesChanged(): Promise<void> {
     const areSame = await refreshFrames(this.things.frames).catch(() => false);
     if (!areSame) this.things.frames.renew();
-    this.invalidateSoon(0, areSame ? ['variables'] : undefined);
+    this.invalidateSoon(areSame ? ['variables'] : ['stacks', 'variables']);
   }
 
   /**
@@ -274,7 +267,7 @@ export class Session {
     this.ended.abort();
     // A kernel that waits for an answer cannot be let go.
     this.prompts.answer('');
-    clearTimeout(this.#invalidation);
+    this.invalidation.end();
     // An attach under way lets go by itself what it has reached.
     await this.#attaching;
     try {

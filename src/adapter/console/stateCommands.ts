@@ -99,7 +99,7 @@ const radix: ConsoleCommand = {
   run({ session, args }) {
     if (args !== '10' && args !== '16') throw badUsage(radix);
     session.hex = args === '16';
-    session.invalidateSoon(0, ['variables']);
+    session.invalidateSoon(['variables']);
     return Promise.resolve(`Integers are shown in ${session.hex ? 'hexadecimal' : 'decimal'}`);
   },
 };

@@ -32,6 +32,7 @@ export const stacks: Family = {
       const wanted = levels > 0 ? startFrame + levels : undefined;
       // Inlined functions share an unwound frame, so that many unwound frames are always enough.
       const { frames, end } = await processor.stack(wanted);
+      if (wanted !== 1) session.invalidation.restTold();
       const shown = frames.slice(startFrame, wanted);
       const stackFrames = shown.map((frame, i) =>
         describeFrame(session, processor, frame, startFrame + i, format),
@@ -57,8 +58,12 @@ function describeFrame(
   const { source, named, address, kind, interrupted } = frame;
   const sort = kind === 'inline' ? '[inline] ' : interrupted ? '[interrupted] ' : '';
   const line = format?.line === true && source ? `:${source.line}` : '';
+  const thing = { processor, frame, index };
+  const id = things.frames.addOnce(`${processor.number} ${index}`, () => thing);
+  // As it is now.
+  things.frames.replace(id, thing);
   return {
-    id: things.frames.addOnce(`${processor.number} ${index}`, () => ({ processor, frame, index })),
+    id,
     name: `${sort}${frame.text}${line}`,
     line: source ? positions.lineToClient(source.line) : 0,
     column: source && source.column > 0 ? positions.columnToClient(source.column) : 0,
