@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Frame } from 'playwright-core';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
+
+/** Numbers of DAP: that of the processor that stopped, which any of the two can be, and that of the other. */
+async function processors(registers: Frame): Promise<{ readonly stopped: number; readonly other: number }> {
+  const stopped = Number(await registers.locator('main').getAttribute('data-cpu'));
+  return { stopped, other: 3 - stopped };
+}
 
 /** @param line Of VmkDemoWork, where the kernel stands; it is one further in the end. */
 export function registersView(opened: () => KernelWindow, line: number): void {
@@ -41,13 +48,15 @@ export function registersView(opened: () => KernelWindow, line: number): void {
       const flags = registers.getByRole('row', { name: 'eflags' });
       await flags.locator('.meaning', { hasText: /\bif\b/ }).waitFor();
       const processor = registers.getByLabel('Processor');
-      await processor.locator('option', { hasText: 'CPU 0: System (4)' }).waitFor({ state: 'attached' });
-      await processor.selectOption({ label: 'CPU 1: idle' });
-      await registers.locator('main[data-cpu="2"]').waitFor();
+      const { stopped, other } = await processors(registers);
+      const named = processor.locator('option', { hasText: `CPU ${stopped - 1}: System (4)` });
+      await named.waitFor({ state: 'attached' });
+      await processor.selectOption(String(other));
+      await registers.locator(`main[data-cpu="${other}"]`).waitFor();
       const rip = registers.locator('tr', { has: value('General/rip') });
       await rip.filter({ hasText: 'nt!' }).waitFor();
       assert.notEqual(await value('General/rsp').innerText(), rsp);
-      await processor.selectOption({ index: 0 });
+      await processor.selectOption(String(stopped));
       await rip.filter({ hasText: 'vmkdemo!VmkDemoWork' }).waitFor();
       assert.equal(await value('General/rsp').innerText(), rsp);
     });
@@ -61,10 +70,11 @@ export function registersView(opened: () => KernelWindow, line: number): void {
         await workbench.downTo(thread);
         await workbench.page.keyboard.press('Enter');
       };
-      await select('CPU 1: idle');
-      await registers.locator('main[data-cpu="2"]').waitFor();
-      await select('CPU 0: System');
-      await registers.locator('main[data-cpu="1"]').waitFor();
+      const { stopped, other } = await processors(registers);
+      for (const one of [other, stopped]) {
+        await select(`CPU ${one - 1}: `);
+        await registers.locator(`main[data-cpu="${one}"]`).waitFor();
+      }
     });
 
     void it('shows what is set elsewhere, in the same stop', async () => {
@@ -101,8 +111,9 @@ export function registersView(opened: () => KernelWindow, line: number): void {
       const { workbench } = opened();
       const registers = await workbench.webview('registers');
       const processor = registers.getByLabel('Processor');
-      await processor.selectOption({ label: 'CPU 1: idle' });
-      await registers.locator('main[data-cpu="2"]').waitFor();
+      const { stopped, other } = await processors(registers);
+      await processor.selectOption(String(other));
+      await registers.locator(`main[data-cpu="${other}"]`).waitFor();
       const rsp = registers.locator('[id="General/rsp"]');
       const address = await rsp.innerText();
       const known = workbench.page.frames();
@@ -113,8 +124,8 @@ export function registersView(opened: () => KernelWindow, line: number): void {
         .locator('.tab.active', { hasText: 'Memory: 0x' })
         .locator('.tab-actions .action-label')
         .click();
-      await processor.selectOption({ index: 0 });
-      await registers.locator('main[data-cpu="1"]').waitFor();
+      await processor.selectOption(String(stopped));
+      await registers.locator(`main[data-cpu="${stopped}"]`).waitFor();
     });
 
     void it('says why a register cannot be set, and shows it as it is', async () => {
