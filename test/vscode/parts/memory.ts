@@ -197,21 +197,18 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
 
     void it('copies what nobody has seen, and says how much is too much', async () => {
       const { workbench } = opened();
-      const selectTo = async (rows: number): Promise<number> => {
-        const footer = memory.locator('footer');
+      memory = await workbench.openMemory('nt!KeBugCheckEx');
+      const footer = memory.locator('footer');
+      /** So many rows further. @returns How many bytes are selected */
+      const selectOn = async (rows: number): Promise<number> => {
         const before = await footer.innerText();
-        await memory.locator('.expression').fill('nt!KeBugCheckEx');
-        await memory.locator('.expression').press('Enter');
-        await footer.filter({ hasNotText: before }).filter({ hasText: '`' }).waitFor();
         await scroll(rows);
-        await memory
-          .locator('.row:not(.beyond) .cell')
-          .first()
-          .click({ modifiers: ['Shift'] });
-        const selected = await footer.filter({ hasText: / bytes$/ }).innerText();
-        return Number(/, (\d+) bytes/.exec(selected)![1]);
+        const cell = memory.locator('.row:not(.beyond) .cell').first();
+        await cell.click({ modifiers: ['Shift'] });
+        const selected = footer.filter({ hasNotText: before }).filter({ hasText: / bytes$/ });
+        return Number(/, (\d+) bytes/.exec(await selected.innerText())![1]);
       };
-      const count = await selectTo(2000);
+      const count = await selectOn(2000);
       await workbench.page.keyboard.press('Control+c');
       await workbench.page.waitForFunction(
         `navigator.clipboard.readText().then((text) => text.split(' ').length === ${count})`,
@@ -224,7 +221,7 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       await scroll(-2000);
       const selected = memory.locator('.cell.selected').first();
       await selected.filter({ hasText: new RegExp(`^${bytes[0]!}$`) }).waitFor();
-      assert.ok((await selectTo(150_000)) > 1 << 20);
+      assert.ok((await selectOn(150_000)) > 1 << 20);
       await workbench.page.keyboard.press('Control+c');
       await memory.locator('footer .error', { hasText: 'At most 1 MiB is copied at once' }).waitFor();
       await goHome();
