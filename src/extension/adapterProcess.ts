@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { memoryLink } from './memory/memoryLinks';
 import { debugType } from './names';
 import { AdapterLine } from './session/adapterLine';
 
@@ -27,7 +28,11 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
     const { command, env } = nodeProcess();
     const program = path.join(this.extensionPath, 'dist', 'adapter.js');
     // Not as the folder that it is started in: Windows looks for programs there first, and it is the workspace's.
-    const line = new AdapterLine(command, [program, '--folder', folderOf(session)], env);
+    const link = memoryLink(vscode.env.uriScheme, session.id);
+    const line = new AdapterLine(command, [program, '--folder', folderOf(session)], {
+      ...env,
+      VMKD_MEMORY_LINK: link,
+    });
     this.#lines.set(session.id, line);
     return new vscode.DebugAdapterInlineImplementation(line);
   }

@@ -2,7 +2,7 @@
 
 import { formatAddress, plus, virtualAddress, type VirtualAddress } from '../../engine/core/addresses';
 import { VmkdError } from '../../engine/core/errors';
-import { hexBytes } from '../../engine/core/hex';
+import { hex, hexBytes } from '../../engine/core/hex';
 import { decodeAnsiz, decodeUtf16z } from '../../engine/core/text';
 import { rangeOf, type ConsoleCommand, type Run } from './command';
 
@@ -35,6 +35,12 @@ async function read(run: Run, address: VirtualAddress, length: number): Promise<
   throw new VmkdError('memory-unreadable', `No memory at ${formatAddress(address)}`);
 }
 
+/** Below it, where the client shows that memory in a view: a link of its own, to which the address is added. */
+function linked(rows: readonly string[], address: VirtualAddress): string {
+  const link = process.env['VMKD_MEMORY_LINK'] ?? '';
+  return [...rows, ...(link === '' ? [] : [`${link}${hex(address)}`])].join('\n');
+}
+
 /** Words of one size, sixteen bytes a row. */
 function dump(name: string, size: number, what: string, count: number): ConsoleCommand {
   return {
@@ -57,7 +63,7 @@ function dump(name: string, size: number, what: string, count: number): ConsoleC
       }
       if (bytes.length < range.count * size)
         rows.push(`${formatAddress(plus(range.address, bytes.length))}  ??`);
-      return rows.join('\n');
+      return linked(rows, range.address);
     },
   };
 }
@@ -86,7 +92,8 @@ function text(name: string, what: string, unit: 1 | 2): ConsoleCommand {
     async run(run) {
       const range = await rangeOf(run, { address: () => stackPointer(run), count: 256, most: mostUnits });
       const bytes = await read(run, range.address, range.count * unit);
-      return `${formatAddress(range.address)}  ${JSON.stringify(unit === 1 ? decodeAnsiz(bytes) : decodeUtf16z(bytes))}`;
+      const shown = JSON.stringify(unit === 1 ? decodeAnsiz(bytes) : decodeUtf16z(bytes));
+      return linked([`${formatAddress(range.address)}  ${shown}`], range.address);
     },
   };
 }
@@ -108,7 +115,7 @@ const pointers: ConsoleCommand = {
         `${formatAddress(plus(range.address, at))}  ${formatAddress(pointer)}${name ? ` ${name}` : ''}`,
       );
     }
-    return rows.join('\n');
+    return linked(rows, range.address);
   },
 };
 

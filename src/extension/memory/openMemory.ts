@@ -6,6 +6,7 @@ import { commands } from '../names';
 import { sessionMeant } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Space } from '../webviews/messages';
+import { readMemoryLink } from './memoryLinks';
 import { MemoryPanel } from './memoryPanel';
 
 /** What VS Code hands to commands in the menu of a variable. */
@@ -61,6 +62,12 @@ export function registerMemory(
       const { memoryReference, evaluateName } = context?.variable ?? {};
       const expression = memoryReference ?? evaluateName;
       if (expression !== undefined) open(expression, sessionMeant(sessions, context));
+    }),
+    vscode.window.registerUriHandler({
+      handleUri(uri) {
+        const link = readMemoryLink(uri);
+        if (link !== undefined) open(link.address, sessions.byId(link.sessionId));
+      },
     }),
   );
 }

@@ -45,6 +45,22 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
         .waitFor();
     });
 
+    void it('opens by a link in the console', async () => {
+      const { workbench } = opened();
+      const { page } = workbench;
+      const address = await memory.locator('footer').innerText();
+      const known = page.frames();
+      await page
+        .locator('.repl a', { hasText: address.replace('`', '') })
+        .last()
+        .click({ modifiers: ['Control'] });
+      // VS Code asks once whether an extension may open what is named so.
+      await page.locator('.monaco-dialog-box .monaco-button', { hasText: 'Open' }).click();
+      const another = await workbench.webview('memory', known);
+      await another.locator('footer', { hasText: address }).waitFor();
+      memory = another;
+    });
+
     void it('opens at what a variable is', async () => {
       const { workbench } = opened();
       const known = workbench.page.frames();
