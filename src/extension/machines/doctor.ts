@@ -9,6 +9,7 @@
 import * as vscode from 'vscode';
 import { commands, panels } from '../names';
 import type { KernelSessions } from '../session/sessions';
+import { sessionMeant } from '../session/orders';
 import { statusDetails } from '../session/statusText';
 import { preparePage } from '../webviews/html';
 import type { DoctorStep, FromDoctor, ToDoctor } from '../webviews/messages';
@@ -30,7 +31,7 @@ export class Doctor {
 
   register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
     subscriptions.push(
-      vscode.commands.registerCommand(commands.doctor, () => this.#called()),
+      vscode.commands.registerCommand(commands.doctor, (given?: unknown) => this.#called(given)),
       this.sessions.onStarted((session) => {
         if (this.#breakOff()) this.#tell('A session begins, and wants the link: the check was broken off.');
         session.onChange((before) => {
@@ -45,8 +46,8 @@ export class Doctor {
     );
   }
 
-  async #called(): Promise<void> {
-    const { shown } = this.sessions;
+  async #called(given: unknown): Promise<void> {
+    const shown = sessionMeant(this.sessions, given);
     if (shown !== undefined && shown.state.phase !== 'ended') {
       // The way is taken: by the session itself, which knows most about it.
       const sentence = (line: string): DoctorStep => ({ name: '', result: 'pass', sentence: line });
@@ -56,7 +57,7 @@ export class Doctor {
       this.#tell('A session is attached. This is what it knows:', statusDetails(shown.state).map(sentence));
       return;
     }
-    const subject = machineOf(this.sessions) ?? (await pickMachine())?.where;
+    const subject = machineOf({ shown }) ?? (await pickMachine())?.where;
     if (subject !== undefined) await this.#examine(subject, '');
   }
 
