@@ -7,6 +7,7 @@
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { asVmkdError, VmkdError, type ErrorCode } from '../engine/core/errors';
 import { ExpressionError } from '../engine/expr/expressionError';
+import { withoutLinks } from '../protocol/notificationText';
 
 /** Their errors are shown where the answer would have stood, or concern nobody. */
 const quietCommands: ReadonlySet<string> = new Set([
@@ -48,7 +49,7 @@ const predefined: { readonly [Code in ErrorCode]?: string } = {
 
 export function errorResponse(command: string, thrown: unknown): Pick<P.ErrorResponse, 'message' | 'body'> {
   const error = asVmkdError(thrown);
-  const text = errorText(error);
+  const text = withoutLinks(errorText(error));
   const word = predefined[error.code];
   return {
     message: word ?? text,

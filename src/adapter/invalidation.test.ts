@@ -27,7 +27,7 @@ void describe('what is out of date', () => {
 
   void it('is told of stacks once the client has the whole of one', (t) => {
     const { invalidation, told, pass } = start(t);
-    invalidation.stacksBegin();
+    invalidation.stopped();
     invalidation.soon(['variables']);
     pass(1);
     assert.deepEqual(told, ['variables']);
@@ -48,11 +48,22 @@ void describe('what is out of date', () => {
 
   void it('does not wait for a client that wants no more of a stack', (t) => {
     const { invalidation, told, pass } = start(t);
-    invalidation.stacksBegin();
+    invalidation.stopped();
     invalidation.soon(['stacks']);
     pass(1999);
     assert.deepEqual(told, []);
     pass(1);
     assert.deepEqual(told, ['stacks']);
+  });
+
+  void it('is not told in the next stop', (t) => {
+    const { invalidation, told, pass } = start(t);
+    invalidation.stopped();
+    invalidation.soon(['stacks']);
+    pass(1);
+    invalidation.stopped();
+    invalidation.restTold();
+    pass(10_000);
+    assert.deepEqual(told, []);
   });
 });

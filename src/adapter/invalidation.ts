@@ -35,8 +35,9 @@ export class Invalidation {
     }, 0);
   }
 
-  /** The client begins with stacks. */
-  stacksBegin(): void {
+  /** The client asks for all of a stop: nothing of it is out of date. */
+  stopped(): void {
+    this.#areas.clear();
     this.#restWithin(restLimit);
   }
 
@@ -63,7 +64,7 @@ export class Invalidation {
     if (this.#areas.size === 0 || (isForStacks && this.#rest !== undefined)) return;
     const areas = [...this.#areas];
     this.#areas.clear();
-    if (isForStacks) this.stacksBegin();
+    if (isForStacks) this.#restWithin(restLimit);
     this.send(areas);
   }
 }

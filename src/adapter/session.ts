@@ -238,7 +238,10 @@ export class Session {
 
   /** What stacks are made of, or are called, may have changed. */
   async framesChanged(): Promise<void> {
+    const { state } = this.target;
     const areSame = await refreshFrames(this.things.frames).catch(() => false);
+    // Another stop has frames of its own.
+    if (this.target.state !== state) return;
     if (!areSame) this.things.frames.renew();
     this.invalidateSoon(areSame ? ['variables'] : ['stacks', 'variables']);
   }

@@ -14,7 +14,7 @@ export function followTarget(session: Session, target: Target): void {
 /** Tells the client of the stop that the target is in. */
 export function announceStop(session: Session, stop: Stop): void {
   session.output.flush();
-  session.invalidation.stacksBegin();
+  session.invalidation.stopped();
   session.events.send('stopped', {
     ...describeStop(session, stop.reason),
     threadId: stop.processor + 1,

@@ -1,6 +1,7 @@
 /** What a client refers to by number within one stop. */
 
 import type { VirtualAddress } from '../engine/core/addresses';
+import { Mutex } from '../engine/core/mutex';
 import type { SourceLine } from '../engine/symbols/services/imageSymbols';
 import type { CallFrame } from '../engine/target/callStack';
 import type { TargetProcessor } from '../engine/target/target';
@@ -34,6 +35,8 @@ export class StopThings {
   readonly locations: Handles<SourceLine>;
   /** Threads that no processor runs, and that somebody looks at. */
   readonly sleepers: SleepingThread[] = [];
+  /** One is found, or added, at a time: views ask for many at once. */
+  readonly sleeping = new Mutex();
 
   constructor(numbers: HandleNumbers) {
     this.frames = new Handles(numbers, 'stack frame');

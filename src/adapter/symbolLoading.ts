@@ -14,6 +14,8 @@ import type { CallFrame } from '../engine/target/callStack';
 import type { Target, TargetProcessor, UserBreakpoint } from '../engine/target/target';
 import { loadSymbols } from '../engine/windows/loadSymbols';
 import type { ModuleSymbols } from '../engine/windows/moduleSymbols';
+import { withoutLinks } from '../protocol/notificationText';
+import { guestText } from './output';
 import type { Session } from './session';
 
 export class SymbolLoading {
@@ -89,7 +91,7 @@ export class SymbolLoading {
       report.update(`${modules.length} modules`, 0);
       await this.#load(modules, online, report.signal, (module) => {
         done++;
-        report.update(module.module.name, (done * 100) / modules.length);
+        report.update(withoutLinks(guestText(module.module.name)), (done * 100) / modules.length);
       });
     });
   }

@@ -18,10 +18,7 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
   constructor(private readonly extensionPath: string) {}
 
   register(subscriptions: vscode.ExtensionContext['subscriptions']): void {
-    subscriptions.push(
-      vscode.debug.registerDebugAdapterDescriptorFactory(debugType, this),
-      vscode.debug.onDidTerminateDebugSession(({ id }) => this.#lines.delete(id)),
-    );
+    subscriptions.push(vscode.debug.registerDebugAdapterDescriptorFactory(debugType, this));
   }
 
   createDebugAdapterDescriptor(session: vscode.DebugSession): vscode.DebugAdapterDescriptor {
@@ -34,6 +31,10 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
       VMKD_MEMORY_LINK: link,
     });
     this.#lines.set(session.id, line);
+    // VS Code says nothing of the end of a session that was never attached.
+    line.onEnd(() => {
+      if (this.#lines.get(session.id) === line) this.#lines.delete(session.id);
+    });
     return new vscode.DebugAdapterInlineImplementation(line);
   }
 

@@ -83,9 +83,13 @@ export const spaces: Family = {
   },
 };
 
-/** The one that is known, or a new one. @throws if it has no stack */
-async function sleeperOf(session: Session, thread: VirtualAddress): Promise<SleepingThread> {
+/** The one that is known, or a new one. @throws if it has no stack; request-stale */
+const sleeperOf = (session: Session, thread: VirtualAddress): Promise<SleepingThread> =>
+  session.things.sleeping.run(() => foundSleeper(session, thread));
+
+async function foundSleeper(session: Session, thread: VirtualAddress): Promise<SleepingThread> {
   const { sleepers } = session.things;
+  const { state } = session.target;
   for (const sleeper of sleepers) if ((await sleeper.thread()) === thread) return sleeper;
   if (sleepers.length >= mostSleepers)
     throw new VmkdError('value-out-of-range', `At most ${mostSleepers} threads are looked at in one stop`);
@@ -95,6 +99,8 @@ async function sleeperOf(session: Session, thread: VirtualAddress): Promise<Slee
   const sleeper = new SleepingThread(firstSleeper + sleepers.length, own, symbols, thread);
   // Whoever asks sees at once whether it has a stack.
   await sleeper.stack();
+  if (session.target.state !== state)
+    throw new VmkdError('request-stale', 'The kernel has gone on since this thread was looked for');
   sleepers.push(sleeper);
   return sleeper;
 }

@@ -9,6 +9,7 @@ import type { MachineControl, Snapshots } from '../../engine/machine/control';
 import { findMachine } from '../../engine/machine/find';
 import { powerOn } from '../../engine/machine/powerOn';
 import { withControl } from '../../engine/machine/withControl';
+import { withoutLinks } from '../../protocol/notificationText';
 import { commands } from '../names';
 import { sessionMeant } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
@@ -188,7 +189,7 @@ async function told(title: string, action: () => Promise<unknown>): Promise<void
     const { message, nextStep, code } = asVmkdError(thrown);
     // What the adapter says has its next step in it.
     const more = code === 'internal' ? '' : ` ${nextStep}`;
-    void vscode.window.showErrorMessage(`${title}: ${message}${more}`);
+    void vscode.window.showErrorMessage(withoutLinks(`${title}: ${message}${more}`));
   }
 }
 

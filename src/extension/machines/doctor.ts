@@ -105,7 +105,9 @@ export class Doctor {
       this.#breakOff();
     });
     panel.webview.onDidReceiveMessage((message: FromDoctor) => {
-      if (message.kind === 'again') void this.#examine(this.#subject, '');
+      // A session that is attached has the way for itself.
+      if (message.kind === 'again' && this.sessions.shown !== undefined) void this.#called(undefined);
+      else if (message.kind === 'again') void this.#examine(this.#subject, '');
       else void panel.webview.postMessage(this.#report);
     });
     preparePage(panel.webview, this.extension, 'doctor');

@@ -190,6 +190,8 @@ export class MemoryPanel {
         return;
       }
       case 'write':
+        if (message.epoch !== session.state.epoch)
+          throw new Error('It was not written: the kernel has gone on since you saw it.');
         await session.ask('writeMemory', { memoryReference: message.address, data: message.data });
         return;
       case 'save':

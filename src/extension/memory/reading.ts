@@ -48,6 +48,8 @@ async function readPages(
     for (const run of store.wanted(from / size, (to - 1n) / size)) {
       const args = { space, address: reference(run.page * size), count: run.count * pageBytes };
       const { data, unreadableBytes } = await session.own('vmkd/readMemory', args, signal);
+      // It may have come to its end all the same.
+      signal.throwIfAborted();
       store.received(run, Buffer.from(data, 'base64'), unreadableBytes);
       hasCome ||= data !== '' || unreadableBytes > 0;
     }
@@ -71,6 +73,7 @@ export async function save(session: KernelSession, { space, address, count }: Ra
       const wanted = Math.min(savePiece, count - done);
       const args = { space, address: reference(BigInt(address) + BigInt(done)), count: wanted };
       const { data } = await session.own('vmkd/readMemory', args, signal);
+      signal.throwIfAborted();
       const piece = Buffer.from(data, 'base64');
       if (piece.length < wanted)
         throw new Error(`Not all of the memory can be read: it ends after ${done + piece.length} bytes`);

@@ -12,8 +12,8 @@ interface Edited {
   readonly unit: Unit;
   /** Enter was pressed, and what was typed is a value. */
   readonly onWrite: (bytes: Uint8Array) => void;
-  /** It is gone, however that was. Called once, before `onWrite`. */
-  readonly onEnd: () => void;
+  /** It is gone. Called once, before `onWrite`. @param wasLeft The keyboard is elsewhere already. */
+  readonly onEnd: (wasLeft: boolean) => void;
 }
 
 export interface CellEditor {
@@ -31,11 +31,11 @@ export function editCell({ cell, within, address, unit, onWrite, onEnd }: Edited
   });
   input.value = cell.textContent;
   let isOver = false;
-  const end = (): void => {
+  const end = (wasLeft = false): void => {
     if (isOver) return;
     isOver = true;
     input.remove();
-    onEnd();
+    onEnd(wasLeft);
   };
   const moveTo = (under: HTMLElement | undefined): void => {
     const place = under?.getBoundingClientRect();
@@ -53,7 +53,7 @@ export function editCell({ cell, within, address, unit, onWrite, onEnd }: Edited
     end();
     onWrite(bytes);
   });
-  input.addEventListener('blur', end);
+  input.addEventListener('blur', () => end(true));
   document.body.append(input);
   lay(input, cell.getBoundingClientRect());
   input.focus();

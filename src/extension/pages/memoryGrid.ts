@@ -11,6 +11,7 @@ import { whyReadOnly } from '../memory/abilities';
 import { copiedText, mostCopied } from '../memory/copied';
 import { layoutFor } from '../memory/layout';
 import { MemoryReader, type Answer } from '../memory/memoryReader';
+import type { Page } from '../memory/pageStore';
 import { RowWindow, windowRows } from '../memory/rows';
 import { addressText, reference, type Unit } from '../memory/units';
 import type { FromMemory, Space, ToMemory } from '../webviews/messages';
@@ -44,6 +45,8 @@ export class MemoryGrid {
   /** Where the selection began; the cursor is its other end. */
   #anchor = 0n;
   #phase: State['phase'] = 'attaching';
+  /** The stop that it is in, or was last. */
+  #epoch = 0;
   #edited: { readonly editor: CellEditor; readonly address: bigint } | undefined;
 
   constructor(
@@ -92,6 +95,7 @@ export class MemoryGrid {
 
   setState(state: State, isOther: boolean): void {
     this.#phase = state.phase;
+    this.#epoch = state.epoch;
     this.#memory.setState(state, isOther);
     this.#draw();
   }
@@ -170,12 +174,18 @@ export class MemoryGrid {
       return;
     }
     const { unit } = this.#layout;
-    const text = copiedText({ from, to, unit }, (at) => this.#memory.page(at));
+    const text = copiedText({ from, to, unit }, (at) => this.#shownPage(at));
     this.host.send(
       text === undefined
         ? { kind: 'copyRange', space: this.space, ...this.selection, unit }
         : { kind: 'copy', text },
     );
+  }
+
+  /** While the kernel stands, what was read in an earlier stop is not what is there. */
+  #shownPage(address: bigint): Page | undefined {
+    const page = this.#memory.page(address);
+    return page !== undefined && this.#phase === 'stopped' && this.#memory.isOld(page) ? undefined : page;
   }
 
   /** To where the pointer under the cursor points. */
@@ -339,14 +349,15 @@ export class MemoryGrid {
     const cell = this.#rows.cursorCell;
     if (cell === undefined) return;
     const address = this.#unitUnderCursor;
+    const epoch = this.#epoch;
     const editor = editCell({
       ...{ cell, within: this.element, address, unit: this.#layout.unit },
-      onEnd: () => {
+      onEnd: (wasLeft) => {
         this.#edited = undefined;
-        this.focus();
+        if (!wasLeft) this.focus();
       },
       onWrite: (bytes) => {
-        this.host.send({ kind: 'write', address: reference(address), data: base64(bytes) });
+        this.host.send({ kind: 'write', epoch, address: reference(address), data: base64(bytes) });
         this.#move(address + BigInt(bytes.length), false);
       },
     });

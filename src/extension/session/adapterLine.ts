@@ -47,6 +47,9 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
   #count = firstOwn;
   /** Why nobody answers any more. */
   #ended: string | undefined;
+  readonly #over = new vscode.EventEmitter<void>();
+  /** The process has ended, or was never there. */
+  readonly onEnd = this.#over.event;
   /** It has said so itself, or VS Code has let go of it. */
   #isOver = false;
 
@@ -84,6 +87,7 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
   request(command: string, args: unknown, signal?: AbortSignal): Promise<Response> {
     const seq = this.#count++;
     if (this.#ended !== undefined) return Promise.resolve(refusal({ seq, command }, this.#ended));
+    if (signal?.aborted === true) return Promise.resolve(refusal({ seq, command }, 'cancelled'));
     signal?.addEventListener('abort', () => {
       if (this.#own.has(seq)) void this.request('cancel', { requestId: seq });
     });
@@ -134,6 +138,7 @@ export class AdapterLine extends vscode.Disposable implements vscode.DebugAdapte
     this.#asked.clear();
     if (!this.#isOver) this.#say(`${why}\n`);
     this.#fire({ type: 'event', event: 'terminated' });
+    this.#over.fire();
   }
 
   /** To leave one that is not there any more is no failure. */

@@ -1,13 +1,14 @@
 /** What the user has ordered: he hears of what fails, in the words of whoever refused it. */
 
 import * as vscode from 'vscode';
+import { withoutLinks } from '../../protocol/notificationText';
 import type { KernelSession, KernelSessions } from './sessions';
 
 export async function tellFailures(action: () => Promise<unknown>): Promise<void> {
   try {
     await action();
   } catch (thrown) {
-    void vscode.window.showErrorMessage((thrown as Error).message);
+    void vscode.window.showErrorMessage(withoutLinks((thrown as Error).message));
   }
 }
 

@@ -5,7 +5,9 @@
  */
 
 import * as vscode from 'vscode';
-import type { KernelSession, KernelSessions } from './sessions';
+import { debugType } from '../names';
+import type { KernelSessions } from './sessions';
+import type { Message } from './sessionState';
 import { SourcelessStop } from './sourcelessStop';
 
 /**
@@ -20,27 +22,33 @@ export function registerSelectTop(
   sessions: KernelSessions,
   subscriptions: vscode.ExtensionContext['subscriptions'],
 ): void {
-  const stops = new WeakMap<KernelSession, SourcelessStop>();
+  const stops = new Map<string, SourcelessStop>();
   const look = (): void => {
     const item = vscode.debug.activeStackItem;
     if (!(item instanceof vscode.DebugThread)) return;
-    const session = sessions.byId(item.session.id);
-    const stop = session && stops.get(session);
-    if (stop?.isSourceless !== true) return;
-    const { phase, threadId } = session!.state;
-    if (phase !== 'stopped' || threadId !== item.threadId) return;
+    const state = sessions.byId(item.session.id)?.state;
+    const stop = stops.get(item.session.id);
+    if (state?.phase !== 'stopped' || state.threadId !== item.threadId || stop?.isSourceless !== true) return;
     if (stop.tries++ < mostTries) void vscode.commands.executeCommand(toOnlyOne);
   };
   subscriptions.push(
     vscode.debug.onDidChangeActiveStackItem(look),
-    sessions.onStarted((session) => {
-      const stop = new SourcelessStop();
-      stops.set(session, stop);
-      session.onMessage((message) => {
-        stop.heard(message, session.state.epoch);
-        // VS Code hears of it after us.
-        if (message.command === 'stackTrace') setImmediate(look);
-      });
+    vscode.debug.onDidTerminateDebugSession(({ id }) => stops.delete(id)),
+    // What views ask the adapter by themselves does not come by here.
+    vscode.debug.registerDebugAdapterTrackerFactory(debugType, {
+      createDebugAdapterTracker({ id }) {
+        const stop = new SourcelessStop();
+        stops.set(id, stop);
+        return {
+          onWillReceiveMessage: (message: Message) => stop.asked(message),
+          onDidSendMessage(message: Message) {
+            const { epoch = 0, threadId } = sessions.byId(id)?.state ?? {};
+            stop.heard(message, epoch, threadId);
+            // VS Code hears of it after us.
+            if (message.command === 'stackTrace') setImmediate(look);
+          },
+        };
+      },
     }),
   );
 }

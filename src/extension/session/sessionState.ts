@@ -58,6 +58,9 @@ export const newSession: SessionState = {
 /** Any message of DAP. */
 export interface Message {
   readonly type: string;
+  readonly seq?: number;
+  readonly request_seq?: number;
+  readonly arguments?: unknown;
   readonly event?: string;
   readonly command?: string;
   readonly success?: boolean;

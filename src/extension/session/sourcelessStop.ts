@@ -17,23 +17,40 @@ interface Stack {
 export class SourcelessStop {
   #epoch = 0;
   readonly #frames = new Set<number>();
+  /** Requests for stacks, by their numbers: of which threads they are. */
+  readonly #asked = new Map<number, number>();
   #total = 0;
   /** With a source, or the row that says why a stack ends. */
   #hasOthers = false;
   /** How often its top frame was selected. */
   tries = 0;
 
-  /** @param epoch Of the stop in which, or after which, it was said. */
-  heard({ type, command, success, body }: Message, epoch: number): void {
+  /** What VS Code asks. */
+  asked({ type, command, seq, arguments: of }: Message): void {
+    if (type === 'request' && command === 'stackTrace' && seq !== undefined)
+      this.#asked.set(seq, (of as { readonly threadId: number }).threadId);
+  }
+
+  /**
+   * @param epoch Of the stop in which, or after which, it was said.
+   * @param stopped The thread whose stack counts.
+   */
+  heard(
+    { type, command, success, body, request_seq: request = 0 }: Message,
+    epoch: number,
+    stopped: number | undefined,
+  ): void {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#frames.clear();
       this.#total = this.tries = 0;
       this.#hasOthers = false;
     }
-    if (type !== 'response' || command !== 'stackTrace' || success !== true) return;
+    if (type !== 'response' || command !== 'stackTrace') return;
+    const thread = this.#asked.get(request);
+    this.#asked.delete(request);
+    if (success !== true || thread !== stopped) return;
     const { stackFrames, totalFrames = stackFrames.length } = body as Stack;
-    // Views ask for the top frame, too.
     for (const { id } of stackFrames) this.#frames.add(id);
     this.#total = Math.max(this.#total, totalFrames);
     this.#hasOthers ||= stackFrames.some(

@@ -59,7 +59,8 @@ export type FromMemory =
   /** How an address is translated. */
   | { readonly kind: 'translate'; readonly space: Space; readonly address: string }
   | { readonly kind: 'symbolize'; readonly id: number; readonly addresses: readonly string[] }
-  | { readonly kind: 'write'; readonly address: string; readonly data: string }
+  /** `epoch`: of the stop in which the user saw what is written over. */
+  | { readonly kind: 'write'; readonly epoch: number; readonly address: string; readonly data: string }
   | { readonly kind: 'copy'; readonly text: string }
   /** Of what it has not read. */
   | {
