@@ -35,8 +35,8 @@ export const steps = [
   { name: 'knip', commands: [['knip/bin/knip.js', '--no-progress']] },
 ];
 
-/** Two files of integration, and one of VS Code, Wine or Emacs: much of what they do is waiting. */
-export const sharedLanes = 3;
+/** Much of what these do is waiting: two share a machine of two processors well. */
+export const sharedLanes = 2;
 
 export const stepLimitMs = 240 * second;
 

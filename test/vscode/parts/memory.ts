@@ -221,8 +221,8 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
         await scroll(rows);
         const cell = memory.locator('.row:not(.beyond) .cell').first();
         await cell.click({ modifiers: ['Shift'] });
-        const selected = footer.filter({ hasNotText: before }).filter({ hasText: / bytes$/ });
-        return Number(/, (\d+) bytes/.exec(await selected.innerText())![1]);
+        const isNew = { hasText: / bytes$/, hasNotText: new RegExp(`^${before}$`) };
+        return Number(/, (\d+) bytes/.exec(await footer.filter(isNew).innerText())![1]);
       };
       const count = await selectOn(2000);
       await workbench.page.keyboard.press('Control+c');
