@@ -94,6 +94,9 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       assert.ok((await ticks()) < before, 'it is another kernel');
       await workbench.command('Debug: Pause');
       await workbench.stopped('Paused on pause');
+      // The source of the stop covers it.
+      await workbench.sourceShown();
+      await workbench.page.locator('.tab', { hasText: 'nt!KeBugCheckEx' }).click();
       await first.filter({ hasNotText: place }).waitFor();
       await code.filter({ hasText: /^nt!KeBugCheckEx:/ }).waitFor();
     });

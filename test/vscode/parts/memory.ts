@@ -54,8 +54,6 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
         .locator('.repl a', { hasText: address.replace('`', '') })
         .last()
         .click({ modifiers: ['Control'] });
-      // VS Code asks once whether an extension may open what is named so.
-      await page.locator('.monaco-dialog-box .monaco-button', { hasText: 'Open' }).click();
       const another = await workbench.webview('memory', known);
       await another.locator('footer', { hasText: address }).waitFor();
       memory = another;
