@@ -90,8 +90,7 @@ const suites = [
   {
     name: 'vscode',
     pattern: /^test\/vscode\/.*\.test\.ts$/,
-    lanes: 1,
-    shares: true,
+    lanes: 2,
     tools: ['kernel', 'test', 'browser'],
     kernel: true,
     native: true,

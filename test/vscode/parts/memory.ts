@@ -245,7 +245,8 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       const grid = memory.getByRole('grid', { name: 'Bytes of memory' });
       await grid.getByRole('row').first().getByRole('rowheader', { name: '`' }).waitFor();
       assert.equal(await grid.getAttribute('aria-activedescendant'), 'cursor');
-      const text = await memory.locator('#cursor').innerText();
+      const cursor = memory.locator('#cursor').filter({ hasText: /^[0-9a-f]{2}$/ });
+      const text = await cursor.innerText();
       await grid
         .getByRole('gridcell', { name: new RegExp(`^${text}`) })
         .first()
