@@ -90,7 +90,7 @@ const suites = [
   {
     name: 'vscode',
     pattern: /^test\/vscode\/.*\.test\.ts$/,
-    lanes: 2,
+    lanes: 1,
     tools: ['kernel', 'test', 'browser'],
     kernel: true,
     native: true,

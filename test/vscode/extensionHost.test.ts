@@ -82,7 +82,7 @@ void describe('inside VS Code', () => {
   void it('a host that ends before its tests have is a failure', async () => {
     await assert.rejects(
       runInside(process.env['VMKD_VSCODE']!, { VMKD_INSIDE_DIES: '1' }),
-      /No test was run in VS Code/,
+      /No test was run in VS Code: Test run failed with code 70/,
     );
   });
 });

@@ -96,7 +96,8 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await workbench.stopped('Paused on pause');
       // The source of the stop covers it.
       await workbench.sourceShown();
-      await workbench.page.locator('.tab', { hasText: 'nt!KeBugCheckEx' }).click();
+      await workbench.command('View: Show All Editors By Most Recently Used');
+      await workbench.choose('nt!KeBugCheckEx');
       await first.filter({ hasNotText: place }).waitFor();
       await code.filter({ hasText: /^nt!KeBugCheckEx:/ }).waitFor();
     });
