@@ -63,8 +63,7 @@ export function companionControl(opened: () => KernelWindow, { name, said }: Pla
       const { page } = workbench;
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await workbench.command('vmkd: Copy the Command That Attaches WinDbg');
-      const wanted = JSON.stringify(`unix:${pipe()}`);
-      await page.waitForFunction(`navigator.clipboard.readText().then((text) => text === ${wanted})`);
+      assert.equal(await workbench.clipboard(`unix:${pipe()}`), `unix:${pipe()}`);
       await workbench.command('vmkd: Stop the Pipe for WinDbg');
       await workbench.said('There is no companion pipe any more').nth(1).waitFor();
     });

@@ -224,10 +224,8 @@ export function memoryViews(opened: () => KernelWindow, line: number): void {
       };
       const count = await selectOn(2000);
       await workbench.page.keyboard.press('Control+c');
-      await workbench.page.waitForFunction(
-        `navigator.clipboard.readText().then((text) => text.split(' ').length === ${count})`,
-      );
-      const bytes = (await workbench.page.evaluate<string>('navigator.clipboard.readText()')).split(' ');
+      const bytes = (await workbench.clipboard(count)).split(' ');
+      assert.equal(bytes.length, count);
       assert.deepEqual(
         bytes.filter((byte) => !/^[0-9a-f]{2}$/.test(byte)),
         [],
