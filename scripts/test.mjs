@@ -22,7 +22,7 @@ import {
 import { buildNative, nativeComplaint } from './native.mjs';
 import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
-import { matches, planFiles, sharedLanes, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
+import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
 import { describe, exitCode, forbiddenSkips, slowestText, summaryLine } from './testing/results.mjs';
 import { limitOf, runFile } from './testing/run-file.mjs';
 
@@ -89,7 +89,7 @@ await main(async (args) => {
     }
     // What may take long comes first, so that no lane is left with it in the end.
     jobs.sort((one, other) => other.limitMs - one.limitMs);
-    await inParallel(jobs, finish, sharedLanes);
+    await inParallel(jobs, finish, Math.max(0, ...group.map(({ lanes }) => lanes)));
   }
 
   if (results.length === 0) say(`nothing matches ${patterns.join(' ') || 'here'}, so nothing was tested`);

@@ -35,9 +35,6 @@ export const steps = [
   { name: 'knip', commands: [['knip/bin/knip.js', '--no-progress']] },
 ];
 
-/** Much of what these do is waiting: two share a machine of two processors well. */
-export const sharedLanes = 2;
-
 export const stepLimitMs = 240 * second;
 
 /**
@@ -45,7 +42,7 @@ export const stepLimitMs = 240 * second;
  *
  *   lanes        how many files at a time, and no other suite beside them, unless both share; without it, beside the steps
  *                and whatever else has none
- *   shares       beside others that share, `sharedLanes` files at a time in all
+ *   shares       see lanes
  *   tools        tool sets of bootstrap
  *   kernel       the demo kernel must have been built
  *   native       native/host is built where it can be, with the programs of its tests
@@ -108,6 +105,7 @@ const suites = [
   },
   {
     name: 'integration',
+    // Much of what these do is waiting: two share a machine of two processors well.
     pattern: /^test\/(integration|e2e|kernel)\/.*\.test\.ts$/,
     lanes: 2,
     shares: true,
