@@ -6,6 +6,7 @@
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
+import { Soon } from '../engine/core/soon';
 import type { Session } from './session';
 
 /** Milliseconds: symbols of many modules come in a row. */
@@ -13,18 +14,15 @@ const settleTime = 200;
 
 export class LoadedSources {
   #told: ReadonlyMap<string, P.Source> = new Map();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #soon = new Soon(settleTime, () => this.#tell());
 
   constructor(private readonly session: Session) {
-    session.atEnd.push(() => clearTimeout(this.#timer));
+    session.atEnd.push(() => this.#soon.dispose());
   }
 
   /** Modules or their symbols have changed. */
   changed(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#tell();
-    }, settleTime);
+    this.#soon.ask();
   }
 
   #tell(): void {

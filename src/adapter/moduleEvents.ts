@@ -2,6 +2,7 @@
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { hex } from '../engine/core/hex';
+import { Soon } from '../engine/core/soon';
 import type { ModuleChange, Target } from '../engine/target/target';
 import { describeSymbolState, type ModuleSymbols } from '../engine/windows/moduleSymbols';
 import { LoadedSources } from './loadedSources';
@@ -32,17 +33,13 @@ const settleTime = 200;
 export function followModules(session: Session, target: Target): void {
   const sources = new LoadedSources(session);
   sources.changed();
-  let timer: NodeJS.Timeout | undefined;
-  session.atEnd.push(() => clearTimeout(timer));
+  const frames = new Soon(settleTime, () => void session.framesChanged());
+  session.atEnd.push(() => frames.dispose());
   target.onModules.add((change) => {
     onModule(session, change);
     sources.changed();
-    if (change.kind !== 'symbols') return;
     // Frames have other names, sources and variables now.
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void session.framesChanged();
-    }, settleTime);
+    if (change.kind === 'symbols') frames.ask();
   });
 }
 

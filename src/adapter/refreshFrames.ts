@@ -1,7 +1,7 @@
 /**
- * Frames that a client knows by number, after the user has written a register or memory, or symbols have come. Where the stacks have kept their
- * shape, the numbers stand for the frames of now, and a client need not ask for stacks again: VS Code would make a stop anew of
- * that, and put the keyboard into the source, away from who is typing.
+ * Frames that a client knows by number, after the user has written a register or memory, or symbols have come. Where the stacks
+ * have kept their shape, the numbers stand for the frames of now, and a client need not ask for stacks again: what VS Code makes
+ * of that, invalidation.ts tells.
  */
 
 import type { Handles } from './handles';

@@ -24,8 +24,8 @@ export class AdapterProcess implements vscode.DebugAdapterDescriptorFactory {
   createDebugAdapterDescriptor(session: vscode.DebugSession): vscode.DebugAdapterDescriptor {
     const { command, env } = nodeProcess();
     const program = path.join(this.extensionPath, 'dist', 'adapter.js');
-    // Not as the folder that it is started in: Windows looks for programs there first, and it is the workspace's.
     const link = memoryLink(vscode.env.uriScheme, session.id);
+    // The folder not as that which it is started in: Windows looks for programs there first, and it is the workspace's.
     const line = new AdapterLine(command, [program, '--folder', folderOf(session)], {
       ...env,
       VMKD_MEMORY_LINK: link,

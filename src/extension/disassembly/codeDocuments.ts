@@ -11,6 +11,7 @@
 
 import * as vscode from 'vscode';
 import { asVmkdError } from '../../engine/core/errors';
+import { reference } from '../memory/units';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { SessionState } from '../session/sessionState';
 import { sourceUri } from '../session/sourceUri';
@@ -216,7 +217,5 @@ export class CodeDocuments
     );
   }
 }
-
-export const reference = (address: bigint): string => `0x${address.toString(16).padStart(16, '0')}`;
 
 const textOf = ({ lines }: Listing): string => lines.map(({ text }) => text).join('\n');

@@ -1,10 +1,11 @@
 /** Commands that show code as documents (codeDocuments.ts), and that lead from code and frames to memory. */
 
 import * as vscode from 'vscode';
+import { reference } from '../memory/units';
 import { commands } from '../names';
 import { sessionMeant, withSession } from '../session/orders';
 import type { KernelSession, KernelSessions } from '../session/sessions';
-import { CodeDocuments, reference } from './codeDocuments';
+import { CodeDocuments } from './codeDocuments';
 import { frameMeant } from './frameMeant';
 
 export function registerDisassembly(

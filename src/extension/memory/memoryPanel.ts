@@ -6,10 +6,10 @@
  */
 
 import * as vscode from 'vscode';
+import { Soon } from '../../engine/core/soon';
 import { panels } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
 import type { Message } from '../session/sessionState';
-import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromMemory, ToMemory } from '../webviews/messages';
 import { titleOf, type Place } from './places';

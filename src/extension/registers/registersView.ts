@@ -9,9 +9,9 @@
  */
 
 import * as vscode from 'vscode';
+import { Soon } from '../../engine/core/soon';
 import { commands, views } from '../names';
 import type { KernelSession, KernelSessions } from '../session/sessions';
-import { Soon } from '../session/soon';
 import { preparePage } from '../webviews/html';
 import type { FromRegisters, ToRegisters } from '../webviews/messages';
 import { preserved, readRegisters } from './readRegisters';

@@ -7,7 +7,8 @@
  *   views ── 2^30, 2^30+1 … ───┘             └──▶ what views have asked
  *
  * Invariants: the order in which the adapter says things is kept; VS Code never sees an answer that it has not asked for, nor
- * how far a view's look has come; once the process has ended, however that was, everything that is asked has an answer, and VS Code knows that the session is over.
+ * how far a view's look has come; once the process has ended, however that was, everything that is asked has an answer, and VS Code
+ * knows that the session is over.
  */
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
