@@ -17,12 +17,18 @@ after(async () => {
   await window.end();
 });
 
+/** The kernel stands. */
+async function attached(): Promise<KernelWindow> {
+  const { workbench } = window;
+  await workbench.openFile('work.c');
+  await workbench.startDebugging();
+  await workbench.stopped('Paused on attach');
+  return window;
+}
+
 void describe('an adapter that is killed', () => {
   void it('leaves a kernel that runs, and a word about it', async () => {
-    const { workbench, code, machine } = window;
-    await workbench.openFile('work.c');
-    await workbench.startDebugging();
-    await workbench.stopped('Paused on attach');
+    const { workbench, code, machine } = await attached();
     const adapters = descendants(code.extensionHosts[0]!).filter((id) => {
       const commandLine = readFileSync(`/proc/${id}/cmdline`, 'utf8');
       return commandLine.includes('adapter.js') && !commandLine.includes('--guard');
@@ -38,10 +44,7 @@ void describe('an adapter that is killed', () => {
 
 void describe('an extension host that is killed', () => {
   void it('leaves a kernel that runs, and does not go unnoticed', async () => {
-    const { workbench, code, machine } = window;
-    await workbench.openFile('work.c');
-    await workbench.startDebugging();
-    await workbench.stopped('Paused on attach');
+    const { workbench, code, machine } = await attached();
     assert.equal(code.hostDeath, undefined);
     const hosts = code.extensionHosts;
     assert.equal(hosts.length, 1);

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { Frame, Locator } from 'playwright-core';
+import { ticksOf } from '../../fixtures/guestLife';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
 import type { Workbench } from '../../fixtures/vscode/workbench';
 import type { Witness } from '../../fixtures/monitors';
@@ -25,20 +26,19 @@ async function revert(workbench: Workbench, snapshot: string): Promise<void> {
   await workbench.stopped('Paused on attach');
 }
 
-async function ticksOf({ machine }: KernelWindow): Promise<number> {
-  return Number(/\d+/.exec(await machine.console.command('ticks', 60_000))?.[0]);
-}
+/** Milliseconds. */
+const limit = 60_000;
 
 /** Longer than it takes to attach again: the kernel runs meanwhile. @returns The clock of the kernel, at least */
 async function runsOn(window: KernelWindow): Promise<number> {
-  const goal = (await ticksOf(window)) + 500;
-  for (const deadline = Date.now() + 60_000; (await ticksOf(window)) < goal;)
-    assert.ok(Date.now() < deadline);
+  const ticks = (): Promise<number> => ticksOf(window.machine, limit);
+  const goal = (await ticks()) + 500;
+  for (const deadline = Date.now() + limit; (await ticks()) < goal;) assert.ok(Date.now() < deadline);
   return goal;
 }
 
 export function machineControl(opened: () => KernelWindow, witness: () => Witness): void {
-  const ticks = (): Promise<number> => ticksOf(opened());
+  const ticks = (): Promise<number> => ticksOf(opened().machine, limit);
 
   void describe('the machine', () => {
     /** Opened before the kernel goes, and where that had it. */
@@ -90,7 +90,7 @@ export function machineControl(opened: () => KernelWindow, witness: () => Witnes
       await workbench.command('vmkd: Reset the Virtual Machine');
       const from = machine.console.lines.length;
       await dialog.locator('.monaco-button', { hasText: 'Reset' }).click();
-      await machine.console.waitFor(/^console ready$/, 60_000, from);
+      await machine.console.waitFor(/^console ready$/, limit, from);
       assert.ok((await ticks()) < before, 'it is another kernel');
       await workbench.command('Debug: Pause');
       await workbench.stopped('Paused on pause');
@@ -133,7 +133,7 @@ export function revertOfLaunch(opened: () => KernelWindow): void {
       await revert(workbench, 'later');
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
-      assert.ok((await ticksOf(opened())) >= goal, 'its clock is that of the snapshot');
+      assert.ok((await ticksOf(opened().machine, limit)) >= goal, 'its clock is that of the snapshot');
       await workbench.page.keyboard.press('Shift+F5');
       await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
       // Relative to the folder of the configuration.

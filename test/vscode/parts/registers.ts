@@ -11,6 +11,12 @@ async function processors(registers: Frame): Promise<{ readonly stopped: number;
   return { stopped, other: 3 - stopped };
 }
 
+/** Shows the registers of a processor. */
+async function choose(registers: Frame, processor: number): Promise<void> {
+  await registers.getByLabel('Processor').selectOption(String(processor));
+  await registers.locator(`main[data-cpu="${processor}"]`).waitFor();
+}
+
 /** @param line Of VmkDemoWork, where the kernel stands; it is one further in the end. */
 export function registersView(opened: () => KernelWindow, line: number): void {
   void describe('the registers view', () => {
@@ -51,12 +57,11 @@ export function registersView(opened: () => KernelWindow, line: number): void {
       const { stopped, other } = await processors(registers);
       const named = processor.locator('option', { hasText: `CPU ${stopped - 1}: System (4)` });
       await named.waitFor({ state: 'attached' });
-      await processor.selectOption(String(other));
-      await registers.locator(`main[data-cpu="${other}"]`).waitFor();
+      await choose(registers, other);
       const rip = registers.locator('tr', { has: value('General/rip') });
       await rip.filter({ hasText: 'nt!' }).waitFor();
       assert.notEqual(await value('General/rsp').innerText(), rsp);
-      await processor.selectOption(String(stopped));
+      await choose(registers, stopped);
       await rip.filter({ hasText: 'vmkdemo!VmkDemoWork' }).waitFor();
       assert.equal(await value('General/rsp').innerText(), rsp);
     });
@@ -110,10 +115,8 @@ export function registersView(opened: () => KernelWindow, line: number): void {
     void it('opens memory at what a register has, whichever processor it is of', async () => {
       const { workbench } = opened();
       const registers = await workbench.webview('registers');
-      const processor = registers.getByLabel('Processor');
       const { stopped, other } = await processors(registers);
-      await processor.selectOption(String(other));
-      await registers.locator(`main[data-cpu="${other}"]`).waitFor();
+      await choose(registers, other);
       const rsp = registers.locator('[id="General/rsp"]');
       const address = await rsp.innerText();
       const known = workbench.page.frames();
@@ -124,8 +127,7 @@ export function registersView(opened: () => KernelWindow, line: number): void {
         .locator('.tab.active', { hasText: 'Memory: 0x' })
         .locator('.tab-actions .action-label')
         .click();
-      await processor.selectOption(String(stopped));
-      await registers.locator(`main[data-cpu="${stopped}"]`).waitFor();
+      await choose(registers, stopped);
     });
 
     void it('says why a register cannot be set, and shows it as it is', async () => {

@@ -4,8 +4,12 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { ticksOf } from '../../fixtures/guestLife';
 import type { SilentLine } from '../../fixtures/silentLine';
 import type { KernelWindow } from '../../fixtures/vscode/kernelWindow';
+
+/** Milliseconds. */
+const limit = 60_000;
 
 export interface Ways {
   /** Of the machine. */
@@ -19,7 +23,13 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
     const { workbench, machine } = opened();
     await workbench.page.keyboard.press('Shift+F5');
     await workbench.page.locator('.debug-toolbar').waitFor({ state: 'hidden' });
-    await machine.console.command('ticks', 60_000);
+    await ticksOf(machine, limit);
+  };
+
+  const openWalkthrough = async (): Promise<void> => {
+    const { workbench } = opened();
+    await workbench.command('Welcome: Open Walkthrough...');
+    await workbench.choose('Debug a Windows kernel in a virtual machine');
   };
 
   void describe('an attach that takes long', () => {
@@ -80,16 +90,14 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
   void describe('a launch', () => {
     void it('takes the machine back to a snapshot, and attaches', async () => {
       const { workbench, machine } = opened();
-      const clock = async (): Promise<number> =>
-        Number(/\d+/.exec(await machine.console.command('ticks', 60_000))?.[0]);
-      const before = await clock();
+      const before = await ticksOf(machine, limit);
       await workbench.start('Launch from a snapshot');
       await workbench.status(/Paused on attach/).waitFor();
       await workbench.stopped('Paused on attach');
       await workbench.callStack.and(workbench.page.locator('.selected')).waitFor();
       await workbench.command('Debug: Continue');
       await workbench.status(/running/).waitFor();
-      assert.ok((await clock()) < before);
+      assert.ok((await ticksOf(machine, limit)) < before);
       await letGo();
     });
   });
@@ -97,8 +105,7 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
   void describe('a newcomer', () => {
     void it('is led by a walkthrough, whose steps are done when they are', async () => {
       const { workbench } = opened();
-      await workbench.command('Welcome: Open Walkthrough...');
-      await workbench.choose('Debug a Windows kernel in a virtual machine');
+      await openWalkthrough();
       const steps = workbench.page.locator('.getting-started-step');
       for (const title of ['Choose a virtual machine', 'Check the way', 'Turn debugging on', 'Attach'])
         await steps.filter({ hasText: title }).first().waitFor();
@@ -118,8 +125,7 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
       await workbench.chooseMachine(name);
       await workbench.stopped('Paused on attach');
       await workbench.callStack.and(page.locator('.selected')).waitFor();
-      await workbench.command('Welcome: Open Walkthrough...');
-      await workbench.choose('Debug a Windows kernel in a virtual machine');
+      await openWalkthrough();
       const done = page.locator('.getting-started-step').filter({
         has: page.locator('[role="checkbox"][aria-checked="true"]'),
       });
