@@ -101,7 +101,7 @@ export class MailboxCarrier {
     this.#otherBeat = this.#end.other().beat;
     this.#beatMoved = options.beatMoved;
     this.#since = this.#clock.now();
-    this.#offer(this.#since);
+    // The first look offers it: nothing ends while its owner waits for it to begin.
     this.#doorbell.start((now) => this.#look(now));
   }
 

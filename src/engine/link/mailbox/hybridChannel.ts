@@ -33,7 +33,7 @@ import type { TraceWriter } from '../trace';
 import { announcedByPrint } from './announcement';
 import { MailboxCarrier, type CarrierOwner, type Ending } from './carrier';
 import type { Doorbell } from './doorbell';
-import type { MailboxRam } from './ram';
+import type { MailboxRam, MailboxWindow } from './ram';
 import { MailboxSearch } from './search';
 import type { FoundMailbox } from './finder';
 import { doorbellOf } from './watchedDoorbell';
@@ -377,10 +377,11 @@ export class HybridChannel implements PacketChannel {
       this.#back();
       return;
     }
+    const { description } = found;
+    let window: MailboxWindow | undefined;
     try {
-      const { description } = found;
       this.#nonce = description.nonce;
-      const window = this.#options.ram.window(description.pages);
+      window = this.#options.ram.window(description.pages);
       this.#carrier = new MailboxCarrier(window, description, {
         clock: this.#clock,
         doorbell: this.#options.doorbell?.() ?? doorbellOf(window, this.#clock),
@@ -388,6 +389,7 @@ export class HybridChannel implements PacketChannel {
         beatMoved: found.beatMoved,
       });
     } catch {
+      window?.close();
       this.#search.lookLater(); // it was gone again before we could begin
       this.#back();
     }

@@ -2,9 +2,10 @@
  * When to look for the mailbox. Looking at an address costs nothing; looking through all of RAM costs a third of a second a
  * gigabyte, so that it is done when there is reason to, and else seldom enough not to be felt.
  *
- *   at first, after a reset, after a mailbox was lost   soon
+ *   at first, after a reset, after a mailbox was lost   everywhere, soon
  *   when the guest announces one                        there, at once
- *   else                                                every now and then: a quarter of a hundredth of the time
+ *   where one was found before                          there, every five seconds
+ *   else                                                everywhere, every now and then: a quarter of a hundredth of the time
  *
  * Invariant: one look at a time; `onFound` is awaited before the next.
  */
@@ -34,6 +35,7 @@ const firstBackOff = 250;
 const calm = 3000;
 /** Of the time, how many parts are spent between two scans for one that a scan takes. */
 const idleParts = 400;
+const mostKnown = 4;
 
 export class MailboxSearch {
   readonly #finder: MailboxFinder;
@@ -41,7 +43,11 @@ export class MailboxSearch {
   /** Ends the look under way. */
   #look = new AbortController();
   #announced: bigint | undefined;
+  /** Frames where one was announced or found last: what was damaged, or left for a while, may be there again. */
+  #known: readonly number[] = [];
   #due = 0;
+  /** When all of RAM is looked through. */
+  #scanDue = 0;
   #backOff = firstBackOff;
   #pausedSince: number | undefined;
   #wake: () => void = () => undefined;
@@ -75,21 +81,25 @@ export class MailboxSearch {
   /** Everywhere, soon; less soon each time. */
   lookSoon(): void {
     this.#resume();
-    this.#due = this.clock.now() + Math.max(soon, this.#backOff - firstBackOff);
+    this.#lookIn(Math.max(soon, this.#backOff - firstBackOff));
     this.#backOff = Math.min(2 * this.#backOff, longestBackOff);
-    this.#wake();
   }
 
   /** When there is time. */
   lookLater(): void {
     this.#resume();
-    this.#due = this.clock.now() + shortestPause;
-    this.#wake();
+    this.#lookIn(shortestPause);
   }
 
   /** Not while a mailbox is in use. */
   pause(): void {
     this.#pausedSince = this.clock.now();
+  }
+
+  /** @param pause Milliseconds */
+  #lookIn(pause: number): void {
+    this.#due = this.#scanDue = this.clock.now() + pause;
+    this.#wake();
   }
 
   #resume(): void {
@@ -100,36 +110,48 @@ export class MailboxSearch {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopped;
-    do {
+    while (await this.#untilDue()) {
       this.#look = new AbortController();
       const found = await this.#find(AbortSignal.any([signal, this.#look.signal]));
-      if (found && !signal.aborted) await this.hooks.onFound(found);
-      await this.#untilDue();
-    } while (!signal.aborted);
+      if (found) await this.hooks.onFound(found);
+    }
   }
 
   async #find(signal: AbortSignal): Promise<FoundMailbox | undefined> {
+    this.#due = this.clock.now() + shortestPause;
     const announced = this.#announced;
     this.#announced = undefined;
     if (announced !== undefined) {
-      const found = await this.#finder.living(this.#finder.frameAt(announced), signal);
+      const there = this.#finder.frameAt(announced);
+      this.#known = [...there, ...this.#known].slice(0, mostKnown);
+      const found = await this.#finder.living(there, signal);
       if (found) return found;
     }
-    const started = this.clock.now();
-    const frames = await this.#finder.scan(signal);
-    const now = this.clock.now();
-    this.#due = now + Math.min(Math.max(shortestPause, idleParts * (now - started)), longestPause);
-    const found = await this.#finder.living(frames, signal);
-    if (!found && !signal.aborted) this.hooks.onNone(this.#finder.failures(frames));
+    const isEverywhere = this.clock.now() >= this.#scanDue;
+    const frames = new Set([...this.#known, ...(isEverywhere ? await this.#scan(signal) : [])]);
+    const found = await this.#finder.living([...frames], signal);
+    if (found) this.#known = [found.description.pages[0]!];
+    else if (isEverywhere && !signal.aborted) this.hooks.onNone(this.#finder.failures([...frames]));
     return found;
   }
 
-  /** Until the time has come, or there is an announcement. */
-  async #untilDue(): Promise<void> {
+  /** Frames of all pages that begin like a mailbox. The next time is not soon, unless that is wanted meanwhile. */
+  async #scan(signal: AbortSignal): Promise<readonly number[]> {
+    const due = this.#scanDue;
+    const started = this.clock.now();
+    const frames = await this.#finder.scan(signal);
+    const now = this.clock.now();
+    if (!signal.aborted && this.#scanDue === due)
+      this.#scanDue = now + Math.min(Math.max(shortestPause, idleParts * (now - started)), longestPause);
+    return frames;
+  }
+
+  /** Until the time has come, or there is an announcement. @returns false: no more, it was stopped */
+  async #untilDue(): Promise<boolean> {
     for (;;) {
       const now = this.clock.now();
-      if (this.#stopped.signal.aborted) return;
-      if (this.#pausedSince === undefined && (this.#announced !== undefined || now >= this.#due)) return;
+      if (this.#stopped.signal.aborted) return false;
+      if (this.#pausedSince === undefined && (this.#announced !== undefined || now >= this.#due)) return true;
       await new Promise<void>((resolve) => {
         const wait = this.#pausedSince === undefined ? Math.max(1, this.#due - now) : shortestPause;
         const timer = this.clock.after(wait, resolve);
