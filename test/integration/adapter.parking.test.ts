@@ -38,11 +38,7 @@ const state = (client: AdapterClient, wanted: string, from = 0): Promise<unknown
 async function parked(t: TestContext): Promise<AdapterClient> {
   const client = clientOf(t);
   await client.attachAndStop(machine, { parking });
-  await client.event<P.ModuleEvent['body']>(
-    'module',
-    0,
-    ({ module, reason }) => module.name === 'vmkdemo.sys' && reason === 'changed',
-  );
+  await client.haveSymbols('vmkdemo.sys');
   await state(client, 'parked');
   assert.equal(await witness.status(), 'paused');
   return client;
