@@ -94,13 +94,16 @@ void describe('CPUs and stacks', () => {
     const top = (await client.stackTraceRequest({ threadId, startFrame: 0, levels: 1 })).body;
     assert.equal(top.stackFrames.length, 1);
     assert.equal(top.stackFrames[0]!.id, frame().id);
-    assert.ok(top.totalFrames! > 1);
+    assert.ok(top.totalFrames! >= frames.length);
     const rest = (await client.stackTraceRequest({ threadId, startFrame: 1, levels: 20 })).body;
     assert.deepEqual(
       rest.stackFrames.map(({ id }) => id),
       frames.slice(1, 21).map(({ id }) => id),
     );
     assert.equal(rest.totalFrames, frames.length);
+    // VS Code would load so many as are missing, one click a frame.
+    const some = (await client.stackTraceRequest({ threadId, startFrame: 1, levels: 2 })).body;
+    assert.deepEqual([some.stackFrames.length, some.totalFrames], [2, undefined]);
   });
 
   void it('have an error for a CPU that does not exist', async () => {
@@ -367,7 +370,7 @@ void describe('registers', () => {
     assert.deepEqual([last.presentationHint, totalFrames], ['label', stackFrames.length]);
     assert.match(last.name, /^\[the stack ends here: .*00000000`000000/);
     const top = (await client.stackTraceRequest({ threadId, startFrame: 0, levels: 1 })).body;
-    assert.deepEqual([top.stackFrames.length, top.totalFrames], [1, 2]);
+    assert.deepEqual([top.stackFrames.length, top.totalFrames], [1, 2], 'it is known to its end');
     await set(before);
     frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
     assert.equal(frames.at(-1)!.presentationHint, 'subtle');

@@ -1,10 +1,16 @@
 /**
  * Threads and their stacks. KD knows processors, so these are DAP's threads; the thread that runs on each is part of its
- * name. Threads that no processor runs are among them when a view has asked for them. Clients ask for the top frame alone first, and for the rest when somebody looks.
+ * name. Threads that no processor runs are among them when a view has asked for them.
+ *
+ * Clients ask for the top frame alone first, and for the rest when somebody looks. How many frames there are is known only
+ * when all are walked. Until then a total is a word for VS Code: from one that is more than there are it gets all when it
+ * goes to the bottom, and shows the rest of the stop before until it has the new one; from one that is too small it gets so
+ * many, one at a time; without one, twenty at a time.
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { hex } from '../../engine/core/hex';
+import { mostFrames } from '../../engine/cpu/stackWalk';
 import type { CallFrame } from '../../engine/target/callStack';
 import type { TargetProcessor } from '../../engine/target/target';
 import { moduleId } from '../moduleEvents';
@@ -37,7 +43,10 @@ export const stacks: Family = {
       const stackFrames = shown.map((frame, i) =>
         describeFrame(session, processor, frame, startFrame + i, format),
       );
-      if (end.kind === 'most-frames') return { stackFrames, totalFrames: frames.length + 1 };
+      if (end.kind === 'most-frames') {
+        // Whoever asks for the top alone learns that there is more; nobody, how much.
+        return { stackFrames, ...(wanted === 1 && { totalFrames: mostFrames }) };
+      }
       if (end.kind !== 'failed') return { stackFrames, totalFrames: frames.length };
       // One more, which is none: a stack that is cut short looks like any other.
       const isWanted = startFrame <= frames.length && (wanted ?? Infinity) > frames.length;
