@@ -84,7 +84,7 @@ void describe('CPUs and stacks', () => {
     const last = frames.at(-1)!;
     assert.deepEqual(
       [last.name.split('+')[0], last.presentationHint, last.line],
-      ['nt!KiThreadStartup', 'subtle', 0],
+      ['nt!KiThreadStartup', 'normal', 0],
     );
   });
 
@@ -373,7 +373,7 @@ void describe('registers', () => {
     assert.deepEqual([top.stackFrames.length, top.totalFrames], [1, 2], 'it is known to its end');
     await set(before);
     frames = (await client.stackTraceRequest({ threadId })).body.stackFrames;
-    assert.equal(frames.at(-1)!.presentationHint, 'subtle');
+    assert.equal(frames.at(-1)!.presentationHint, 'normal');
   });
 
   void it('of debugging are vmkd’s own, and say so', async () => {

@@ -40,9 +40,12 @@ export const stacks: Family = {
       const { frames, end } = await processor.stack(wanted);
       if (wanted !== 1) session.invalidation.restTold();
       const shown = frames.slice(startFrame, wanted);
-      const stackFrames = shown.map((frame, i) =>
-        describeFrame(session, processor, frame, startFrame + i, format),
-      );
+      const isSourceless = frames.every(({ source }) => source === undefined);
+      const stackFrames: P.StackFrame[] = shown.map((frame, i) => ({
+        ...describeFrame(session, processor, frame, startFrame + i, format),
+        // VS Code folds pale frames away. Of a stack that has no source at all, only the top one is not: so it can be selected.
+        presentationHint: isSourceless && startFrame + i > 0 ? 'subtle' : 'normal',
+      }));
       if (end.kind === 'most-frames') {
         // Whoever asks for the top alone learns that there is more; nobody, how much.
         return { stackFrames, ...(wanted === 1 && { totalFrames: mostFrames }) };
@@ -79,8 +82,6 @@ function describeFrame(
     ...(source && { source: sources.describe(source.path) }),
     instructionPointerReference: hex(address, 16),
     ...(named && { moduleId: moduleId(named.module) }),
-    // The top one is never pale: of a stack that has no source, it is the one to look at.
-    presentationHint: source !== undefined || index === 0 ? 'normal' : 'subtle',
   };
 }
 

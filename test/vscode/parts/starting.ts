@@ -82,6 +82,9 @@ export function waysIn(opened: () => KernelWindow, { name, silent }: Ways): void
       // It names no symbols: no frame has a source, and the top one is selected all the same.
       await workbench.callStack.and(page.locator('.selected')).filter({ hasText: 'nt!' }).waitFor();
       await page.locator('.debug-variables .monaco-list-row', { hasText: 'Registers' }).first().waitFor();
+      // All of the stack is there, though VS Code folds what is pale.
+      await workbench.callStack.filter({ hasText: /^Show \d+ More Stack Frames/ }).waitFor();
+      assert.equal(await workbench.callStack.filter({ hasText: 'Load More' }).count(), 0);
       await workbench.screenshot('sourceless');
       await letGo();
     });
