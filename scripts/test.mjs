@@ -24,7 +24,7 @@ import { root, run } from './process.mjs';
 import { buildKernel } from './testing/kernel.mjs';
 import { matches, planFiles, sourceFiles, stepLimitMs, steps } from './testing/plan.mjs';
 import { describe, exitCode, forbiddenSkips, slowestText, summaryLine } from './testing/results.mjs';
-import { limitOf, runFile } from './testing/run-file.mjs';
+import { guestsOf, limitOf, runFile } from './testing/run-file.mjs';
 
 const everythingMustRun = process.env.CI === 'true' && process.platform === 'linux';
 
@@ -46,11 +46,14 @@ await main(async (args) => {
   const env = { VMKD_SOAK: soak ? 'full' : '' };
   const fileJobs = (suite, extraEnv) =>
     suite.files.map((file) => {
-      const limitMs = limitOf(readFileSync(path.join(root, file), 'utf8'), suite.limitMs);
+      const source = readFileSync(path.join(root, file), 'utf8');
+      const limitMs = limitOf(source, suite.limitMs);
+      // A soak has the machine for itself.
+      const guests = soak ? {} : { VMKD_GUESTS: guestsOf(source) };
       const run = async () => {
         const began = performance.now();
         try {
-          return await runTestFile(file, bundleOf.get(file), limitMs, { ...env, ...extraEnv });
+          return await runTestFile(file, bundleOf.get(file), limitMs, { ...env, ...guests, ...extraEnv });
         } finally {
           times.push({ where: file, millis: performance.now() - began });
         }

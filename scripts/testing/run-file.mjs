@@ -17,6 +17,9 @@ process.on('exit', () => {
 /** Each test file may give itself another limit by a comment: `// test-limit: 600 s`. */
 const ownLimit = /^\/\/ test-limit: (\d+) s$/m;
 
+/** A file whose matter is what processors do at the same time: `// test-processors: at once`. */
+const processorsAtOnce = /^\/\/ test-processors: at once$/m;
+
 /**
  * @param file the test file as people know it
  * @param runnable what Node runs: the file itself or its bundle
@@ -48,6 +51,11 @@ export async function runFile(file, runnable, limitMs, env) {
 export function limitOf(source, otherwiseMs) {
   const match = ownLimit.exec(source);
   return match === null ? otherwiseMs : Number(match[1]) * 1_000;
+}
+
+/** How guests share the host with other tests: `in turn`, unless the source asks for `at once`. See test/kernel/machine.ts. */
+export function guestsOf(source) {
+  return processorsAtOnce.test(source) ? 'at once' : 'in turn';
 }
 
 /** A process that could not even start leaves no report. */

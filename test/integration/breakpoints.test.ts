@@ -1,4 +1,5 @@
 // test-limit: 600 s
+// test-processors: at once
 /** Breakpoints on the demo kernel: every mechanism, every sort of place, and code that two processors run at once. */
 
 import assert from 'node:assert/strict';

@@ -1,4 +1,5 @@
 // test-limit: 600 s
+// test-processors: at once
 /** Why a kernel stops, what it costs, and how a debugger comes, stays through a reboot, and leaves. */
 
 import assert from 'node:assert/strict';

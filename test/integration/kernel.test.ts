@@ -1,3 +1,4 @@
+// test-processors: at once
 /**
  * The demo kernel on its own, with no debugger: what it claims to be, it must be, or every test on top of it proves
  * nothing. Asked through its console, and checked in the file that is its RAM.

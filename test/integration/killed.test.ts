@@ -1,4 +1,5 @@
 // test-limit: 900 s
+// test-processors: at once
 /** Detach is sacred, and so is what comes after a debugger that could not detach: a guest that runs on as if nothing had been. */
 
 import assert from 'node:assert/strict';
@@ -6,7 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bundleDoomed, killOne, mustBeWell } from '../fixtures/killing';
+import { bundleFixture } from '../fixtures/bundleFixture';
+import { killOne, mustBeWell } from '../fixtures/killing';
 import { randomFrom, seedFromEnvironment } from '../fixtures/random';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
@@ -16,7 +18,7 @@ let machine: DemoMachine;
 let script: string;
 before(async () => {
   machine = await bootDemoKernel();
-  script = await bundleDoomed();
+  script = await bundleFixture('doomedDebugger');
 });
 after(async () => {
   await machine.stop();

@@ -12,7 +12,7 @@ import { MailboxFinder } from '../../src/engine/link/mailbox/finder';
 import { systemClock } from '../../src/engine/core/clock';
 import { VmkdError } from '../../src/engine/core/errors';
 import { breakIn, limit } from '../fixtures/attached';
-import { bundleDoomed } from '../fixtures/killing';
+import { bundleFixture } from '../fixtures/bundleFixture';
 import { MailboxSession } from '../fixtures/mailboxSession';
 import { randomFrom, seedFromEnvironment } from '../fixtures/random';
 
@@ -21,7 +21,7 @@ const patience = 120_000;
 
 let doomed: string;
 before(async () => {
-  doomed = await bundleDoomed('doomedMailbox');
+  doomed = await bundleFixture('doomedMailbox');
 });
 
 /** It answers, prints arrive, and its clock goes on. */

@@ -1,4 +1,5 @@
 // test-limit: 600 s
+// test-processors: at once
 /**
  * vmkd.sys takes over the kernel's debugger transport and gives it back, in both ways that it knows, on a kernel that calls
  * kdcom through its import slots and on one that was changed to direct calls at boot, as Windows changes itself.

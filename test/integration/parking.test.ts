@@ -1,4 +1,5 @@
 // test-limit: 300 s
+// test-processors: at once
 /**
  * A real machine that rests while its kernel stands: QEMU says so, and the system's account of its processors. Some of it with
  * KD's packets in the guest module's mailbox, which falls silent with the machine.

@@ -1,4 +1,5 @@
 // test-limit: 400 s
+// test-processors: at once
 /**
  * Resets and reboots at random moments under one session, with the guest's module loaded early, late or never: each time the new
  * kernel is found, its memory proven anew, and nothing of the old one is served; whatever was under way ends.

@@ -1,4 +1,5 @@
 // test-limit: 600 s
+// test-processors: at once
 /**
  * Steps on the demo kernel. What proves them is the source: the lines that follow each other are those that the compiler
  * was given, whatever else runs through the same code.

@@ -28,6 +28,13 @@ export type KdPort =
   /** QEMU connects to a TCP listener on this machine. */
   | { kind: 'tcp-client'; port: number };
 
+/**
+ * How guests use a host that tests share, where `npm test` says so: behind everybody else, for a guest that stands in its debugger spins;
+ * and `in turn`: all processors of a guest on one thread of the host, for its frozen ones spin too. A file about
+ * processors that do something at the same time has `at once`, by a comment; see scripts/testing/run-file.mjs.
+ */
+const guests = process.env['VMKD_GUESTS'] as 'in turn' | 'at once' | undefined;
+
 export interface DemoKernelOptions {
   /** Guest RAM, at least 32. */
   memoryMiB?: number;
@@ -136,8 +143,7 @@ class Machine implements DemoMachine {
     this.#qmpServer.catch(() => undefined);
     this.#consoleServer.catch(() => undefined);
     endAtExit(this);
-    const [command, args] = withParentDeathSignal(
-      'qemu-system-x86_64',
+    const [command, args] = qemuCommand(
       qemuArguments(options, kernelName, imagesDir, this.#folder, this.ramFile),
     );
     this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -271,7 +277,8 @@ function qemuArguments(
   const kaslr = options.kaslrSeed === undefined ? '' : `kaslr=${options.kaslrSeed}`;
   const demand = options.guestModule === 'later' ? 'demand=vmkd.sys' : '';
   return [
-    ...['-machine', `${options.machine ?? 'pc'},accel=${options.accel ?? 'tcg'},memory-backend=ram`],
+    ...['-machine', `${options.machine ?? 'pc'},memory-backend=ram`],
+    ...['-accel', options.accel ?? (guests === 'in turn' ? 'tcg,thread=single' : 'tcg')],
     ...['-object', `${memoryBackend(options.memory ?? 'file', ramFile)},id=ram,size=${memory}`],
     ...['-m', memory, '-smp', String(options.cpus ?? 2), '-cpu', options.accel === 'kvm' ? 'host' : 'max'],
     ...['-nodefaults', '-display', 'none', '-S'],
@@ -338,6 +345,14 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** QEMU, ended when we are; behind everybody else where there are others. */
+export function qemuCommand(args: string[]): [string, string[]] {
+  const qemu = 'qemu-system-x86_64';
+  return guests === undefined
+    ? withParentDeathSignal(qemu, args)
+    : withParentDeathSignal('nice', ['-n', '10', qemu, ...args]);
 }
 
 /** util-linux's setpriv has the system kill QEMU when we die; where it is missing, the exit hooks must do. */

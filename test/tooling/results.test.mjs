@@ -10,7 +10,7 @@ import {
   slowestText,
   summaryLine,
 } from '../../scripts/testing/results.mjs';
-import { limitOf } from '../../scripts/testing/run-file.mjs';
+import { guestsOf, limitOf } from '../../scripts/testing/run-file.mjs';
 import { matches, planFiles } from '../../scripts/testing/plan.mjs';
 
 const fine = { code: 0, signal: null, timedOut: false, failedToStart: undefined, output: '', leftovers: [] };
@@ -114,6 +114,11 @@ test('a file that leaves a process behind has failed', () => {
 test('a file may give itself another limit', () => {
   assert.equal(limitOf('// a\n// test-limit: 600 s\nimport x;', 5), 600_000);
   assert.equal(limitOf("const s = '// test-limit: 600 s';", 5), 5);
+});
+
+test('processors of a guest take turns, unless the file is about what they do at the same time', () => {
+  assert.equal(guestsOf('// test-limit: 600 s\n// test-processors: at once\nimport x;'), 'at once');
+  assert.equal(guestsOf("const s = '// test-processors: at once';"), 'in turn');
 });
 
 test('files go to the suite of their folder, and patterns choose among them', () => {
