@@ -80,7 +80,7 @@ export class MailboxCarrier {
   #resetUnderWay: number | undefined;
 
   /**
-   * Offers the mailbox to the guest.
+   * Offers the mailbox to the guest, from the first look on.
    * @param options.beatMoved When the guest was last seen to live. @throws mailbox-gone, and what the window throws
    */
   constructor(
@@ -101,7 +101,7 @@ export class MailboxCarrier {
     this.#otherBeat = this.#end.other().beat;
     this.#beatMoved = options.beatMoved;
     this.#since = this.#clock.now();
-    // The first look offers it: nothing ends while its owner waits for it to begin.
+    // The first look offers it: `onEnded` must not come before the owner has this carrier.
     this.#doorbell.start((now) => this.#look(now));
   }
 

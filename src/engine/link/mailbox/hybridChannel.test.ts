@@ -299,7 +299,8 @@ void describe('the way back', () => {
     await bench.attach();
     const { mailbox } = bench.guest;
     mailbox?.say({ nonce: 0n });
-    await bench.running(1000);
+    // The look that follows a loss finds nothing.
+    await bench.running(4000);
     assert.equal(bench.reasons.at(-1), 'mailbox-gone');
     mailbox?.say({ nonce: mailbox.nonce });
     await bench.running(8000, () => bench.channel.carrying === 'mailbox');

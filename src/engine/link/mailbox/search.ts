@@ -81,25 +81,21 @@ export class MailboxSearch {
   /** Everywhere, soon; less soon each time. */
   lookSoon(): void {
     this.#resume();
-    this.#lookIn(Math.max(soon, this.#backOff - firstBackOff));
+    this.#due = this.#scanDue = this.clock.now() + Math.max(soon, this.#backOff - firstBackOff);
     this.#backOff = Math.min(2 * this.#backOff, longestBackOff);
+    this.#wake();
   }
 
   /** When there is time. */
   lookLater(): void {
     this.#resume();
-    this.#lookIn(shortestPause);
+    this.#due = this.clock.now() + shortestPause;
+    this.#wake();
   }
 
   /** Not while a mailbox is in use. */
   pause(): void {
     this.#pausedSince = this.clock.now();
-  }
-
-  /** @param pause Milliseconds */
-  #lookIn(pause: number): void {
-    this.#due = this.#scanDue = this.clock.now() + pause;
-    this.#wake();
   }
 
   #resume(): void {
@@ -118,12 +114,13 @@ export class MailboxSearch {
   }
 
   async #find(signal: AbortSignal): Promise<FoundMailbox | undefined> {
-    this.#due = this.clock.now() + shortestPause;
+    // A look that is due later, and everywhere, is not put off by an announcement.
+    if (this.#due <= this.clock.now()) this.#due = this.clock.now() + shortestPause;
     const announced = this.#announced;
     this.#announced = undefined;
     if (announced !== undefined) {
       const there = this.#finder.frameAt(announced);
-      this.#known = [...there, ...this.#known].slice(0, mostKnown);
+      this.#known = [...new Set([...there, ...this.#known])].slice(0, mostKnown);
       const found = await this.#finder.living(there, signal);
       if (found) return found;
     }
@@ -141,8 +138,11 @@ export class MailboxSearch {
     const started = this.clock.now();
     const frames = await this.#finder.scan(signal);
     const now = this.clock.now();
-    if (!signal.aborted && this.#scanDue === due)
-      this.#scanDue = now + Math.min(Math.max(shortestPause, idleParts * (now - started)), longestPause);
+    if (this.#scanDue === due) {
+      const pause = Math.min(Math.max(shortestPause, idleParts * (now - started)), longestPause);
+      // Whoever announces all the time has no more than half of the time.
+      this.#scanDue = now + (signal.aborted ? now - started : pause);
+    }
     return frames;
   }
 
