@@ -103,7 +103,8 @@ void describe('CPUs and stacks', () => {
     assert.equal(rest.totalFrames, frames.length);
     // VS Code would load so many as are missing, one click a frame.
     const some = (await client.stackTraceRequest({ threadId, startFrame: 1, levels: 2 })).body;
-    assert.deepEqual([some.stackFrames.length, some.totalFrames], [2, undefined]);
+    assert.equal(some.stackFrames.length, 2);
+    assert.ok(some.totalFrames! >= frames.length);
   });
 
   void it('have an error for a CPU that does not exist', async () => {

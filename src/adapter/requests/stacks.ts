@@ -3,9 +3,8 @@
  * name. Threads that no processor runs are among them when a view has asked for them.
  *
  * Clients ask for the top frame alone first, and for the rest when somebody looks. How many frames there are is known only
- * when all are walked. Until then a total is a word for VS Code: from one that is more than there are it gets all when it
- * goes to the bottom, and shows the rest of the stop before until it has the new one; from one that is too small it gets so
- * many, one at a time; without one, twenty at a time.
+ * when all are walked; until then it is as many as a stack can have. VS Code loads what is missing to the total at once, and
+ * asks for as many as it should have had when it goes to the bottom: one that is too small would give it that many.
  */
 
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
@@ -46,10 +45,7 @@ export const stacks: Family = {
         // VS Code folds pale frames away. Of a stack that has no source at all, only the top one is not: so it can be selected.
         presentationHint: isSourceless && startFrame + i > 0 ? 'subtle' : 'normal',
       }));
-      if (end.kind === 'most-frames') {
-        // Whoever asks for the top alone learns that there is more; nobody, how much.
-        return { stackFrames, ...(wanted === 1 && { totalFrames: mostFrames }) };
-      }
+      if (end.kind === 'most-frames') return { stackFrames, totalFrames: mostFrames };
       if (end.kind !== 'failed') return { stackFrames, totalFrames: frames.length };
       // One more, which is none: a stack that is cut short looks like any other.
       const isWanted = startFrame <= frames.length && (wanted ?? Infinity) > frames.length;

@@ -41,6 +41,14 @@ void describe('a stop', () => {
     assert.equal(stop.isSourceless, true);
   });
 
+  void it('of a stack whose end nobody knows is judged by what is known', () => {
+    const stop = new SourcelessStop();
+    tell(stop, [false], { total: 1024 });
+    assert.equal(stop.isSourceless, false);
+    tell(stop, [false, false], { first: 2, total: 1024 });
+    assert.equal(stop.isSourceless, true);
+  });
+
   void it('has one if any frame has', () => {
     const stop = new SourcelessStop();
     tell(stop, [false]);
