@@ -72,7 +72,10 @@ void describe('attaching', () => {
       for (const processor of target.processors) {
         await processor.context();
         await processor.special();
-        assert.equal((await processor.stack(20)).end.kind, 'bottom');
+        const { frames, end } = await processor.stack(20);
+        // It may have been in user code, of which nothing is known here.
+        const isUserCode = frames.at(-1)!.address < 1n << 47n;
+        assert.equal(end.kind, isUserCode ? 'unknown-code' : 'bottom');
       }
       const { packetsSent } = target.live.client.statistics!;
       t.diagnostic(`${packetsSent} packets`);

@@ -47,27 +47,35 @@ const chosen: readonly Chosen[] = [
   },
 ];
 
+/** Where the clock is to have interrupted a function. */
+const places = ['prologue', 'body', 'epilogue', 'leaf'];
+const enough = 15;
+const mostRounds = 20;
+
 void describe('unwinding on the demo kernel', () => {
   void it('at every instruction of chosen functions, and through the interrupts that hit them', async (t) => {
     const interrupted = new Map<string, number>();
     let steps = 0;
     await onStoppedKernel(t, async (kernel) => {
-      for (const one of chosen) {
-        const counts = await stepThrough(kernel, one, interrupted);
-        steps += counts.steps;
-        t.diagnostic(
-          `${one.symbol} (${one.what}): ${counts.steps} instructions, ${counts.deepest} calls deep, by ${counts.methods.join(', ')}`,
-        );
-        assert.ok(counts.steps >= one.atLeast, `${one.symbol}: ${counts.steps}`);
-        assert.ok(counts.deepest >= one.deepest, `${one.symbol}: ${counts.deepest}`);
-        for (const method of one.methods)
-          assert.ok(counts.methods.includes(method), `${one.symbol}: ${method}`);
-      }
+      // Which instructions the clock hits is chance.
+      const isEnough = (): boolean => places.every((where) => (interrupted.get(where) ?? 0) >= enough);
+      for (let round = 0; round === 0 || (round < mostRounds && !isEnough()); round++)
+        for (const one of chosen) {
+          const counts = await stepThrough(kernel, one, interrupted);
+          steps += counts.steps;
+          t.diagnostic(
+            `${one.symbol} (${one.what}): ${counts.steps} instructions, ${counts.deepest} calls deep, by ${counts.methods.join(', ')}`,
+          );
+          assert.ok(counts.steps >= one.atLeast, `${one.symbol}: ${counts.steps}`);
+          assert.ok(counts.deepest >= one.deepest, `${one.symbol}: ${counts.deepest}`);
+          for (const method of one.methods)
+            assert.ok(counts.methods.includes(method), `${one.symbol}: ${method}`);
+        }
     });
     t.diagnostic(`interrupted in ${[...interrupted].map(([where, n]) => `${where} ${n}`).join(', ')}`);
     assert.ok(steps >= 600, `${steps} instructions`);
-    for (const where of ['prologue', 'body', 'epilogue', 'leaf'])
-      assert.ok((interrupted.get(where) ?? 0) >= 5, `${where}: ${interrupted.get(where)}`);
+    for (const where of places)
+      assert.ok((interrupted.get(where) ?? 0) >= enough, `${where}: ${interrupted.get(where)}`);
   });
 });
 

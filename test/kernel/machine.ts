@@ -29,8 +29,8 @@ export type KdPort =
   | { kind: 'tcp-client'; port: number };
 
 /**
- * How guests use a host that tests share, where `npm test` says so: behind everybody else, for a guest that stands in its debugger spins;
- * and `in turn`: all processors of a guest on one thread of the host, for its frozen ones spin too. A file about
+ * How guests use a host that tests share, where `npm test` says so. A guest that stands in its debugger spins: it goes behind
+ * the rest of its test file. Its frozen processors spin too: with `in turn` all share one thread of the host. A file about
  * processors that do something at the same time has `at once`, by a comment; see scripts/testing/run-file.mjs.
  */
 const guests = process.env['VMKD_GUESTS'] as 'in turn' | 'at once' | undefined;
@@ -347,21 +347,26 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** QEMU, ended when we are; behind everybody else where there are others. */
+/** QEMU, ended when we are; behind the rest of a test, where there is nice. */
 export function qemuCommand(args: string[]): [string, string[]] {
   const qemu = 'qemu-system-x86_64';
-  return guests === undefined
+  const nice = guests === undefined ? undefined : programOnPath('nice');
+  return nice === undefined
     ? withParentDeathSignal(qemu, args)
-    : withParentDeathSignal('nice', ['-n', '10', qemu, ...args]);
+    : withParentDeathSignal(nice, ['-n', '10', qemu, ...args]);
 }
 
 /** util-linux's setpriv has the system kill QEMU when we die; where it is missing, the exit hooks must do. */
 export function withParentDeathSignal(command: string, args: string[]): [string, string[]] {
-  const setpriv = (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, 'setpriv'))
-    .find((file) => isExecutable(file));
+  const setpriv = programOnPath('setpriv');
   return setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'KILL', command, ...args]];
+}
+
+function programOnPath(name: string): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => isExecutable(file));
 }
 
 function isExecutable(file: string): boolean {
