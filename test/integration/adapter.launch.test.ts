@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { AdapterClient } from '../fixtures/adapter';
+import { ticksOf } from '../fixtures/guestLife';
 import { kernelImages } from '../fixtures/liveSymbols';
 import { monitorsIn } from '../fixtures/monitors';
 import { snapshotArgs, takeSnapshot } from '../fixtures/snapshots';
@@ -27,7 +28,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
+const ticks = (): Promise<number> => ticksOf(machine);
 
 function clientOf(t: TestContext): AdapterClient {
   const client = new AdapterClient();

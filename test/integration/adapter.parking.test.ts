@@ -9,6 +9,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import type { DebugProtocol as P } from '@vscode/debugprotocol';
 import { AdapterClient } from '../fixtures/adapter';
 import { gone, guardianOf } from '../fixtures/guardian';
+import { ticksGrow } from '../fixtures/guestLife';
 import { monitorsIn, type Witness } from '../fixtures/monitors';
 import { bootDemoKernel, type DemoMachine } from '../kernel/machine';
 
@@ -52,9 +53,7 @@ function clientOf(t: TestContext): AdapterClient {
 
 async function runsOn(): Promise<void> {
   assert.equal(await witness.status(), 'running');
-  const ticks = async (): Promise<number> => Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-  const first = await ticks();
-  for (const deadline = Date.now() + 20_000; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+  await ticksGrow(machine, 20_000);
   assert.deepEqual(
     readdirSync(sessions).filter((name) => name.startsWith('parked-')),
     [],

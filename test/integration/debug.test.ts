@@ -12,6 +12,7 @@ import type { StateChange } from '../../src/engine/kd/stateChange';
 import { readMemory } from '../../src/engine/memory/virtualMemory';
 import type { BreakpointHandle } from '../../src/engine/target/kdBreakpoints';
 import { at, bootForDebugging, breakIn, limit, readNumber, type Attached } from '../fixtures/attached';
+import { ticksGrow } from '../fixtures/guestLife';
 
 const prints: string[] = [];
 const modules: { path: string; unload: boolean }[] = [];
@@ -371,12 +372,6 @@ void describe('letting go', () => {
     const { target, machine } = attached;
     await target.breakpoints.removeAll();
     await target.release();
-    const ticks = async (): Promise<number> =>
-      Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-    const before = await ticks();
-    let now = before;
-    for (const deadline = Date.now() + limit; now < before + 10 && Date.now() < deadline;)
-      now = await ticks();
-    assert.ok(now >= before + 10);
+    await ticksGrow(machine, limit, 10);
   });
 });

@@ -8,6 +8,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import { buildCli, vmkd } from '../fixtures/cli';
+import { ticksGrow } from '../fixtures/guestLife';
 import { tempFolder } from '../fixtures/tempFolder';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
@@ -81,10 +82,7 @@ void describe('vmkd doctor', () => {
     const { stdout } = await vmkd(['doctor', name]);
     assert.match(stdout, /^ok {4}machine {7}vmkd-doctor/m);
     assert.match(stdout, /^ok {4}RAM verified {2}it is this kernel’s memory, by /m);
-    const ticks = async (): Promise<number> =>
-      Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
-    const first = await ticks();
-    for (const deadline = Date.now() + 20_000; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+    await ticksGrow(machine, 20_000);
   });
 
   void it('a guest module that is loaded, and what it is good for', async (t) => {

@@ -13,6 +13,7 @@ import { readMemory } from '../../src/engine/memory/virtualMemory';
 import type { KernelTargetOptions } from '../../src/engine/target/kernelTarget';
 import type { Stop } from '../../src/engine/target/target';
 import { bootAndDebug, debug, limit, nextStop, type Debugging } from '../fixtures/debugging';
+import { ticksOf } from '../fixtures/guestLife';
 import { bootDemoKernel, type DemoKernelOptions, type DemoMachine } from '../kernel/machine';
 
 const folders: string[] = [];
@@ -42,8 +43,7 @@ async function withDebugger(
 const reasonOf = ({ reason }: Stop): string => reason.kind;
 
 async function ticksGrow(machine: DemoMachine): Promise<void> {
-  const ticks = async (): Promise<number> =>
-    Number(/\d+/.exec(await machine.console.command('ticks', limit))?.[0]);
+  const ticks = (): Promise<number> => ticksOf(machine, limit);
   const first = await ticks();
   for (const end = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < end);
 }

@@ -11,6 +11,7 @@ import { chooseMachine, findMachine, findMachines } from '../../src/engine/machi
 import type { Machine } from '../../src/engine/machine/machine';
 import { connectQmp } from '../../src/engine/machine/qemu/qmp';
 import { buildCli, vmkd, vmkdError, vmkdJson } from '../fixtures/cli';
+import { ticksOf } from '../fixtures/guestLife';
 import { freePort } from '../fixtures/linkTools';
 import { writeEmptyQcow2 } from '../fixtures/qcow2';
 import { tempFolder } from '../fixtures/tempFolder';
@@ -143,8 +144,7 @@ void describe('its control', () => {
     const { snapshots } = control;
     assert.ok(snapshots);
     assert.deepEqual(await snapshots.list(), []);
-    const ticks = async (): Promise<number> =>
-      Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
+    const ticks = (): Promise<number> => ticksOf(machine);
     await control.pause();
     const memory = readFileSync(machine.ramFile);
     await snapshots.take('before it broke');

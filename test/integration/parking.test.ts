@@ -15,6 +15,7 @@ import { VmkdError } from '../../src/engine/core/errors';
 import { findMachine } from '../../src/engine/machine/find';
 import { Parking, type ParkingState } from '../../src/engine/machine/parking';
 import { debug, limit, type Debugging } from '../fixtures/debugging';
+import { ticksGrow } from '../fixtures/guestLife';
 import { processorShare } from '../fixtures/processorShare';
 import { ramOf } from '../fixtures/guestRam';
 import { monitorsIn } from '../fixtures/monitors';
@@ -144,12 +145,9 @@ void describe('parking', () => {
     assert.equal(await status(), 'running');
 
     await until('parked');
-    const ticks = async (): Promise<number> =>
-      Number(/\d+/.exec(await machine.console.command('ticks'))?.[0]);
     await target.execution.resume();
     assert.equal(await status(), 'running');
-    const first = await ticks();
-    for (const deadline = Date.now() + limit; (await ticks()) <= first;) assert.ok(Date.now() < deadline);
+    await ticksGrow(machine, limit);
     await new Promise((resolve) => setTimeout(resolve, 3 * delay));
     assert.equal(await status(), 'running');
     await target.execution.pause(limit);
